@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libpeershm - dynamically growing shared memory at one virtual address
+ *
+ * A region is named memory that lives at one address, its base, in every
+ * process that opened it as a client, so raw pointers stored in it are valid
+ * in all of them. Any client may grow it while the others run: when the call
+ * returns, the new memory is in the page tables of every client, and none of
+ * them takes a fault for it.
+ *
+ * Units      All lengths and sizes are bytes. A region's size and capacity are
+ *            multiples of its page size; the calls here round up to it.
+ * Errors     Functions that return int give 0 (or a count) or a negative errno
+ *            value, the meanings of which stand in <linux/peershm.h>; functions
+ *            that return a pointer give NULL and set errno. After a failure the
+ *            region is as before. peershm_strerror() says what was in the way.
+ * Threads    Every function may be called by several threads at once, also on
+ *            one handle, but for peershm_close(), which must be the last call
+ *            on a handle. No threads are made and no signals used.
+ *            Not async-signal-safe.
+ * fork       A child has no window and no handles: every call on a handle made
+ *            by the parent gives ENOTCONN there, and touching the window is a
+ *            segmentation fault. peershm_close() frees what the handle holds in
+ *            the child and leaves the parent's client alone. A child may open
+ *            the region itself, under another client name.
+ * exec       Leaves nothing behind: the client is gone.
+ * Blocking   Only where it says so.
+ */
+#ifndef PEERSHM_H
+#define PEERSHM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/peershm.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * A process's hold on a region. With a client name it is a client: it has the
+ * window mapped and is in the registry. Without one it only administers: the
+ * calls that need memory give ENOTCONN, all others work.
+ */
+struct peershm;
+
+/* What a region is made with. Zero in a field means its default. */
+struct peershm_options {
+	uint64_t capacity;	      /* address range reserved; 64 GiB */
+	uint64_t size;		      /* active at once; 0 */
+	uint64_t base;		      /* picked by the module */
+	enum peershm_backing backing; /* PEERSHM_SMALL */
+	uint32_t mode;		      /* permission bits; 0600 */
+	uint32_t max_clients;	      /* the module's limit */
+};
+
+#define PEERSHM_CREATE (1u << 0)    /* make the region if there is none */
+#define PEERSHM_EXCLUSIVE (1u << 1) /* with CREATE: EEXIST if there is one */
+#define PEERSHM_READ_ONLY (1u << 2) /* no writing, growing, shrinking */
+
+/*
+ * Open region `name`, as the client named `client`, or for administration
+ * alone if `client` is NULL. With PEERSHM_CREATE, a region that does not exist
+ * is made with `options` (NULL: all defaults), which are ignored if it exists.
+ * When it returns, all active memory is in this process's page tables. A
+ * client that crashed opens again under its name and finds the root.
+ * Blocks for as long as mapping the active memory takes.
+ *
+ * *handle is the caller's, to be given back with peershm_close(); it is NULL
+ * after a failure. Errors: ENODEV (the module is not loaded), ENOENT, EEXIST,
+ * EACCES, EADDRINUSE (the message names the mapping in the way), EALREADY,
+ * EAGAIN, EINVAL, ENOSPC, ENOMEM.
+ */
+int peershm_open(struct peershm **handle, const char *name, const char *client, unsigned int flags,
+		 const struct peershm_options *options);
+
+/*
+ * Leave the registry, unmap the window and free the handle. The region stays.
+ * NULL is allowed.
+ */
+void peershm_close(struct peershm *handle);
+
+/*
+ * What `err` (negative or positive errno value) means, in English; if it is
+ * what the last failed call in this thread gave, with what was in the way. The
+ * text is the library's and holds until the thread's next call.
+ */
+const char *peershm_strerror(int err);
+
+/* Where the memory is. None of these blocks or enters the kernel. */
+void *peershm_base(const struct peershm *handle);     /* NULL without window */
+uint64_t peershm_size(const struct peershm *handle);  /* active now */
+uint64_t peershm_capacity(const struct peershm *handle);
+uint64_t peershm_page_size(const struct peershm *handle);
+uint64_t peershm_client_id(const struct peershm *handle); /* 0 without window */
+
+/*
+ * The header the kernel publishes, mapped read-only, valid until close; NULL
+ * without window. Read it as <linux/peershm.h> says, or with
+ * peershm_header_clients().
+ */
+const struct peershm_header *peershm_header(const struct peershm *handle);
+
+/*
+ * Copy a consistent snapshot of the header's live clients to `clients`, at most
+ * `n`, lock-free and without entering the kernel. Gives how many there are,
+ * which may be more than n. PIDs are as the region's creator sees them.
+ */
+int peershm_header_clients(const struct peershm *handle, struct peershm_header_client *clients,
+			   size_t n);
+
+/*
+ * How a call that maps peers answers. `peers` and `nr_peers` are the caller's
+ * array for one record a client (or NULL and 0), `timeout_ms` how long to wait
+ * in all for clients that cannot be reached at once (0: 100 ms). On return
+ * nr_peers is how many clients there were, which may be more than the array
+ * takes, and mapped, deferred, gone and partial count them by result; the
+ * caller's own window is one of them.
+ */
+struct peershm_report {
+	struct peershm_peer *peers;
+	uint32_t nr_peers;
+	uint32_t timeout_ms;
+	uint32_t mapped;
+	uint32_t deferred;
+	uint32_t gone;
+	uint32_t partial;
+};
+
+/*
+ * Make the region at least `size` bytes, rounded up to its page size. When it
+ * returns 0, the memory is allocated and in the page tables of every client
+ * that `report` (may be NULL) does not name as deferred, gone or partial. New
+ * memory reads as zero. Blocks while memory is allocated and zeroed, then for
+ * the report's timeout at most. Errors: ENOSPC, ENOMEM, EINTR, EACCES, EINVAL.
+ */
+int peershm_grow(struct peershm *handle, uint64_t size, struct peershm_report *report);
+
+/*
+ * Grow by `length` bytes, rounded up to the page size, and give the address of
+ * the new part, like sbrk(). Two callers at once get parts that do not overlap.
+ * NULL and errno as for peershm_grow().
+ */
+void *peershm_extend(struct peershm *handle, uint64_t length);
+
+/*
+ * Give memory beyond `size`, rounded up to the page size, back to the system.
+ * An access to it gets SIGBUS in every process from then on. The caller sees
+ * to it that nobody uses it. EINVAL if the region is smaller than that.
+ */
+int peershm_shrink(struct peershm *handle, uint64_t size);
+
+/*
+ * Put `length` bytes (0: all to the end) from `offset`, both multiples of the
+ * page size, into the page tables of all clients, one PID's, or one name's.
+ * Growing and opening do this by themselves; this repeats it for a client that
+ * was deferred. `report` may be NULL. ENOENT: no such client.
+ */
+int peershm_map_all(struct peershm *handle, uint64_t offset, uint64_t length,
+		    struct peershm_report *report);
+int peershm_map_pid(struct peershm *handle, pid_t pid, uint64_t offset, uint64_t length,
+		    struct peershm_report *report);
+int peershm_map_name(struct peershm *handle, const char *client, uint64_t offset, uint64_t length,
+		     struct peershm_report *report);
+
+/*
+ * The root: one pointer that a region hands to whoever opens it. NULL until it
+ * is set. peershm_set_root() stores `root` (NULL, or an address in the active
+ * memory) if the root is `expected`, and gives EEXIST if it is not.
+ */
+void *peershm_root(const struct peershm *handle);
+int peershm_set_root(struct peershm *handle, const void *expected, const void *root);
+
+/*
+ * The registry. peershm_clients() copies at most `n` live clients to `clients`
+ * and gives how many there are. PIDs are in the caller's PID namespace, 0 for
+ * a process outside it. ENOENT: no such client.
+ */
+int peershm_clients(struct peershm *handle, struct peershm_client_info *clients, size_t n);
+int peershm_resolve_name(struct peershm *handle, const char *client, pid_t *pid);
+int peershm_resolve_pid(struct peershm *handle, pid_t pid, char client[PEERSHM_NAME_SIZE]);
+
+/* What the region is. */
+int peershm_stat(struct peershm *handle, struct peershm_region_info *info);
+
+/* Copy at most `n` of the regions the caller may read; gives how many. */
+int peershm_regions(struct peershm_region_info *regions, size_t n);
+
+/*
+ * Take the region's name away. Its clients go on; its memory is freed when the
+ * last of them is gone.
+ */
+int peershm_unlink(const char *name);
+
+/*
+ * The handle whose window holds `address`, or NULL. Lock-free: any number of
+ * threads may look up while others open and close. The handle is good for as
+ * long as the caller knows that nobody closes it.
+ */
+struct peershm *peershm_find(const void *address);
+
+/* "small", "thp", "hugetlb-2m", "hugetlb-1g"; NULL for what is none. */
+const char *peershm_backing_name(enum peershm_backing backing);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PEERSHM_H */

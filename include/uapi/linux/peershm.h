@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * /dev/peershm - dynamically growing shared memory at one virtual address
+ *
+ * A region is named memory that lives at one address, its base, in every
+ * client. A client is one process attached to one region through one open
+ * file of the device; its window maps the whole capacity, of which the first
+ * `size` bytes are memory. Beyond the size an access gets SIGBUS.
+ *
+ * Every command takes a struct whose first field, size, is sizeof(the struct).
+ * A shorter struct of a caller older than the module is padded with zeroes; a
+ * longer one of a newer caller is taken if what the module does not know is
+ * zero. A struct shorter than the first published version gives EINVAL.
+ * Pointers are passed as __u64. Byte counts and offsets are in bytes.
+ *
+ * errno, the same meaning for every command:
+ *   E2BIG         the struct is longer than the module knows and its tail is
+ *                 not zero
+ *   EACCES        the region's owner, group and mode (or the way the device
+ *                 was opened, or a read-only attach) do not allow it
+ *   EADDRINUSE    part of the address range is taken, by a mapping of the
+ *                 process (ATTACH) or by another region (CREATE)
+ *   EAGAIN        the process locks its future memory (mlockall) and the
+ *                 window would exceed its RLIMIT_MEMLOCK (ATTACH)
+ *   EALREADY      the process is a client of this region already (ATTACH)
+ *   EBUSY         the file is bound to a region already (ATTACH)
+ *   EEXIST        the region name, or the live client name, is taken, or the
+ *                 root is not the expected one (SET_ROOT)
+ *   EFAULT        a pointer is bad; nothing was done. A caller that takes its
+ *                 own memory away while the call runs loses the answer of a
+ *                 change that stands
+ *   EINTR         a signal arrived before the change was made
+ *   EINVAL        zero, overflow, not a multiple of the page size, a flag or
+ *                 padding that must be zero, or a name that is not 1 to 63
+ *                 bytes without '/' and control bytes
+ *   ENODEV        the backing is not available on this machine
+ *   ENOENT        no such region, or no such client
+ *   ENOMEM        no memory, no huge page in the pool, or the memory cgroup's
+ *                 limit was hit; nobody is killed for it
+ *   ENOSPC        beyond the capacity, or a limit of the module
+ *   ENOTCONN      this process is not a client through this file (never
+ *                 attached, detached, or the file was inherited or passed)
+ *   ENOTTY        unknown command
+ * After any error the size, the registry and the header are as before.
+ */
+#ifndef _UAPI_LINUX_PEERSHM_H
+#define _UAPI_LINUX_PEERSHM_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define PEERSHM_DEVICE "/dev/peershm"
+
+/* A name's buffer: 1 to 63 bytes and the NUL; bytes after the NUL are zero. */
+#define PEERSHM_NAME_SIZE 64
+
+/* What a region's memory is made of. */
+enum peershm_backing {
+	PEERSHM_SMALL = 0,	/* pages of the system's page size */
+	PEERSHM_THP = 1,	/* transparent huge pages */
+	PEERSHM_HUGETLB_2M = 2,	/* 2 MiB pages from the system's pool */
+	PEERSHM_HUGETLB_1G = 3,	/* 1 GiB pages from the system's pool */
+};
+
+/*
+ * Offsets for mmap() on the device file of a client, MAP_SHARED. The window
+ * is not mapped with mmap(): ATTACH does it.
+ */
+#define PEERSHM_HEADER_OFFSET 0x100000000ULL	/* header_length, PROT_READ */
+#define PEERSHM_CONTROL_OFFSET 0x200000000ULL	/* control_length */
+
+/*
+ * The header: written by the kernel alone, read by clients without a lock.
+ * seq is odd while it changes: read seq (acquire) until it is even, read the
+ * fields, then (acquire fence) read seq again and start over if it differs.
+ */
+#define PEERSHM_HEADER_MAGIC 0x4d485350u	/* "PSHM" */
+#define PEERSHM_HEADER_VERSION 1
+
+#define PEERSHM_HEADER_UNLINKED (1u << 0)	/* the name is gone */
+
+enum peershm_client_state {
+	PEERSHM_CLIENT_FREE = 0,	/* the entry is not in use */
+	PEERSHM_CLIENT_LIVE = 1,
+};
+
+#define PEERSHM_CLIENT_READ_ONLY (1u << 0)
+
+/* One client, as the header shows it. */
+struct peershm_header_client {
+	__u64 id;	  /* never used twice in a region; 0 in a free entry */
+	__u64 start_time; /* of the process, ns since boot */
+	__u64 base;	  /* where its window is */
+	__u64 mapped;	  /* bytes from the base known to be in its page tables */
+	__s32 pid;	  /* as the region's creator sees it; 0 if it cannot */
+	__u32 state;	  /* enum peershm_client_state */
+	__u32 flags;	  /* PEERSHM_CLIENT_* */
+	__u32 reserved;
+	char name[PEERSHM_NAME_SIZE];
+	__u64 reserved2[2];
+};
+
+struct peershm_header {
+	__u32 magic;
+	__u32 version;
+	__u32 seq;
+	__u32 flags; /* PEERSHM_HEADER_* */
+	__u64 region;	/* id, never used twice while the module is loaded */
+	__u64 base;
+	__u64 capacity;
+	__u64 size;
+	__u64 root;
+	__u64 generation;   /* of everything above the clients: counts changes */
+	__u32 backing;	    /* enum peershm_backing */
+	__u32 page_size;    /* sizes are multiples of it */
+	__u32 nr_clients;   /* entries in use */
+	__u32 max_clients;  /* entries there are */
+	__u32 client_offset; /* of entry 0 from the start of the header */
+	__u32 client_size;   /* from one entry to the next */
+	__u64 reserved[4];
+	char name[PEERSHM_NAME_SIZE];
+};
+
+/*
+ * CREATE: make a region. It has no client yet and lives until it is unlinked
+ * and its last client is gone. Owner and group are the caller's.
+ */
+struct peershm_create {
+	__u32 size;
+	__u32 flags;	   /* must be 0 */
+	char name[PEERSHM_NAME_SIZE];
+	__u64 capacity;	   /* multiple of the backing's page size */
+	__u64 base;	   /* 0: the module picks one */
+	__u32 backing;	   /* enum peershm_backing */
+	__u32 mode;	   /* permission bits, 0 to 0777; no umask is applied */
+	__u32 max_clients; /* 0: the module's limit */
+	__u32 reserved;
+	__u64 region;	   /* out: id */
+};
+
+/*
+ * ATTACH: make the calling process a client of the region, map its window at
+ * the region's base and put all active memory into its page tables. The
+ * client lives until DETACH or until nothing of the window is mapped any more
+ * (exit, exec, death); closing the file alone does not end it. A child of
+ * fork is no client and has no window. Write access needs a file opened for
+ * reading and writing.
+ */
+#define PEERSHM_ATTACH_READ_ONLY (1u << 0) /* window PROT_READ, for good */
+
+struct peershm_attach {
+	__u32 size;
+	__u32 flags;	/* PEERSHM_ATTACH_* */
+	char region_name[PEERSHM_NAME_SIZE];
+	char client_name[PEERSHM_NAME_SIZE]; /* unique among live clients */
+	__u64 region;	/* out: id */
+	__u64 client;	/* out: id */
+	__u64 base;	/* out */
+	__u64 capacity;	/* out */
+	__u64 active;	/* out: the region's size */
+	__u64 root;	/* out: what SET_ROOT stored, 0 if never */
+	__u64 header_length;  /* out: for mmap at PEERSHM_HEADER_OFFSET */
+	__u64 control_length; /* out: for mmap at PEERSHM_CONTROL_OFFSET */
+};
+
+/* DETACH: leave the registry and unmap the window. */
+struct peershm_detach {
+	__u32 size;
+	__u32 flags; /* must be 0 */
+};
+
+/*
+ * What peer map did for one client. Every client is tried before any is
+ * waited for, and all of them together are waited for no longer than the
+ * timeout.
+ */
+enum peershm_peer_result {
+	PEERSHM_PEER_MAPPED = 1,   /* all of the range is in its page tables */
+	PEERSHM_PEER_DEFERRED = 2, /* not reached in time; faults by itself */
+	PEERSHM_PEER_GONE = 3,	   /* exited meanwhile */
+	PEERSHM_PEER_PARTIAL = 4,  /* part of its window is not mapped as it was
+				    * attached, or memory for page tables ran
+				    * out; the rest is done */
+};
+
+struct peershm_peer {
+	__u64 client;	/* id */
+	__u64 mapped;	/* bytes from the base, as in the header */
+	__s32 pid;	/* in the caller's PID namespace, 0 if not in it */
+	__u32 result;	/* enum peershm_peer_result */
+	char name[PEERSHM_NAME_SIZE];
+};
+
+/* How a call that maps peers is told to, and how it answers. */
+struct peershm_map_report {
+	__u64 peers;	  /* in: array of struct peershm_peer, or 0 */
+	__u32 nr_peers;	  /* in: its length; out: clients there were */
+	__u32 timeout_ms; /* in: 0: 100 ms; at most 60000 */
+	__u32 mapped;	  /* out: clients by result, the caller included */
+	__u32 deferred;
+	__u32 gone;
+	__u32 partial;
+};
+
+/*
+ * GROW: more memory, all or nothing, in the page tables of every client when
+ * the call returns. By an amount, or up to a size (which a region that is that
+ * large already satisfies: old_size equals new_size then).
+ */
+#define PEERSHM_GROW_TO (1u << 0) /* length is the size wanted */
+
+struct peershm_grow {
+	__u32 size;
+	__u32 flags;	/* PEERSHM_GROW_* */
+	__u64 region;	/* id; 0: the one this file is attached to */
+	__u64 length;	/* multiple of the region's page size */
+	__u64 old_size;	/* out */
+	__u64 new_size;	/* out */
+	struct peershm_map_report report;
+};
+
+/*
+ * PEER_MAP: put a range of the active memory into the page tables of all
+ * clients, or of the one with this PID, or of the one with this name.
+ */
+#define PEERSHM_MAP_BY_PID (1u << 0)
+#define PEERSHM_MAP_BY_NAME (1u << 1)
+
+struct peershm_peer_map {
+	__u32 size;
+	__u32 flags;	/* PEERSHM_MAP_*; 0: all clients */
+	__u64 region;	/* id; 0: the one this file is attached to */
+	__u64 offset;	/* from the base, multiple of the page size */
+	__u64 length;	/* multiple of the page size; 0: to the end */
+	__s32 pid;	/* in the caller's PID namespace */
+	__u32 reserved;
+	char name[PEERSHM_NAME_SIZE];
+	struct peershm_map_report report;
+};
+
+/* SHRINK: memory beyond the new size is gone from every client and freed. */
+struct peershm_shrink {
+	__u32 size;
+	__u32 flags;	/* must be 0 */
+	__u64 region;	/* id; 0: the one this file is attached to */
+	__u64 new_size;	/* multiple of the page size, not above the size */
+	__u64 old_size;	/* out */
+};
+
+/*
+ * SET_ROOT: if the root is `expected`, make it `root`: 0, or an address in
+ * the active memory. Otherwise EEXIST.
+ */
+struct peershm_set_root {
+	__u32 size;
+	__u32 flags;	/* must be 0 */
+	__u64 region;	/* id; 0: the one this file is attached to */
+	__u64 expected;
+	__u64 root;
+};
+
+/* One client, as CLIENTS lists it. */
+struct peershm_client_info {
+	__u64 id;
+	__u64 start_time; /* of the process, ns since boot */
+	__u64 base;
+	__u64 mapped;	/* bytes from the base known to be in its page tables */
+	__s32 pid;	/* in the caller's PID namespace, 0 if not in it */
+	__u32 flags;	/* PEERSHM_CLIENT_* */
+	char name[PEERSHM_NAME_SIZE];
+};
+
+struct peershm_clients {
+	__u32 size;
+	__u32 flags;	  /* must be 0 */
+	__u64 region;	  /* id; 0: the one this file is attached to */
+	__u64 clients;	  /* in: array of struct peershm_client_info, or 0 */
+	__u32 nr_clients; /* in: its length; out: clients there are */
+	__u32 reserved;
+};
+
+/* RESOLVE: PID of a client name, or with BY_PID the client name of a PID. */
+#define PEERSHM_RESOLVE_BY_PID (1u << 0)
+
+struct peershm_resolve {
+	__u32 size;
+	__u32 flags;	/* PEERSHM_RESOLVE_* */
+	__u64 region;	/* id; 0: the one this file is attached to */
+	__u64 client;	/* out: id */
+	char name[PEERSHM_NAME_SIZE]; /* in, or out with BY_PID */
+	__s32 pid;	/* out, or in with BY_PID; in the caller's namespace */
+	__u32 reserved;
+};
+
+/* One region, as STAT and REGIONS show it. */
+struct peershm_region_info {
+	__u64 id;
+	__u64 base;
+	__u64 capacity;
+	__u64 active;	/* the region's size */
+	__u64 root;
+	__u64 generation;
+	__u32 backing;	/* enum peershm_backing */
+	__u32 page_size;
+	__u32 nr_clients;
+	__u32 max_clients;
+	__u32 uid;	/* in the caller's user namespace */
+	__u32 gid;
+	__u32 mode;
+	__u32 flags;	/* PEERSHM_HEADER_* */
+	char name[PEERSHM_NAME_SIZE];
+};
+
+/* STAT: by name, by id, or (neither) the region this file is attached to. */
+struct peershm_stat {
+	__u32 size;
+	__u32 flags;	/* must be 0 */
+	__u64 region;	/* id, or 0 */
+	char name[PEERSHM_NAME_SIZE]; /* or empty */
+	struct peershm_region_info info; /* out */
+};
+
+/* REGIONS: the linked regions that the caller may read. */
+struct peershm_regions {
+	__u32 size;
+	__u32 flags;	  /* must be 0 */
+	__u64 regions;	  /* in: array of struct peershm_region_info, or 0 */
+	__u32 nr_regions; /* in: its length; out: regions there are */
+	__u32 reserved;
+};
+
+/*
+ * UNLINK: the name is free again. The region's clients go on as before; its
+ * memory is freed when the last of them is gone.
+ */
+struct peershm_unlink {
+	__u32 size;
+	__u32 flags;	/* must be 0 */
+	__u64 region;	/* id; 0: by name */
+	char name[PEERSHM_NAME_SIZE];
+};
+
+#define PEERSHM_IOC_TYPE 0xBC
+#define PEERSHM_IOC_CREATE _IO(PEERSHM_IOC_TYPE, 0x10)
+#define PEERSHM_IOC_ATTACH _IO(PEERSHM_IOC_TYPE, 0x11)
+#define PEERSHM_IOC_DETACH _IO(PEERSHM_IOC_TYPE, 0x12)
+#define PEERSHM_IOC_GROW _IO(PEERSHM_IOC_TYPE, 0x13)
+#define PEERSHM_IOC_PEER_MAP _IO(PEERSHM_IOC_TYPE, 0x14)
+#define PEERSHM_IOC_SHRINK _IO(PEERSHM_IOC_TYPE, 0x15)
+#define PEERSHM_IOC_SET_ROOT _IO(PEERSHM_IOC_TYPE, 0x16)
+#define PEERSHM_IOC_CLIENTS _IO(PEERSHM_IOC_TYPE, 0x17)
+#define PEERSHM_IOC_RESOLVE _IO(PEERSHM_IOC_TYPE, 0x18)
+#define PEERSHM_IOC_REGIONS _IO(PEERSHM_IOC_TYPE, 0x19)
+#define PEERSHM_IOC_STAT _IO(PEERSHM_IOC_TYPE, 0x1a)
+#define PEERSHM_IOC_UNLINK _IO(PEERSHM_IOC_TYPE, 0x1b)
+
+#endif /* _UAPI_LINUX_PEERSHM_H */
