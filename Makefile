@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Everything that is built goes under build/. `make help` lists the targets.
+
+VERSION := 0.1.0
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+
+CFLAGS ?= -O2 -g
+WERROR ?= -Werror
+# the kernel the virtual machine boots, a line of tools/vm/kernel
+KERNEL ?= 6.1
+# what the device tests and the demo need of the machine
+VM ?= --kernel $(KERNEL) --memory 6G --append "hugepages=200 hugepagesz=1G hugepages=2"
+
+cflags = -std=gnu11 -Wall -Wextra $(WERROR) $(CFLAGS) -fvisibility=hidden -pthread \
+	 -Iinclude -Iinclude/uapi -Ilibpeershm
+sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+urcu := -lurcu-bp -lurcu-common
+
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(Q),@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+objects = $(patsubst %.c,build/$(2)/%.o,$(wildcard $(1)))
+library := $(call objects,libpeershm/*.c,obj)
+library_san := $(call objects,libpeershm/*.c,obj-san)
+peershmctl := $(call objects,tools/peershmctl/*.c,obj)
+demo := $(call objects,tools/demo/*.c,obj)
+common := $(call objects,tests/kselftest/common/*.c,obj)
+unit := $(patsubst tests/unit/%.c,build/unit/%,$(wildcard tests/unit/*.c))
+unit_san := $(unit:build/unit/%=build/unit-san/%)
+kselftest := $(patsubst tests/kselftest/%.c,build/kselftest/%,$(wildcard tests/kselftest/*.c))
+programs := $(if $(peershmctl),build/peershmctl) $(if $(demo),build/peershm-demo)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all module modules_install lib tools kselftest unit-programs unit device check lint \
+	demo shell install clean help setup-build setup-vm setup-test setup-lint FORCE
+
+##  all          library, tools, and the module for the machine's kernel (default)
+all: lib tools $(if $(KDIR)$(shell command -v apt-get),module)
+
+##  module       the module, for Debian's kernel or with KDIR=/lib/modules/.../build
+module: setup-build
+	$(Q)headers=$(KDIR); : $${headers:=$$(tools/vm/kernel $(KERNEL) headers)} && \
+		tools/vm/module $${headers:?}
+
+##  lib          build/libpeershm.so.0 and build/libpeershm.a
+lib: build/libpeershm.so build/libpeershm.a
+
+##  tools        build/peershmctl and build/peershm-demo
+tools: $(programs)
+
+##  unit         build and run the tests that need no device, plain and sanitized
+unit: unit-programs
+	$(Q)tests/run_programs $(unit) $(unit_san)
+
+unit-programs: $(unit) $(unit_san)
+
+##  kselftest    build the device tests (`make -C tests install` gathers them)
+kselftest: $(kselftest)
+
+##  device       run the device tests in the virtual machine
+device: all kselftest setup-vm
+	$(Q)$(MAKE) --no-print-directory -C tests install
+	$(Q)tools/vm/run $(VM) -- /kselftest/run_kselftest.sh -u
+
+##  check        set up, build and test everything; ends with the count
+check: setup-build setup-vm setup-test setup-lint
+	$(Q)MAKE='$(MAKE)' tests/check
+
+##  lint         every static check there is
+lint: setup-build setup-test setup-lint
+	$(Q)tools/lint
+
+##  demo         build everything, boot the virtual machine, show the demo
+demo: all setup-vm
+	$(Q)tools/vm/run $(VM) -- peershm-demo
+
+##  shell        a shell in the virtual machine with the module loaded
+shell: all setup-vm
+	$(Q)tools/vm/run $(VM) --interactive
+
+# Objects. A change of the flags rebuilds them; headers are tracked by -MMD.
+build/flags: FORCE
+	$(Q)mkdir -p build
+	$(Q)echo '$(CC) $(cflags) $(CPPFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(cflags) $(CPPFLAGS) $(LDFLAGS)' > $@
+
+build/obj/%.o: %.c build/flags | setup-build
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(cflags) $(CPPFLAGS) -fPIC -MMD -MP -c -o $@ $<
+
+build/obj-san/%.o: %.c build/flags | setup-build
+	$(call say,CC SAN,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(cflags) $(CPPFLAGS) $(sanitize) -fPIC -MMD -MP -c -o $@ $<
+
+build/obj/tests/%.o build/obj-san/tests/%.o: | setup-test
+
+# Library.
+build/libpeershm.so.0: $(library) libpeershm/libpeershm.map
+	$(call say,LD,$@)
+	$(Q)$(CC) $(cflags) $(LDFLAGS) -shared -Wl,-soname,$(@F) -Wl,-z,defs \
+		-Wl,--version-script,libpeershm/libpeershm.map -o $@ $(library) $(urcu)
+
+build/libpeershm.so: build/libpeershm.so.0
+	$(Q)ln -sf $(<F) $@
+
+build/libpeershm.a: $(library)
+build/libpeershm-san.a: $(library_san)
+build/libpeershm.a build/libpeershm-san.a:
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# Programs. In the build tree they find the library beside them; what is installed
+# is linked again, without that path.
+link = $(Q)mkdir -p $(@D) && $(CC) $(cflags) $(LDFLAGS) $(1) -o $@ $(filter %.o %.a %.so.0,$^) $(2)
+beside := -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..'
+
+build/peershmctl build/peershm-demo: rpath = $(beside)
+build/peershmctl build/install/peershmctl: $(peershmctl) build/libpeershm.so.0
+	$(call say,LD,$@)
+	$(call link,$(rpath),-ljson-c)
+
+build/peershm-demo: $(demo) build/libpeershm.so.0
+	$(call say,LD,$@)
+	$(call link,$(rpath))
+
+build/kselftest/%: build/obj/tests/kselftest/%.o $(common) build/libpeershm.so.0
+	$(call say,LD,$@)
+	$(call link,$(beside),-lcmocka -luring)
+
+build/unit/%: build/obj/tests/unit/%.o build/libpeershm.a
+	$(call say,LD,$@)
+	$(call link,,-lcmocka $(urcu))
+
+build/unit-san/%: build/obj-san/tests/unit/%.o build/libpeershm-san.a
+	$(call say,LD,$@)
+	$(call link,$(sanitize),-lcmocka $(urcu))
+
+##  install      library, headers and peershmctl below DESTDIR and PREFIX (/usr/local)
+install: lib build/install/peershmctl
+	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
+	$(Q)install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/linux)
+	$(Q)install -m 755 build/install/peershmctl $(DESTDIR)$(BINDIR)/
+	$(Q)install -m 755 build/libpeershm.so.0 $(DESTDIR)$(LIBDIR)/
+	$(Q)ln -sf libpeershm.so.0 $(DESTDIR)$(LIBDIR)/libpeershm.so
+	$(Q)install -m 644 build/libpeershm.a $(DESTDIR)$(LIBDIR)/
+	$(Q)install -m 644 include/peershm.h $(DESTDIR)$(INCLUDEDIR)/
+	$(Q)install -m 644 include/uapi/linux/peershm.h $(DESTDIR)$(INCLUDEDIR)/linux/
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+		-e 's|@VERSION@|$(VERSION)|' libpeershm/libpeershm.pc.in \
+		> $(DESTDIR)$(LIBDIR)/pkgconfig/libpeershm.pc
+	$(Q)for page in $(wildcard libpeershm/man/*.[1-8] tools/peershmctl/*.[1-8]); do \
+		install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit; \
+	done
+
+##  modules_install  the module, into /lib/modules of the kernel of KDIR
+modules_install: KDIR ?= /lib/modules/$(shell uname -r)/build
+modules_install: module
+	$(Q)$(MAKE) --no-print-directory -C $(KDIR) modules_install \
+		M=$(CURDIR)/build/module/$$(cat $(KDIR)/include/config/kernel.release)
+
+##  clean        remove build/; fetched kernels stay in the cache
+clean:
+	$(Q)rm -rf build
+
+##  help         this list
+help:
+	@echo 'Targets:'
+	@sed -n 's/^##  /  /p' $(firstword $(MAKEFILE_LIST))
+	@echo 'Variables: CC CFLAGS LDFLAGS DESTDIR PREFIX LIBDIR KDIR KERNEL V=1'
+
+setup-%:
+	$(Q)tools/setup $*
+
+-include $(shell find build/obj build/obj-san -name '*.d' 2>/dev/null)
