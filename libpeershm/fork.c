@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whose handle is it? A child of fork has neither the windows (VM_DONTCOPY) nor
+ * the headers of its parent, and must find out before it touches one. The
+ * kernel tells it: one page that reads zero in a child (MADV_WIPEONFORK) holds
+ * the process's epoch, and each handle the epoch it was opened under. This
+ * needs no getpid() on every call and holds for a raw clone() too.
+ *
+ * Locks over a fork: the library's mutexes and liburcu's are taken before and
+ * given back after, so that a child forked while another thread opens or looks
+ * up can itself open regions. liburcu wants its hooks called once around a
+ * fork, so a program that uses liburcu-bp too leaves that to this file. A child
+ * made without the handlers of pthread_atfork() (a raw clone(), _Fork()) can
+ * still tell that the handles are not its own, and close them, but should open
+ * none.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <urcu/urcu-bp.h>
+
+#include "internal.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t *page;	    /* written under lock, read anywhere; never freed */
+static uint64_t last_epoch; /* under lock; copied by fork, so a child's differs */
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+	pshm_find_lock();
+	urcu_bp_before_fork();
+}
+
+static void after_fork_parent(void)
+{
+	urcu_bp_after_fork_parent();
+	pshm_find_unlock();
+	pthread_mutex_unlock(&lock);
+}
+
+static void after_fork_child(void)
+{
+	urcu_bp_after_fork_child();
+	pshm_find_unlock();
+	pthread_mutex_unlock(&lock);
+}
+
+static int make_page(void)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	uint64_t *map =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int err;
+
+	if (map == MAP_FAILED)
+		return -errno;
+	err = madvise(map, size, MADV_WIPEONFORK) < 0 ? -errno : 0;
+	if (!err)
+		err = -pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+	if (err) {
+		munmap(map, size);
+		return err;
+	}
+	/* Pairs with the acquire in pshm_fork_epoch(): the page, then its address. */
+	__atomic_store_n(&page, map, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int pshm_fork_enter(uint64_t *epoch)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&lock);
+	if (!page)
+		err = make_page();
+	if (!err) {
+		if (!*page)
+			__atomic_store_n(page, ++last_epoch, __ATOMIC_RELAXED);
+		*epoch = *page;
+	}
+	pthread_mutex_unlock(&lock);
+	return err ? pshm_fail(err, NULL) : 0;
+}
+
+uint64_t pshm_fork_epoch(void)
+{
+	/* Pairs with the release in make_page(). */
+	const uint64_t *map = __atomic_load_n(&page, __ATOMIC_ACQUIRE);
+
+	return map ? __atomic_load_n(map, __ATOMIC_RELAXED) : 0;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reading the header that the kernel publishes. It is read as if it were
+ * hostile: an index or an offset in it is used only after it was checked
+ * against the mapping's length, which the kernel gave apart from it.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+#include <urcu/arch.h>
+
+#include "internal.h"
+
+#define SPINS 1000 /* a change of the header takes the kernel less than this */
+
+_Static_assert(sizeof(struct peershm_header) % sizeof(uint64_t) == 0, "copied in words");
+_Static_assert(sizeof(struct peershm_header_client) % sizeof(uint64_t) == 0, "copied in words");
+
+/*
+ * How long a reader puts up with a header that changes. The writer may have
+ * lost its (virtual) processor in the middle, so spinning gives way to
+ * yielding, and after a while to giving up.
+ */
+struct patience {
+	unsigned int spins;
+	struct timespec end;
+};
+
+static bool patience_lasts(struct patience *patience)
+{
+	struct timespec now;
+
+	if (patience->spins++ < SPINS) {
+		caa_cpu_relax();
+		return true;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (patience->spins == SPINS + 1) {
+		patience->end = now;
+		patience->end.tv_sec += PSHM_HEADER_PATIENCE_MS / 1000;
+		patience->end.tv_nsec += PSHM_HEADER_PATIENCE_MS % 1000 * 1000000L;
+		if (patience->end.tv_nsec >= 1000000000L) {
+			patience->end.tv_nsec -= 1000000000L;
+			patience->end.tv_sec++;
+		}
+	}
+	if (now.tv_sec > patience->end.tv_sec ||
+	    (now.tv_sec == patience->end.tv_sec && now.tv_nsec >= patience->end.tv_nsec))
+		return false;
+	sched_yield();
+	return true;
+}
+
+/* Pairs with the kernel's write barrier after it has made seq odd. */
+static bool read_begin(const struct peershm_header *header, struct patience *patience,
+		       uint32_t *seq)
+{
+	for (;;) {
+		*seq = __atomic_load_n(&header->seq, __ATOMIC_ACQUIRE);
+		if (!(*seq & 1))
+			return true;
+		if (!patience_lasts(patience))
+			return false;
+	}
+}
+
+/* Pairs with the kernel's write barrier before it makes seq even again. */
+static bool read_undisturbed(const struct peershm_header *header, uint32_t seq)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&header->seq, __ATOMIC_RELAXED) == seq;
+}
+
+typedef uint64_t __attribute__((may_alias)) word;
+
+/* In words, so that a single field is never half old and half new. */
+static void copy_words(void *to, const void *from, size_t size)
+{
+	word *target = to;
+	const word *source = from;
+
+	for (size_t i = 0; i < size / sizeof(*source); i++)
+		target[i] = __atomic_load_n(&source[i], __ATOMIC_RELAXED);
+}
+
+static bool power_of_two(uint64_t value)
+{
+	return value && !(value & (value - 1));
+}
+
+/* Is the snapshot one of a header, whose entries lie within the mapping? */
+static bool sensible(const struct peershm_header *header, size_t length)
+{
+	if (header->magic != PEERSHM_HEADER_MAGIC || header->version != PEERSHM_HEADER_VERSION)
+		return false;
+	if (!power_of_two(header->page_size) || header->size > header->capacity ||
+	    header->base > UINT64_MAX - header->capacity)
+		return false;
+	if (header->client_size < sizeof(struct peershm_header_client) ||
+	    header->client_size % sizeof(uint64_t) || header->client_offset % sizeof(uint64_t))
+		return false;
+	if (header->client_offset < sizeof(*header) || header->client_offset > length)
+		return false;
+	return header->max_clients <= (length - header->client_offset) / header->client_size;
+}
+
+int pshm_header_read(const void *map, size_t length, struct peershm_header *copy)
+{
+	struct patience patience = { 0 };
+	uint32_t seq;
+
+	if (length < sizeof(*copy))
+		return -EIO;
+	do {
+		if (!read_begin(map, &patience, &seq))
+			return -EAGAIN;
+		copy_words(copy, map, sizeof(*copy));
+		if (read_undisturbed(map, seq))
+			return sensible(copy, length) ? 0 : -EIO;
+	} while (patience_lasts(&patience));
+	return -EAGAIN;
+}
+
+/* The live entries, at most n of them copied; gives how many there are. */
+static int copy_live(const char *entry, const struct peershm_header *header,
+		     struct peershm_header_client *clients, size_t n)
+{
+	struct peershm_header_client client;
+	int live = 0;
+
+	for (uint32_t i = 0; i < header->max_clients; i++, entry += header->client_size) {
+		copy_words(&client, entry, sizeof(client));
+		if (client.state != PEERSHM_CLIENT_LIVE)
+			continue;
+		client.name[sizeof(client.name) - 1] = '\0';
+		if ((size_t)live < n)
+			clients[live] = client;
+		live++;
+	}
+	return live;
+}
+
+int pshm_header_list(const void *map, size_t length, struct peershm_header_client *clients,
+		     size_t n)
+{
+	struct patience patience = { 0 };
+	struct peershm_header header;
+	uint32_t seq;
+	int live;
+
+	if (length < sizeof(header))
+		return -EIO;
+	do {
+		if (!read_begin(map, &patience, &seq))
+			return -EAGAIN;
+		copy_words(&header, map, sizeof(header));
+		if (!read_undisturbed(map, seq))
+			continue;
+		if (!sensible(&header, length))
+			return -EIO;
+		live = copy_live((const char *)map + header.client_offset, &header, clients, n);
+		if (read_undisturbed(map, seq))
+			return live;
+	} while (patience_lasts(&patience));
+	return -EAGAIN;
+}
+
+/*
+ * One field is always whole and needs no sequence. Acquire: what the growing
+ * client did before it made the size known is seen, too.
+ */
+uint64_t pshm_header_size(const struct peershm_header *header)
+{
+	return __atomic_load_n(&header->size, __ATOMIC_ACQUIRE);
+}
+
+/* As above: the structure the root points to was written before the root. */
+uint64_t pshm_header_root(const struct peershm_header *header)
+{
+	return __atomic_load_n(&header->root, __ATOMIC_ACQUIRE);
+}

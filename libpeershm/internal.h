@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of libpeershm share. Names that cross files begin with pshm_,
+ * as the static library shows them to the program's linker.
+ *
+ * Dependencies point one way: open, region, peer, client -> reason -> maps,
+ * ioctl, error; open, region -> header, find, fork. header and maps know no
+ * device, so their tests run anywhere.
+ *
+ * Locks, outermost first (none is held while the device is entered):
+ *   fork.c lock     the epoch page
+ *   find.c writers  the map from address to handle
+ */
+#ifndef PEERSHM_INTERNAL_H
+#define PEERSHM_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <peershm.h>
+
+#define PEERSHM_API __attribute__((visibility("default")))
+
+#define PSHM_GIB (1ULL << 30)
+
+/*
+ * Written by peershm_open() alone, constant from its return to
+ * peershm_close(): no lock.
+ */
+struct peershm {
+	uint64_t epoch; /* of the process that opened it, see fork.c */
+	int fd;		/* of the device */
+	bool read_only;
+	uint64_t region; /* how commands name it: 0 for a client, else its id */
+	uint64_t id;	 /* the region's */
+	uint64_t client; /* id, 0 for an administrative handle */
+	uint64_t base;
+	uint64_t capacity;
+	uint64_t page_size;
+	uint32_t backing;
+	const struct peershm_header *header; /* NULL without window */
+	size_t header_length;
+};
+
+/*
+ * ioctl.c: the one door to the system. Tests put their own functions here to
+ * stand for a device and to make any step fail.
+ */
+struct pshm_system {
+	int (*open)(const char *path, int flags);
+	int (*close)(int fd);
+	int (*ioctl)(int fd, unsigned long command, void *argument);
+	void *(*mmap)(int fd, size_t length, int protection, off_t offset);
+	int (*munmap)(void *address, size_t length);
+	void *(*alloc)(size_t size); /* zeroed, for free() */
+};
+
+extern const struct pshm_system pshm_kernel;
+extern const struct pshm_system *pshm_system;
+
+/* These give -errno and leave the message alone, so that clean-up keeps it. */
+int pshm_device_open(int flags);
+void pshm_device_close(int fd);
+int pshm_device_command(int fd, unsigned long command, void *argument);
+int pshm_device_map_header(int fd, size_t length, const struct peershm_header **header);
+void pshm_device_unmap_header(const struct peershm_header *header, size_t length);
+void *pshm_alloc(size_t size);
+
+/*
+ * error.c: keep `err` (-errno) and what was in the way for this thread's
+ * peershm_strerror(), and give `err` back. A NULL format keeps no detail.
+ */
+int pshm_fail(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *pshm_sentence(int err);
+
+/* fork.c: which process a handle belongs to. */
+int pshm_fork_enter(uint64_t *epoch); /* the process's, made on first use */
+uint64_t pshm_fork_epoch(void);	      /* 0: no handle is this process's */
+
+/* find.c */
+int pshm_find_add(struct peershm *handle);
+void pshm_find_remove(struct peershm *handle);
+void pshm_find_lock(void); /* for fork.c, around a fork */
+void pshm_find_unlock(void);
+
+/*
+ * header.c: reading `length` mapped bytes that hold a header. -EIO: it makes no
+ * sense. -EAGAIN: it did not hold still for PSHM_HEADER_PATIENCE_MS.
+ */
+#define PSHM_HEADER_PATIENCE_MS 1000
+
+int pshm_header_read(const void *map, size_t length, struct peershm_header *copy);
+int pshm_header_list(const void *map, size_t length, struct peershm_header_client *clients,
+		     size_t n);
+uint64_t pshm_header_size(const struct peershm_header *header);
+uint64_t pshm_header_root(const struct peershm_header *header);
+
+/* maps.c: say in `text` which mappings in `path` overlap; gives how many. */
+size_t pshm_maps_overlap(const char *path, uint64_t start, uint64_t end, char *text, size_t size);
+
+/* options.c: what CREATE is called with, and rounding. */
+int pshm_options_fill(struct peershm_create *create, const char *name,
+		      const struct peershm_options *options);
+int pshm_round_up(uint64_t value, uint64_t unit, uint64_t *rounded); /* -EINVAL: overflow */
+int pshm_name_copy(char to[PEERSHM_NAME_SIZE], const char *from, const char *what);
+
+/* reason.c: pshm_fail() with what a failed command can be blamed on. */
+int pshm_reason_device(int err, int flags);
+int pshm_reason_create(int err, int fd, const struct peershm_create *create);
+int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach);
+int pshm_reason_grow(int err, const struct peershm *handle, uint64_t size);
+int pshm_reason_client(int err, const struct peershm *handle);
+int pshm_reason_region(int err, const struct peershm *handle);
+
+/* region.c */
+int pshm_handle_check(const struct peershm *handle); /* -ENOTCONN in a child */
+int pshm_stat_name(int fd, const char *name, struct peershm_region_info *info);
+
+#endif /* PEERSHM_INTERNAL_H */

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The device: the only file that opens, commands and maps it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+static int kernel_open(const char *path, int flags)
+{
+	return open(path, flags);
+}
+
+static int kernel_ioctl(int fd, unsigned long command, void *argument)
+{
+	return ioctl(fd, command, argument);
+}
+
+static void *kernel_mmap(int fd, size_t length, int protection, off_t offset)
+{
+	return mmap(NULL, length, protection, MAP_SHARED, fd, offset);
+}
+
+static void *kernel_alloc(size_t size)
+{
+	return calloc(1, size);
+}
+
+const struct pshm_system pshm_kernel = {
+	.open = kernel_open,
+	.close = close,
+	.ioctl = kernel_ioctl,
+	.mmap = kernel_mmap,
+	.munmap = munmap,
+	.alloc = kernel_alloc,
+};
+
+const struct pshm_system *pshm_system = &pshm_kernel;
+
+int pshm_device_open(int flags)
+{
+	int fd = pshm_system->open(PEERSHM_DEVICE, flags | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+void pshm_device_close(int fd)
+{
+	if (fd >= 0)
+		pshm_system->close(fd);
+}
+
+/* EINTR goes to the caller: only it knows whether the signal means stop. */
+int pshm_device_command(int fd, unsigned long command, void *argument)
+{
+	return pshm_system->ioctl(fd, command, argument) < 0 ? -errno : 0;
+}
+
+int pshm_device_map_header(int fd, size_t length, const struct peershm_header **header)
+{
+	void *map = pshm_system->mmap(fd, length, PROT_READ, (off_t)PEERSHM_HEADER_OFFSET);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	*header = map;
+	return 0;
+}
+
+void pshm_device_unmap_header(const struct peershm_header *header, size_t length)
+{
+	if (header)
+		pshm_system->munmap((void *)(uintptr_t)header, length);
+}
+
+void *pshm_alloc(size_t size)
+{
+	return pshm_system->alloc(size);
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opening and closing a region. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+/*
+ * How often somebody else may make or unlink the region between our steps
+ * before it is called a failure.
+ */
+#define ATTEMPTS 16
+
+/* How often DETACH is called when signals keep it from starting. */
+#define DETACH_ATTEMPTS 64
+
+#define KNOWN_FLAGS (PEERSHM_CREATE | PEERSHM_EXCLUSIVE | PEERSHM_READ_ONLY)
+
+/* One call of peershm_open(). */
+struct request {
+	const char *name;
+	const char *client;
+	unsigned int flags;
+	const struct peershm_options *options;
+	int maker;     /* file for making and growing, -1: not opened */
+	uint64_t made; /* id of the region that this call made, or 0 */
+};
+
+/* A read-only handle's file may not write, so making takes another one. */
+static int maker_open(const struct peershm *handle, struct request *request)
+{
+	if (request->maker < 0 && !handle->read_only)
+		request->maker = handle->fd;
+	if (request->maker < 0)
+		request->maker = pshm_device_open(O_RDWR);
+	return request->maker < 0 ? pshm_reason_device(request->maker, O_RDWR) : 0;
+}
+
+static void maker_close(const struct peershm *handle, struct request *request)
+{
+	if (request->maker != handle->fd)
+		pshm_device_close(request->maker);
+}
+
+/* Gives -EEXIST without a message: that may be no failure. */
+static int create(const struct peershm *handle, struct request *request)
+{
+	struct peershm_create command;
+	int err;
+
+	err = pshm_options_fill(&command, request->name, request->options);
+	if (!err)
+		err = maker_open(handle, request);
+	if (err)
+		return err;
+	err = pshm_device_command(request->maker, PEERSHM_IOC_CREATE, &command);
+	if (!err)
+		request->made = command.region;
+	else if (err != -EEXIST || request->flags & PEERSHM_EXCLUSIVE)
+		pshm_reason_create(err, request->maker, &command);
+	return err;
+}
+
+/* A half-opened exclusive region would be in the way of the next attempt. */
+static void unmake(struct request *request)
+{
+	struct peershm_unlink command = { .size = sizeof(command), .region = request->made };
+
+	if (request->made && request->flags & PEERSHM_EXCLUSIVE)
+		pshm_device_command(request->maker, PEERSHM_IOC_UNLINK, &command);
+}
+
+static int attach(struct peershm *handle, const struct request *request)
+{
+	struct peershm_attach command = { .size = sizeof(command) };
+	int err;
+
+	err = pshm_name_copy(command.region_name, request->name, "region name");
+	if (!err)
+		err = pshm_name_copy(command.client_name, request->client, "client name");
+	if (err)
+		return err;
+	if (handle->read_only)
+		command.flags |= PEERSHM_ATTACH_READ_ONLY;
+	err = pshm_device_command(handle->fd, PEERSHM_IOC_ATTACH, &command);
+	if (err)
+		return pshm_reason_attach(err, handle->fd, &command);
+	handle->id = command.region;
+	handle->client = command.client;
+	handle->base = command.base;
+	handle->capacity = command.capacity;
+	handle->header_length = command.header_length;
+	return 0;
+}
+
+static int look_up(struct peershm *handle, const struct request *request)
+{
+	struct peershm_region_info info;
+	int err = pshm_stat_name(handle->fd, request->name, &info);
+
+	if (err == -ENOENT)
+		return pshm_fail(err, "there is no region of this name");
+	if (err)
+		return pshm_fail(err, NULL);
+	handle->id = info.id;
+	handle->region = info.id;
+	handle->base = info.base;
+	handle->capacity = info.capacity;
+	handle->page_size = info.page_size;
+	handle->backing = info.backing;
+	return 0;
+}
+
+/* Attach to what is there; make what is not there, and attach to that. */
+static int find_or_make(struct peershm *handle, struct request *request)
+{
+	bool exclusive = request->flags & PEERSHM_EXCLUSIVE;
+	int err = -ENOENT;
+
+	for (int i = 0; i < ATTEMPTS; i++) {
+		if (!exclusive || request->made) {
+			err = request->client ? attach(handle, request) : look_up(handle, request);
+			if (err != -ENOENT || !(request->flags & PEERSHM_CREATE) || exclusive)
+				return err;
+		}
+		err = create(handle, request);
+		if (err && (err != -EEXIST || exclusive))
+			return err;
+	}
+	return pshm_fail(-ENOENT, "others make and unlink this region all the time");
+}
+
+static int map_header(struct peershm *handle)
+{
+	struct peershm_header header;
+	int err;
+
+	err = pshm_device_map_header(handle->fd, handle->header_length, &handle->header);
+	if (err)
+		return pshm_fail(err, NULL);
+	err = pshm_header_read(handle->header, handle->header_length, &header);
+	if (err)
+		return pshm_fail(err, NULL);
+	if (header.region != handle->id || header.base != handle->base ||
+	    header.capacity != handle->capacity)
+		return pshm_fail(-EIO, NULL);
+	handle->page_size = header.page_size;
+	handle->backing = header.backing;
+	return 0;
+}
+
+/*
+ * Not only when this call made the region: whoever made it may have died before
+ * it grew, and "at least this size" is true of a region that is larger.
+ */
+static int ensure_size(struct peershm *handle, struct request *request)
+{
+	struct peershm_grow command = {
+		.size = sizeof(command),
+		.flags = PEERSHM_GROW_TO,
+		.region = handle->region,
+	};
+	uint64_t wanted = 0;
+	int fd = handle->fd;
+	int err;
+
+	if (!(request->flags & PEERSHM_CREATE) || !request->options || !request->options->size)
+		return 0;
+	if (handle->read_only) {
+		if (!request->made)
+			return 0;
+		fd = request->maker;
+		command.region = request->made;
+	}
+	err = pshm_round_up(request->options->size, handle->page_size, &wanted);
+	if (err)
+		return pshm_fail(err, NULL);
+	if (handle->header && pshm_header_size(handle->header) >= wanted)
+		return 0;
+	command.length = wanted;
+	err = pshm_device_command(fd, PEERSHM_IOC_GROW, &command);
+	return err ? pshm_reason_grow(err, handle, wanted) : 0;
+}
+
+/*
+ * The module unmaps the window with DETACH. If that says ENOTCONN, nothing of
+ * it was mapped any more, so that unmapping here would hit a stranger.
+ */
+static void detach(const struct peershm *handle)
+{
+	struct peershm_detach command = { .size = sizeof(command) };
+	int attempts = DETACH_ATTEMPTS;
+
+	while (pshm_device_command(handle->fd, PEERSHM_IOC_DETACH, &command) == -EINTR &&
+	       --attempts)
+		;
+}
+
+static int open_region(struct peershm *handle, struct request *request)
+{
+	int flags = handle->read_only ? O_RDONLY : O_RDWR;
+	int err;
+
+	handle->fd = pshm_device_open(flags);
+	if (handle->fd < 0)
+		return pshm_reason_device(handle->fd, flags);
+	err = find_or_make(handle, request);
+	if (!err && handle->client)
+		err = map_header(handle);
+	if (!err)
+		err = ensure_size(handle, request);
+	if (!err && handle->client)
+		err = pshm_find_add(handle);
+	return err;
+}
+
+/* Undo what open_region() did, whatever part of it; the message stays. */
+static void release(struct peershm *handle, struct request *request)
+{
+	pshm_device_unmap_header(handle->header, handle->header_length);
+	if (handle->client)
+		detach(handle);
+	unmake(request);
+	maker_close(handle, request);
+	pshm_device_close(handle->fd);
+	free(handle);
+}
+
+static int check_request(const struct request *request)
+{
+	char name[PEERSHM_NAME_SIZE];
+	int err;
+
+	if (request->flags & ~KNOWN_FLAGS)
+		return pshm_fail(-EINVAL, "unknown flags 0x%x", request->flags & ~KNOWN_FLAGS);
+	if ((request->flags & PEERSHM_EXCLUSIVE) && !(request->flags & PEERSHM_CREATE))
+		return pshm_fail(-EINVAL, "PEERSHM_EXCLUSIVE needs PEERSHM_CREATE");
+	err = pshm_name_copy(name, request->name, "region name");
+	if (!err && request->client)
+		err = pshm_name_copy(name, request->client, "client name");
+	return err;
+}
+
+PEERSHM_API int peershm_open(struct peershm **handle, const char *name, const char *client,
+			     unsigned int flags, const struct peershm_options *options)
+{
+	struct request request = {
+		.name = name,
+		.client = client,
+		.flags = flags,
+		.options = options,
+		.maker = -1,
+	};
+	struct peershm *opened;
+	int err;
+
+	if (!handle)
+		return pshm_fail(-EINVAL, NULL);
+	*handle = NULL;
+	err = check_request(&request);
+	if (err)
+		return err;
+	opened = pshm_alloc(sizeof(*opened));
+	if (!opened)
+		return pshm_fail(-ENOMEM, NULL);
+	opened->fd = -1;
+	opened->read_only = flags & PEERSHM_READ_ONLY;
+	err = pshm_fork_enter(&opened->epoch);
+	if (!err)
+		err = open_region(opened, &request);
+	if (err) {
+		release(opened, &request);
+		return err;
+	}
+	maker_close(opened, &request);
+	*handle = opened;
+	return 0;
+}
+
+PEERSHM_API void peershm_close(struct peershm *handle)
+{
+	if (!handle)
+		return;
+	if (handle->client)
+		pshm_find_remove(handle);
+	/*
+	 * A child of fork has neither window nor header, and something else may
+	 * lie at their addresses by now. The client is the parent's.
+	 */
+	if (handle->client && handle->epoch == pshm_fork_epoch()) {
+		pshm_device_unmap_header(handle->header, handle->header_length);
+		detach(handle);
+	}
+	pshm_device_close(handle->fd);
+	free(handle);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a region is made with: defaults, rounding and names. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define DEFAULT_CAPACITY (64 * PSHM_GIB)
+#define DEFAULT_MODE 0600
+#define PMD_SIZE_FILE "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
+#define PMD_SIZE_USUAL (2ULL << 20)
+
+static const char *const backing_names[] = {
+	[PEERSHM_SMALL] = "small",
+	[PEERSHM_THP] = "thp",
+	[PEERSHM_HUGETLB_2M] = "hugetlb-2m",
+	[PEERSHM_HUGETLB_1G] = "hugetlb-1g",
+};
+
+PEERSHM_API const char *peershm_backing_name(enum peershm_backing backing)
+{
+	size_t index = (size_t)backing;
+
+	return index < sizeof(backing_names) / sizeof(backing_names[0]) ? backing_names[index] :
+									  NULL;
+}
+
+static uint64_t pmd_size(void)
+{
+	char text[32] = "";
+	int fd = open(PMD_SIZE_FILE, O_RDONLY | O_CLOEXEC);
+	uint64_t size = 0;
+
+	if (fd >= 0) {
+		if (read(fd, text, sizeof(text) - 1) > 0)
+			size = strtoull(text, NULL, 10);
+		close(fd);
+	}
+	return size && !(size & (size - 1)) ? size : PMD_SIZE_USUAL;
+}
+
+/*
+ * What a capacity is a multiple of. 1 GiB for both kinds of hugetlb: the kernel
+ * then shares one set of page tables between all clients.
+ */
+static uint64_t capacity_unit(enum peershm_backing backing)
+{
+	switch (backing) {
+	case PEERSHM_SMALL:
+		return (uint64_t)sysconf(_SC_PAGESIZE);
+	case PEERSHM_THP:
+		return pmd_size();
+	case PEERSHM_HUGETLB_2M:
+	case PEERSHM_HUGETLB_1G:
+		return PSHM_GIB;
+	}
+	return 0;
+}
+
+int pshm_round_up(uint64_t value, uint64_t unit, uint64_t *rounded)
+{
+	if (!unit || value > UINT64_MAX - (unit - 1))
+		return -EINVAL;
+	value += unit - 1;
+	*rounded = value - value % unit;
+	return 0;
+}
+
+int pshm_name_copy(char to[PEERSHM_NAME_SIZE], const char *from, const char *what)
+{
+	size_t length = from ? strnlen(from, PEERSHM_NAME_SIZE) : 0;
+
+	memset(to, 0, PEERSHM_NAME_SIZE);
+	if (!length || length >= PEERSHM_NAME_SIZE)
+		return pshm_fail(-EINVAL, "the %s must be 1 to %d bytes long", what,
+				 PEERSHM_NAME_SIZE - 1);
+	for (size_t i = 0; i < length; i++) {
+		unsigned char byte = (unsigned char)from[i];
+
+		if (byte == '/' || byte < ' ' || byte == 0x7f)
+			return pshm_fail(-EINVAL, "the %s has a '/' or a control byte in it", what);
+	}
+	memcpy(to, from, length);
+	return 0;
+}
+
+int pshm_options_fill(struct peershm_create *create, const char *name,
+		      const struct peershm_options *options)
+{
+	const struct peershm_options defaults = { 0 };
+	uint64_t capacity;
+	uint64_t rounded;
+	uint64_t unit;
+	int err;
+
+	if (!options)
+		options = &defaults;
+	memset(create, 0, sizeof(*create));
+	create->size = sizeof(*create);
+	err = pshm_name_copy(create->name, name, "region name");
+	if (err)
+		return err;
+	unit = capacity_unit(options->backing);
+	if (!unit)
+		return pshm_fail(-EINVAL, "there is no backing %d", (int)options->backing);
+	capacity = options->capacity ? options->capacity : DEFAULT_CAPACITY;
+	if (pshm_round_up(capacity, unit, &rounded))
+		return pshm_fail(-EINVAL, "a capacity of %llu bytes is too large to be rounded up",
+				 (unsigned long long)capacity);
+	create->capacity = rounded;
+	if (options->size > create->capacity)
+		return pshm_fail(-ENOSPC, "the size, %llu bytes, is beyond the capacity, %llu",
+				 (unsigned long long)options->size,
+				 (unsigned long long)create->capacity);
+	create->base = options->base;
+	create->backing = options->backing;
+	create->mode = options->mode ? options->mode : DEFAULT_MODE;
+	create->max_clients = options->max_clients;
+	return 0;
+}

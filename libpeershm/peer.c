@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Growing and peer mapping: the calls that reach into the other clients. */
+#include <errno.h>
+
+#include "internal.h"
+
+static void report_to_kernel(struct peershm_map_report *to, const struct peershm_report *from)
+{
+	if (!from)
+		return;
+	to->peers = (uintptr_t)from->peers;
+	to->nr_peers = from->peers ? from->nr_peers : 0;
+	to->timeout_ms = from->timeout_ms;
+}
+
+static void report_to_caller(struct peershm_report *to, const struct peershm_map_report *from)
+{
+	if (!to)
+		return;
+	to->nr_peers = from->nr_peers;
+	to->mapped = from->mapped;
+	to->deferred = from->deferred;
+	to->gone = from->gone;
+	to->partial = from->partial;
+}
+
+PEERSHM_API int peershm_grow(struct peershm *handle, uint64_t size, struct peershm_report *report)
+{
+	struct peershm_grow command = { .size = sizeof(command), .flags = PEERSHM_GROW_TO };
+	uint64_t rounded;
+	int err = pshm_handle_check(handle);
+
+	if (err)
+		return err;
+	if (pshm_round_up(size, handle->page_size, &rounded))
+		return pshm_fail(-EINVAL, "the size is too large to be rounded up to a page");
+	command.region = handle->region;
+	command.length = rounded;
+	report_to_kernel(&command.report, report);
+	err = pshm_device_command(handle->fd, PEERSHM_IOC_GROW, &command);
+	if (err)
+		return pshm_reason_grow(err, handle, rounded);
+	report_to_caller(report, &command.report);
+	return 0;
+}
+
+PEERSHM_API void *peershm_extend(struct peershm *handle, uint64_t length)
+{
+	struct peershm_grow command = { .size = sizeof(command) };
+	uint64_t rounded;
+	uint64_t size;
+	int err = pshm_handle_check(handle);
+
+	if (!err && pshm_round_up(length, handle->page_size, &rounded))
+		err = pshm_fail(-EINVAL, "the length is too large to be rounded up to a page");
+	if (err) {
+		errno = -err;
+		return NULL;
+	}
+	command.region = handle->region;
+	command.length = rounded;
+	err = pshm_device_command(handle->fd, PEERSHM_IOC_GROW, &command);
+	if (err) {
+		size = peershm_size(handle);
+		size = rounded > UINT64_MAX - size ? UINT64_MAX : size + rounded;
+		errno = -pshm_reason_grow(err, handle, size);
+		return NULL;
+	}
+	return (void *)(uintptr_t)(handle->base + command.old_size);
+}
+
+static int map_peers(struct peershm *handle, struct peershm_peer_map *command,
+		     struct peershm_report *report)
+{
+	int err;
+
+	command->region = handle->region;
+	report_to_kernel(&command->report, report);
+	err = pshm_device_command(handle->fd, PEERSHM_IOC_PEER_MAP, command);
+	if (err == -EINVAL)
+		return pshm_fail(err, "the range is not one of whole pages in the active memory");
+	if (err)
+		return pshm_reason_client(err, handle);
+	report_to_caller(report, &command->report);
+	return 0;
+}
+
+PEERSHM_API int peershm_map_all(struct peershm *handle, uint64_t offset, uint64_t length,
+				struct peershm_report *report)
+{
+	struct peershm_peer_map command = {
+		.size = sizeof(command),
+		.offset = offset,
+		.length = length,
+	};
+	int err = pshm_handle_check(handle);
+
+	return err ? err : map_peers(handle, &command, report);
+}
+
+PEERSHM_API int peershm_map_pid(struct peershm *handle, pid_t pid, uint64_t offset, uint64_t length,
+				struct peershm_report *report)
+{
+	struct peershm_peer_map command = {
+		.size = sizeof(command),
+		.flags = PEERSHM_MAP_BY_PID,
+		.offset = offset,
+		.length = length,
+		.pid = pid,
+	};
+	int err = pshm_handle_check(handle);
+
+	return err ? err : map_peers(handle, &command, report);
+}
+
+PEERSHM_API int peershm_map_name(struct peershm *handle, const char *client, uint64_t offset,
+				 uint64_t length, struct peershm_report *report)
+{
+	struct peershm_peer_map command = {
+		.size = sizeof(command),
+		.flags = PEERSHM_MAP_BY_NAME,
+		.offset = offset,
+		.length = length,
+	};
+	int err = pshm_handle_check(handle);
+
+	if (!err)
+		err = pshm_name_copy(command.name, client, "client name");
+	return err ? err : map_peers(handle, &command, report);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A region: what it is, its size and its root. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+#include "internal.h"
+
+int pshm_handle_check(const struct peershm *handle)
+{
+	if (!handle)
+		return pshm_fail(-EINVAL, "there is no handle");
+	if (handle->epoch != pshm_fork_epoch())
+		return pshm_fail(-ENOTCONN, "the handle was opened by the parent of this process: "
+					    "a child of fork opens the region itself");
+	return 0;
+}
+
+/* For what gives a pointer or a size: 0 or NULL, and errno. */
+static bool usable(const struct peershm *handle)
+{
+	int err = pshm_handle_check(handle);
+
+	if (err)
+		errno = -err;
+	return !err;
+}
+
+static bool has_window(const struct peershm *handle)
+{
+	if (!usable(handle))
+		return false;
+	if (handle->header)
+		return true;
+	errno = -pshm_fail(-ENOTCONN, "the handle is for administration and has no window");
+	return false;
+}
+
+int pshm_stat_name(int fd, const char *name, struct peershm_region_info *info)
+{
+	struct peershm_stat command = { .size = sizeof(command) };
+	int err;
+
+	strncpy(command.name, name, sizeof(command.name) - 1);
+	err = pshm_device_command(fd, PEERSHM_IOC_STAT, &command);
+	if (!err)
+		*info = command.info;
+	return err;
+}
+
+PEERSHM_API int peershm_stat(struct peershm *handle, struct peershm_region_info *info)
+{
+	struct peershm_stat command = { .size = sizeof(command) };
+	int err = pshm_handle_check(handle);
+
+	if (err)
+		return err;
+	if (!info)
+		return pshm_fail(-EINVAL, NULL);
+	command.region = handle->region;
+	err = pshm_device_command(handle->fd, PEERSHM_IOC_STAT, &command);
+	if (err)
+		return pshm_reason_region(err, handle);
+	*info = command.info;
+	return 0;
+}
+
+/* A handle without window has no header, so it asks the kernel. */
+static bool stat_now(const struct peershm *handle, struct peershm_region_info *info)
+{
+	int err = peershm_stat((struct peershm *)(uintptr_t)handle, info);
+
+	if (err)
+		errno = -err;
+	return !err;
+}
+
+PEERSHM_API void *peershm_base(const struct peershm *handle)
+{
+	return has_window(handle) ? (void *)(uintptr_t)handle->base : NULL;
+}
+
+PEERSHM_API uint64_t peershm_size(const struct peershm *handle)
+{
+	struct peershm_region_info info;
+	uint64_t size;
+
+	if (!usable(handle))
+		return 0;
+	if (!handle->header)
+		return stat_now(handle, &info) ? info.active : 0;
+	size = pshm_header_size(handle->header);
+	return size < handle->capacity ? size : handle->capacity;
+}
+
+PEERSHM_API uint64_t peershm_capacity(const struct peershm *handle)
+{
+	return usable(handle) ? handle->capacity : 0;
+}
+
+PEERSHM_API uint64_t peershm_page_size(const struct peershm *handle)
+{
+	return usable(handle) ? handle->page_size : 0;
+}
+
+PEERSHM_API uint64_t peershm_client_id(const struct peershm *handle)
+{
+	return usable(handle) ? handle->client : 0;
+}
+
+PEERSHM_API const struct peershm_header *peershm_header(const struct peershm *handle)
+{
+	return has_window(handle) ? handle->header : NULL;
+}
+
+PEERSHM_API void *peershm_root(const struct peershm *handle)
+{
+	struct peershm_region_info info;
+	uint64_t root;
+
+	if (!usable(handle))
+		return NULL;
+	if (handle->header)
+		root = pshm_header_root(handle->header);
+	else
+		root = stat_now(handle, &info) ? info.root : 0;
+	return (void *)(uintptr_t)root;
+}
+
+PEERSHM_API int peershm_set_root(struct peershm *handle, const void *expected, const void *root)
+{
+	struct peershm_set_root command = {
+		.size = sizeof(command),
+		.expected = (uintptr_t)expected,
+		.root = (uintptr_t)root,
+	};
+	int err = pshm_handle_check(handle);
+
+	if (err)
+		return err;
+	command.region = handle->region;
+	err = pshm_device_command(handle->fd, PEERSHM_IOC_SET_ROOT, &command);
+	if (err == -EEXIST)
+		return pshm_fail(err, "the root is not the expected one: somebody set it first");
+	if (err == -EINVAL)
+		return pshm_fail(err, "the root must be NULL or lie in the region's active memory");
+	return err ? pshm_reason_region(err, handle) : 0;
+}
+
+PEERSHM_API int peershm_shrink(struct peershm *handle, uint64_t size)
+{
+	struct peershm_shrink command = { .size = sizeof(command) };
+	uint64_t rounded;
+	int err = pshm_handle_check(handle);
+
+	if (err)
+		return err;
+	if (pshm_round_up(size, handle->page_size, &rounded))
+		return pshm_fail(-EINVAL, "the region is smaller than that");
+	command.region = handle->region;
+	command.new_size = rounded;
+	err = pshm_device_command(handle->fd, PEERSHM_IOC_SHRINK, &command);
+	if (err == -EINVAL)
+		return pshm_fail(err, "the region is smaller than that");
+	return err ? pshm_reason_region(err, handle) : 0;
+}
+
+PEERSHM_API int peershm_regions(struct peershm_region_info *regions, size_t n)
+{
+	struct peershm_regions command = {
+		.size = sizeof(command),
+		.regions = (uintptr_t)regions,
+		.nr_regions = !regions	  ? 0 :
+			      n < INT_MAX ? (uint32_t)n :
+					    INT_MAX,
+	};
+	int fd = pshm_device_open(O_RDONLY);
+	int err;
+
+	if (fd < 0)
+		return pshm_reason_device(fd, O_RDONLY);
+	err = pshm_device_command(fd, PEERSHM_IOC_REGIONS, &command);
+	pshm_device_close(fd);
+	return err ? pshm_fail(err, NULL) : (int)command.nr_regions;
+}
+
+PEERSHM_API int peershm_unlink(const char *name)
+{
+	struct peershm_unlink command = { .size = sizeof(command) };
+	int err = pshm_name_copy(command.name, name, "region name");
+	int fd;
+
+	if (err)
+		return err;
+	fd = pshm_device_open(O_RDWR);
+	if (fd < 0)
+		return pshm_reason_device(fd, O_RDWR);
+	err = pshm_device_command(fd, PEERSHM_IOC_UNLINK, &command);
+	pshm_device_close(fd);
+	if (err == -ENOENT)
+		return pshm_fail(err, "there is no region of this name");
+	return err ? pshm_fail(err, NULL) : 0;
+}
