@@ -22,7 +22,9 @@
  *            by the parent gives ENOTCONN there, and touching the window is a
  *            segmentation fault. peershm_close() frees what the handle holds in
  *            the child and leaves the parent's client alone. A child may open
- *            the region itself, under another client name.
+ *            the region itself, under another client name. The library calls
+ *            liburcu-bp's fork hooks from pthread_atfork(): a program that
+ *            uses liburcu-bp too must not call them again.
  * exec       Leaves nothing behind: the client is gone.
  * Blocking   Only where it says so.
  */
@@ -63,7 +65,12 @@ struct peershm_options {
 /*
  * Open region `name`, as the client named `client`, or for administration
  * alone if `client` is NULL. With PEERSHM_CREATE, a region that does not exist
- * is made with `options` (NULL: all defaults), which are ignored if it exists.
+ * is made with `options` (NULL: all defaults). Of one that exists the options
+ * change nothing, but that it is grown to options->size if it is smaller and
+ * may be written. Capacities are rounded up to the page size, of the hugetlb
+ * backings to 1 GiB. If the region was made and opening fails afterwards, it
+ * stays, so that the next attempt finds it; with PEERSHM_EXCLUSIVE it is
+ * unlinked.
  * When it returns, all active memory is in this process's page tables. A
  * client that crashed opens again under its name and finds the root.
  * Blocks for as long as mapping the active memory takes.
@@ -89,9 +96,13 @@ void peershm_close(struct peershm *handle);
  */
 const char *peershm_strerror(int err);
 
-/* Where the memory is. None of these blocks or enters the kernel. */
-void *peershm_base(const struct peershm *handle);     /* NULL without window */
-uint64_t peershm_size(const struct peershm *handle);  /* active now */
+/*
+ * Where the memory is. None of these blocks or enters the kernel, but for
+ * peershm_size() and peershm_root() on a handle without window, which ask it.
+ * 0, NULL and errno in a child of fork.
+ */
+void *peershm_base(const struct peershm *handle);    /* NULL without window */
+uint64_t peershm_size(const struct peershm *handle); /* active now */
 uint64_t peershm_capacity(const struct peershm *handle);
 uint64_t peershm_page_size(const struct peershm *handle);
 uint64_t peershm_client_id(const struct peershm *handle); /* 0 without window */
@@ -106,7 +117,9 @@ const struct peershm_header *peershm_header(const struct peershm *handle);
 /*
  * Copy a consistent snapshot of the header's live clients to `clients`, at most
  * `n`, lock-free and without entering the kernel. Gives how many there are,
- * which may be more than n. PIDs are as the region's creator sees them.
+ * which may be more than n. PIDs are as the region's creator sees them. A header
+ * that is being changed is waited for, a second at most (EAGAIN). ENOTCONN
+ * without window, EIO if the header makes no sense.
  */
 int peershm_header_clients(const struct peershm *handle, struct peershm_header_client *clients,
 			   size_t n);

@@ -43,11 +43,11 @@ static const struct {
 
 int pshm_fail(int err, const char *format, ...)
 {
-	va_list arguments;
-
 	last.err = -err;
 	last.text[0] = '\0';
 	if (format) {
+		va_list arguments;
+
 		va_start(arguments, format);
 		vsnprintf(last.text, sizeof(last.text), format, arguments);
 		va_end(arguments);

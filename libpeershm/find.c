@@ -9,7 +9,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define _LGPL_SOURCE /* liburcu's readers inline */
+#ifndef __clang_analyzer__ /* it takes liburcu's thread pointer for NULL */
+#define _LGPL_SOURCE	   /* liburcu's readers inline */
+#endif
 #include <urcu/urcu-bp.h>
 
 #include "internal.h"

@@ -47,7 +47,7 @@ static void after_fork_child(void)
 	pthread_mutex_unlock(&lock);
 }
 
-static int make_page(void)
+static int make_page(uint64_t **made)
 {
 	size_t size = (size_t)sysconf(_SC_PAGESIZE);
 	uint64_t *map =
@@ -55,8 +55,8 @@ static int make_page(void)
 	int err;
 
 	if (map == MAP_FAILED)
-		return -errno;
-	err = madvise(map, size, MADV_WIPEONFORK) < 0 ? -errno : 0;
+		return -ENOMEM;
+	err = madvise(map, size, MADV_WIPEONFORK) < 0 ? -ENOMEM : 0;
 	if (!err)
 		err = -pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 	if (err) {
@@ -65,20 +65,23 @@ static int make_page(void)
 	}
 	/* Pairs with the acquire in pshm_fork_epoch(): the page, then its address. */
 	__atomic_store_n(&page, map, __ATOMIC_RELEASE);
+	*made = map;
 	return 0;
 }
 
 int pshm_fork_enter(uint64_t *epoch)
 {
+	uint64_t *mine;
 	int err = 0;
 
 	pthread_mutex_lock(&lock);
-	if (!page)
-		err = make_page();
+	mine = page;
+	if (!mine)
+		err = make_page(&mine);
 	if (!err) {
-		if (!*page)
-			__atomic_store_n(page, ++last_epoch, __ATOMIC_RELAXED);
-		*epoch = *page;
+		if (!*mine)
+			__atomic_store_n(mine, ++last_epoch, __ATOMIC_RELAXED);
+		*epoch = *mine;
 	}
 	pthread_mutex_unlock(&lock);
 	return err ? pshm_fail(err, NULL) : 0;

@@ -117,7 +117,7 @@ static int look_up(struct peershm *handle, const struct request *request)
 static int find_or_make(struct peershm *handle, struct request *request)
 {
 	bool exclusive = request->flags & PEERSHM_EXCLUSIVE;
-	int err = -ENOENT;
+	int err;
 
 	for (int i = 0; i < ATTEMPTS; i++) {
 		if (!exclusive || request->made) {

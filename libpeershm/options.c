@@ -31,11 +31,12 @@ PEERSHM_API const char *peershm_backing_name(enum peershm_backing backing)
 
 static uint64_t pmd_size(void)
 {
-	char text[32] = "";
 	int fd = open(PMD_SIZE_FILE, O_RDONLY | O_CLOEXEC);
 	uint64_t size = 0;
 
 	if (fd >= 0) {
+		char text[32] = "";
+
 		if (read(fd, text, sizeof(text) - 1) > 0)
 			size = strtoull(text, NULL, 10);
 		close(fd);

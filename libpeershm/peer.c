@@ -48,7 +48,6 @@ PEERSHM_API void *peershm_extend(struct peershm *handle, uint64_t length)
 {
 	struct peershm_grow command = { .size = sizeof(command) };
 	uint64_t rounded;
-	uint64_t size;
 	int err = pshm_handle_check(handle);
 
 	if (!err && pshm_round_up(length, handle->page_size, &rounded))
@@ -61,7 +60,8 @@ PEERSHM_API void *peershm_extend(struct peershm *handle, uint64_t length)
 	command.length = rounded;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_GROW, &command);
 	if (err) {
-		size = peershm_size(handle);
+		uint64_t size = peershm_size(handle);
+
 		size = rounded > UINT64_MAX - size ? UINT64_MAX : size + rounded;
 		errno = -pshm_reason_grow(err, handle, size);
 		return NULL;

@@ -83,7 +83,7 @@ PEERSHM_API void *peershm_base(const struct peershm *handle)
 
 PEERSHM_API uint64_t peershm_size(const struct peershm *handle)
 {
-	struct peershm_region_info info;
+	struct peershm_region_info info = { 0 };
 	uint64_t size;
 
 	if (!usable(handle))
@@ -116,7 +116,7 @@ PEERSHM_API const struct peershm_header *peershm_header(const struct peershm *ha
 
 PEERSHM_API void *peershm_root(const struct peershm *handle)
 {
-	struct peershm_region_info info;
+	struct peershm_region_info info = { 0 };
 	uint64_t root;
 
 	if (!usable(handle))
