@@ -67,15 +67,16 @@ kselftest: $(kselftest)
 ##  device       run the device tests in the virtual machine
 device: all kselftest setup-vm
 	$(Q)$(MAKE) --no-print-directory -C tests install
-	$(Q)tools/vm/run $(VM) -- /kselftest/run_kselftest.sh -u
+	$(Q)tools/vm/run $(VM) --timeout 3000 -- /kselftest/run_kselftest.sh -u
 
 ##  check        set up, build and test everything; ends with the count
-check: setup-build setup-vm setup-test setup-lint
+check:
+	$(Q)tools/setup build vm test lint
 	$(Q)MAKE='$(MAKE)' tests/check
 
 ##  lint         every static check there is
-lint: setup-build setup-test setup-lint
-	$(Q)tools/lint
+lint: setup-lint lib tools kselftest unit-programs
+	$(Q)tools/lint $(or $(KDIR),$$(tools/vm/kernel $(KERNEL) headers))
 
 ##  demo         build everything, boot the virtual machine, show the demo
 demo: all setup-vm
@@ -164,8 +165,7 @@ install: lib build/install/peershmctl
 ##  modules_install  the module, into /lib/modules of the kernel of KDIR
 modules_install: KDIR ?= /lib/modules/$(shell uname -r)/build
 modules_install: module
-	$(Q)$(MAKE) --no-print-directory -C $(KDIR) modules_install \
-		M=$(CURDIR)/build/module/$$(cat $(KDIR)/include/config/kernel.release)
+	$(Q)tools/vm/module $(KDIR) modules_install INSTALL_MOD_PATH=$(DESTDIR)
 
 ##  clean        remove build/; fetched kernels stay in the cache
 clean:
@@ -177,7 +177,7 @@ help:
 	@sed -n 's/^##  /  /p' $(firstword $(MAKEFILE_LIST))
 	@echo 'Variables: CC CFLAGS LDFLAGS DESTDIR PREFIX LIBDIR KDIR KERNEL V=1'
 
-setup-%:
+setup-build setup-vm setup-test setup-lint: setup-%:
 	$(Q)tools/setup $*
 
 -include $(shell find build/obj build/obj-san -name '*.d' 2>/dev/null)

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+#
+# Functions that print KTAP and count. Plain sh: busybox runs it as well.
+#
+#   ktap_start COUNT                        the version and the plan
+#   ktap_result pass|fail|skip NAME [WHY]   one test
+#   ktap_step NAME COMMAND...               one test: does the command succeed?
+#   ktap_program NAME SECONDS COMMAND...    a cmocka program: every case of it counts
+#   ktap_totals                             the totals; false if anything failed
+#
+# Details (the cases of a program) go to file descriptor 5.
+
+ktap_number=0
+ktap_pass=0
+ktap_fail=0
+ktap_skip=0
+exec 5>&1
+
+ktap_start() {
+	echo "KTAP version 1"
+	echo "1..$1"
+}
+
+# the line of a test, without counting it
+ktap_line() {
+	ktap_number=$((ktap_number + 1))
+	case $1 in
+	pass) echo "ok $ktap_number $2" ;;
+	skip) echo "ok $ktap_number $2 # SKIP $3" ;;
+	*) echo "not ok $ktap_number $2${3:+ # $3}" ;;
+	esac
+}
+
+ktap_result() {
+	ktap_line "$@"
+	case $1 in
+	pass) ktap_pass=$((ktap_pass + 1)) ;;
+	skip) ktap_skip=$((ktap_skip + 1)) ;;
+	*) ktap_fail=$((ktap_fail + 1)) ;;
+	esac
+}
+
+ktap_step() {
+	ktap_name=$1
+	shift
+	ktap_output=$(mktemp)
+	if "$@" >"$ktap_output" 2>&1; then
+		ktap_result pass "$ktap_name"
+	else
+		ktap_result fail "$ktap_name"
+	fi
+	sed 's/^/# /' "$ktap_output" >&5
+	rm -f "$ktap_output"
+}
+
+# Reads what a cmocka program prints, then the line "@status N"; prints the cases on
+# descriptor 5, and leaves "VERDICT PASS FAIL SKIP WHY" in the file $1.
+ktap_cases() {
+	planned=
+	case_number=0
+	pass=0
+	fail=0
+	skip=0
+	status=
+	while IFS= read -r line; do
+		case $line in
+		"@status "*)
+			status=${line#@status }
+			break ;;
+		"1.."[0-9]*)
+			# a program with many groups prints many plans
+			[ -n "$planned" ] || echo "  $line" >&5
+			line=${line#1..}
+			planned=$((${planned:-0} + ${line%%[!0-9]*}))
+			continue ;;
+		"not ok "[0-9]*" # SKIP "*)
+			verdict=skip
+			line=${line##*# SKIP } ;;
+		"ok "[0-9]*)
+			verdict=pass
+			line=${line#ok * - } ;;
+		"not ok "[0-9]*)
+			verdict=fail
+			line=${line#not ok * - } ;;
+		"") continue ;;
+		"# "*)
+			echo "  $line" >&5
+			continue ;;
+		*)
+			echo "  # $line" >&5
+			continue ;;
+		esac
+		case_number=$((case_number + 1))
+		case $verdict in
+		pass)
+			pass=$((pass + 1))
+			echo "  ok $case_number $line" ;;
+		skip)
+			skip=$((skip + 1))
+			echo "  ok $case_number $line # SKIP" ;;
+		fail)
+			fail=$((fail + 1))
+			echo "  not ok $case_number $line" ;;
+		esac >&5
+	done
+
+	why=
+	verdict=pass
+	if [ "$status" = 4 ] && [ -z "$planned" ]; then
+		verdict=skip
+		skip=1
+		why="the program cannot run here"
+	elif [ -z "$planned" ]; then
+		why="no plan, exit status $status"
+	elif [ "$status" = 124 ] || [ "$status" = 137 ] || [ "$status" = 143 ]; then
+		why="out of time or killed after $case_number of $planned cases"
+	elif [ "$case_number" -ne "$planned" ]; then
+		why="$case_number of $planned cases, exit status $status"
+	elif [ "$fail" -gt 0 ]; then
+		verdict=fail
+	elif [ "$status" != 0 ]; then
+		why="exit status $status"
+	fi
+	# what is not the fault of one case counts as a failure of its own
+	if [ "$verdict" = pass ] && [ -n "$why" ]; then
+		verdict=fail
+		fail=$((fail + 1))
+	fi
+	echo "$verdict $pass $fail $skip $why" >"$1"
+}
+
+ktap_program() {
+	ktap_name=$1
+	ktap_limit=$2
+	shift 2
+	ktap_counts=$(mktemp)
+	{
+		echo "# $ktap_name"
+		echo "  KTAP version 1"
+	} >&5
+	{
+		# shellcheck disable=SC2030 # meant for the program alone
+		export CMOCKA_MESSAGE_OUTPUT=TAP
+		timeout -k 5 "$ktap_limit" "$@" 2>&1 </dev/null
+		printf '\n@status %s\n' $?
+	} | ktap_cases "$ktap_counts"
+	read -r ktap_verdict pass fail skip ktap_why <"$ktap_counts"
+	rm -f "$ktap_counts"
+	ktap_pass=$((ktap_pass + pass))
+	ktap_fail=$((ktap_fail + fail))
+	ktap_skip=$((ktap_skip + skip))
+	ktap_line "$ktap_verdict" "$ktap_name" "$ktap_why"
+}
+
+ktap_totals() {
+	echo "# Totals: pass:$ktap_pass fail:$ktap_fail xfail:0 xpass:0 skip:$ktap_skip error:0"
+	[ "$ktap_fail" -eq 0 ]
+}
