@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The memory of a region: a file on a mount of tmpfs or hugetlbfs that nobody
+ * else sees. The core mm owns its pages; this file allocates them ahead of
+ * use, so that no client's access ever has to, and gives them back.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/atomic.h>
+#include <linux/cred.h>
+#include <linux/err.h>
+#include <linux/falloc.h>
+#include <linux/fcntl.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/huge_mm.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include <uapi/linux/peershm.h>
+
+#include "backing.h"
+
+static ulong max_bytes;
+module_param(max_bytes, ulong, 0644);
+MODULE_PARM_DESC(max_bytes,
+		 "bytes of all small and thp regions together (0: half of the memory); huge pages are limited by their pool");
+
+/*
+ * One kind of backing. Written at init and exit alone.
+ */
+static struct backing {
+	const char *fs;
+	const char *options;
+	unsigned long page_size;
+	unsigned long align;	/* of a window, for the widest page tables */
+	bool pool;		/* its pages come from a pool of their own */
+	struct vfsmount *mnt;	/* NULL: not on this machine */
+} backings[PEERSHM_NR_BACKINGS] = {
+	[PEERSHM_SMALL] = {
+		.fs = "tmpfs",
+		.options = "huge=never,size=0,nr_inodes=0",
+		.page_size = PAGE_SIZE,
+		.align = PAGE_SIZE,
+	},
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	/*
+	 * Not huge=within_size: fallocate() sets the size last, so that would
+	 * give small pages. The sizes are multiples of a huge page instead.
+	 */
+	[PEERSHM_THP] = {
+		.fs = "tmpfs",
+		.options = "huge=always,size=0,nr_inodes=0",
+		.page_size = HPAGE_PMD_SIZE,
+		.align = HPAGE_PMD_SIZE,
+	},
+#endif
+	[PEERSHM_HUGETLB_2M] = {
+		.fs = "hugetlbfs",
+		.options = "pagesize=2M,mode=1777",
+		.page_size = SZ_2M,
+		.align = SZ_1G,		/* page tables are shared then */
+		.pool = true,
+	},
+	[PEERSHM_HUGETLB_1G] = {
+		.fs = "hugetlbfs",
+		.options = "pagesize=1G,mode=1777",
+		.page_size = SZ_1G,
+		.align = SZ_1G,
+		.pool = true,
+	},
+};
+
+/* Bytes of all regions whose backing has no pool. */
+static atomic64_t total_bytes;
+
+bool peershm_backing_available(u32 backing)
+{
+	return backing < PEERSHM_NR_BACKINGS && backings[backing].mnt;
+}
+
+unsigned long peershm_backing_page_size(u32 backing)
+{
+	return backings[backing].page_size;
+}
+
+unsigned long peershm_backing_align(u32 backing)
+{
+	return backings[backing].align;
+}
+
+static bool charge(u32 backing, u64 bytes)
+{
+	u64 limit = READ_ONCE(max_bytes);
+
+	if (backings[backing].pool)
+		return true;
+	if (!limit)
+		limit = (u64)totalram_pages() << (PAGE_SHIFT - 1);
+	if (atomic64_add_return(bytes, &total_bytes) <= limit)
+		return true;
+	atomic64_sub(bytes, &total_bytes);
+	return false;
+}
+
+static void uncharge(u32 backing, u64 bytes)
+{
+	if (!backings[backing].pool)
+		atomic64_sub(bytes, &total_bytes);
+}
+
+/* An unnamed inode of hugetlbfs, as a file that shows the region's name. */
+static struct file *open_hugetlb(struct backing *b, const char *name)
+{
+	struct path root = { .mnt = b->mnt, .dentry = b->mnt->mnt_root };
+	struct file *tmp, *file;
+	struct inode *inode;
+
+	tmp = file_open_root(&root, ".", O_TMPFILE | O_RDWR | O_LARGEFILE,
+			     0666);
+	if (IS_ERR(tmp))
+		return tmp;
+
+	inode = file_inode(tmp);
+	inode_lock(inode);
+	/* The region's own mode decides who may; the umask has no say. */
+	inode->i_mode |= 0666;
+	inode_unlock(inode);
+
+	ihold(inode);
+	file = alloc_file_pseudo(inode, b->mnt, name, O_RDWR | O_LARGEFILE,
+				 inode->i_fop);
+	if (IS_ERR(file))
+		iput(inode);
+	fput(tmp);
+	return file;
+}
+
+static struct file *open_shmem(struct backing *b, const char *name, loff_t size)
+{
+	return shmem_file_setup_with_mnt(b->mnt, name, size,
+					 PEERSHM_SHMEM_NORESERVE);
+}
+
+/**
+ * peershm_backing_open() - make an empty file of a kind of backing
+ * @backing: an available kind
+ * @name: what /proc/PID/maps shows
+ */
+struct file *peershm_backing_open(u32 backing, const char *name)
+{
+	struct backing *b = &backings[backing];
+	struct address_space *mapping;
+	struct file *file;
+
+	file = b->pool ? open_hugetlb(b, name) : open_shmem(b, name, 0);
+	if (IS_ERR(file) || b->pool)
+		return file;
+
+	/*
+	 * A grow that meets the memory cgroup's limit is to fail, not to have
+	 * a process killed.
+	 */
+	mapping = file->f_mapping;
+	mapping_set_gfp_mask(mapping, mapping_gfp_mask(mapping) |
+				      __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	return file;
+}
+
+/**
+ * peershm_backing_open_control() - make the file of a region's control pages
+ * @name: what /proc/PID/maps shows
+ * @size: in bytes, a multiple of PAGE_SIZE
+ */
+struct file *peershm_backing_open_control(const char *name, size_t size)
+{
+	return open_shmem(&backings[PEERSHM_SMALL], name, size);
+}
+
+static void set_size(struct file *file, u64 size)
+{
+	struct inode *inode = file_inode(file);
+
+	inode_lock(inode);
+	i_size_write(inode, size);
+	inode_unlock(inode);
+}
+
+/*
+ * fallocate() leaves the pages of tmpfs not up to date; a peer's page tables
+ * take only pages that are. Reading them in by the usual way would zero pages
+ * that the allocator already zeroed (init_on_alloc), so go through the page
+ * cache: that is 1.04 instead of 2.2 times the cost of a memset.
+ */
+static int fill(struct file *file, u64 start, u64 end)
+{
+	struct address_space *mapping = file->f_mapping;
+	bool zeroed = want_init_on_alloc(mapping_gfp_mask(mapping));
+	pgoff_t index = start >> PAGE_SHIFT;
+	unsigned long n;
+
+	while (index < end >> PAGE_SHIFT) {
+		struct folio *folio = filemap_lock_folio(mapping, index);
+
+		if (signal_pending(current)) {
+			if (!IS_ERR_OR_NULL(folio)) {
+				folio_unlock(folio);
+				folio_put(folio);
+			}
+			return -EINTR;
+		}
+		/* Swapped out since, and therefore made up to date before. */
+		if (IS_ERR_OR_NULL(folio)) {
+			index++;
+			continue;
+		}
+		if (!folio_test_uptodate(folio)) {
+			for (n = 0; n < folio_nr_pages(folio); n++) {
+				if (!zeroed)
+					clear_highpage(folio_page(folio, n));
+				flush_dcache_page(folio_page(folio, n));
+				cond_resched();
+			}
+			folio_mark_uptodate(folio);
+		}
+		folio_mark_dirty(folio);
+		index = folio_next_index(folio);
+		folio_unlock(folio);
+		folio_put(folio);
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * peershm_backing_grow() - allocate and zero memory, then make it accessible
+ * @backing: kind
+ * @file: of it
+ * @old_size: its size
+ * @new_size: the size wanted
+ *
+ * All or nothing. The memory is charged to the caller's memory cgroup. The
+ * caller keeps others from changing the size. May sleep for as long as the
+ * zeroing takes; a signal ends it with -EINTR.
+ */
+int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
+			 u64 new_size)
+{
+	/*
+	 * A limit on file sizes is not meant for memory, and would send
+	 * SIGXFSZ. It is only looked at beyond the file's size.
+	 */
+	bool limited = new_size > rlimit(RLIMIT_FSIZE);
+	int err;
+
+	if (!charge(backing, new_size - old_size))
+		return -ENOSPC;
+
+	if (limited)
+		set_size(file, new_size);
+	err = vfs_fallocate(file, FALLOC_FL_KEEP_SIZE, old_size,
+			    new_size - old_size);
+	if (!err && !backings[backing].pool)
+		err = fill(file, old_size, new_size);
+	if (err) {
+		if (vfs_truncate(&file->f_path, old_size))
+			pr_warn_once("memory of a failed grow was not freed\n");
+		uncharge(backing, new_size - old_size);
+		/* An empty pool of huge pages is out of memory, too. */
+		return err == -ENOSPC ? -ENOMEM : err;
+	}
+	if (!limited)
+		set_size(file, new_size);
+	return 0;
+}
+
+/**
+ * peershm_backing_shrink() - unmap memory from every process and free it
+ * @backing: kind
+ * @file: of it
+ * @old_size: its size
+ * @new_size: the size wanted, not larger
+ *
+ * Takes no process's mmap lock. The caller keeps others from changing the size.
+ */
+int peershm_backing_shrink(u32 backing, struct file *file, u64 old_size,
+			   u64 new_size)
+{
+	int err = vfs_truncate(&file->f_path, new_size);
+
+	if (!err)
+		uncharge(backing, old_size - new_size);
+	return err;
+}
+
+/**
+ * peershm_backing_release() - drop the region's reference to its memory
+ * @backing: kind
+ * @file: of it
+ * @size: its size
+ */
+void peershm_backing_release(u32 backing, struct file *file, u64 size)
+{
+	uncharge(backing, size);
+	fput(file);
+}
+
+static int mount_backing(struct backing *b)
+{
+	struct file_system_type *type;
+	struct vfsmount *mnt;
+	char *options;
+
+	if (!b->fs)
+		return -ENODEV;
+	type = get_fs_type(b->fs);
+	if (!type)
+		return -ENODEV;
+	/* The parser writes into its options. */
+	options = kstrdup(b->options, GFP_KERNEL);
+	if (!options) {
+		module_put(type->owner);
+		return -ENOMEM;
+	}
+	mnt = vfs_kern_mount(type, 0, "peershm", options);
+	kfree(options);
+	module_put(type->owner);
+	if (IS_ERR(mnt))
+		return PTR_ERR(mnt);
+	b->mnt = mnt;
+	return 0;
+}
+
+int peershm_backing_init(void)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < PEERSHM_NR_BACKINGS; i++) {
+		err = mount_backing(&backings[i]);
+		/* A machine may be without some huge page size, not small. */
+		if (err && (i == PEERSHM_SMALL || err == -ENOMEM)) {
+			peershm_backing_exit();
+			return err;
+		}
+	}
+	return 0;
+}
+
+void peershm_backing_exit(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < PEERSHM_NR_BACKINGS; i++) {
+		if (backings[i].mnt)
+			kern_unmount(backings[i].mnt);
+		backings[i].mnt = NULL;
+	}
+}

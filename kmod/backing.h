@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PEERSHM_BACKING_H
+#define PEERSHM_BACKING_H
+
+#include <linux/types.h>
+
+#define PEERSHM_NR_BACKINGS 4
+
+struct file;
+
+int peershm_backing_init(void);
+void peershm_backing_exit(void);
+
+bool peershm_backing_available(u32 backing);
+unsigned long peershm_backing_page_size(u32 backing);
+unsigned long peershm_backing_align(u32 backing);
+
+struct file *peershm_backing_open(u32 backing, const char *name);
+struct file *peershm_backing_open_control(const char *name, size_t size);
+
+int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
+			 u64 new_size);
+int peershm_backing_shrink(u32 backing, struct file *file, u64 old_size,
+			   u64 new_size);
+void peershm_backing_release(u32 backing, struct file *file, u64 size);
+
+#endif /* PEERSHM_BACKING_H */

@@ -1,0 +1,602 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The registry of a region: who its clients are.
+ */
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "client.h"
+#include "device.h"
+#include "header.h"
+#include "map.h"
+#include "region.h"
+#include "window.h"
+
+/* Reaps and frees clients; flushed before the module goes. */
+static struct workqueue_struct *reaper;
+
+static void client_free(struct peershm_client *client)
+{
+	struct peershm_region *region = client->region;
+
+	put_pid(client->pid);
+	mmdrop(client->mm);
+	kfree(client);
+	peershm_region_put(region);
+}
+
+static void free_work(struct work_struct *work)
+{
+	client_free(container_of(work, struct peershm_client, free));
+}
+
+static void client_release(struct kref *ref)
+{
+	client_free(container_of(ref, struct peershm_client, ref));
+}
+
+static void client_release_later(struct kref *ref)
+{
+	struct peershm_client *client =
+		container_of(ref, struct peershm_client, ref);
+
+	queue_work(reaper, &client->free);
+}
+
+/**
+ * peershm_client_put() - drop a reference
+ * @client: frees it, and its region with its memory, if they were the last
+ *
+ * May take the region list lock: never under an mmap lock.
+ */
+void peershm_client_put(struct peershm_client *client)
+{
+	kref_put(&client->ref, client_release);
+}
+
+/**
+ * peershm_client_put_later() - drop a reference, under any lock
+ * @client: whose freeing is left to work
+ */
+void peershm_client_put_later(struct peershm_client *client)
+{
+	kref_put(&client->ref, client_release_later);
+}
+
+/* Out of the registry; nothing if it is out already. */
+static void leave_locked(struct peershm_client *client)
+{
+	struct peershm_region *region = client->region;
+	int slot = client->slot;
+
+	lockdep_assert_held(&region->registry);
+	if (slot < 0)
+		return;
+	region->clients[slot] = NULL;
+	client->slot = -1;
+	if (!client->live)
+		return;
+	client->live = false;
+	region->nr_clients--;
+	peershm_header_publish_client(region, slot, NULL);
+	peershm_header_publish(region);
+}
+
+static void leave(struct peershm_client *client)
+{
+	spin_lock(&client->region->registry);
+	leave_locked(client);
+	spin_unlock(&client->region->registry);
+}
+
+static void reap_work(struct work_struct *work)
+{
+	struct peershm_client *client =
+		container_of(work, struct peershm_client, reap);
+
+	leave(client);
+	peershm_client_put(client);	/* the pieces' */
+}
+
+/**
+ * peershm_client_reap() - the last piece of the window is gone
+ * @client: leaves the registry
+ *
+ * From under the windows lock: only schedules.
+ */
+void peershm_client_reap(struct peershm_client *client)
+{
+	queue_work(reaper, &client->reap);
+}
+
+/**
+ * peershm_client_get_slot() - take a reference to the live client in a slot
+ * @region: of which
+ * @slot: below max_clients
+ * @client: it, or NULL
+ */
+bool peershm_client_get_slot(struct peershm_region *region, unsigned int slot,
+			     struct peershm_client **client)
+{
+	lockdep_assert_held(&region->registry);
+	*client = region->clients[slot];
+	if (*client && !(*client)->live)
+		*client = NULL;
+	if (*client)
+		kref_get(&(*client)->ref);
+	return *client;
+}
+
+bool peershm_client_live(struct peershm_client *client)
+{
+	bool live;
+
+	spin_lock(&client->region->registry);
+	live = client->live;
+	spin_unlock(&client->region->registry);
+	return live;
+}
+
+/**
+ * peershm_client_pid() - a client's PID for the caller
+ * @client: which
+ *
+ * Returns: the PID in the caller's PID namespace, 0 if it has none there.
+ */
+s32 peershm_client_pid(const struct peershm_client *client)
+{
+	return pid_nr_ns(client->pid, task_active_pid_ns(current));
+}
+
+/**
+ * peershm_client_of() - the client that an open file stands for
+ * @pf: the file
+ *
+ * Returns: a reference, for peershm_client_put_later() or, where no mmap lock
+ * is held, peershm_client_put(). NULL if there is none.
+ */
+struct peershm_client *peershm_client_of(struct peershm_file *pf)
+{
+	struct peershm_client *client;
+
+	spin_lock(&pf->lock);
+	client = pf->client;
+	if (client)
+		kref_get(&client->ref);
+	spin_unlock(&pf->lock);
+	return client;
+}
+
+/**
+ * peershm_client_region() - the region that the caller is attached to
+ * @pf: through which file
+ * @mask: what it means to do there, MAY_READ, MAY_WRITE or both
+ *
+ * Returns: a reference to it, -ENOTCONN or -EACCES.
+ */
+struct peershm_region *peershm_client_region(struct peershm_file *pf, int mask)
+{
+	struct peershm_client *client = peershm_client_of(pf);
+	struct peershm_region *region;
+
+	if (!client)
+		return ERR_PTR(-ENOTCONN);
+	region = client->region;
+	if (client->mm != current->mm || !peershm_client_live(client))
+		region = ERR_PTR(-ENOTCONN);
+	else if (mask & MAY_WRITE && client->flags & PEERSHM_CLIENT_READ_ONLY)
+		region = ERR_PTR(-EACCES);
+	else
+		peershm_region_get(region);
+	peershm_client_put(client);
+	return region;
+}
+
+/**
+ * peershm_client_trim_locked() - the size changed: no client has more mapped
+ * @region: whose size changed
+ */
+void peershm_client_trim_locked(struct peershm_region *region)
+{
+	struct peershm_client *client;
+	unsigned int slot;
+
+	lockdep_assert_held(&region->registry);
+	for (slot = 0; slot < region->max_clients; slot++) {
+		client = region->clients[slot];
+		if (!client || client->mapped <= region->size)
+			continue;
+		client->mapped = region->size;
+		if (client->live)
+			peershm_header_publish_client(region, slot, client);
+	}
+}
+
+/**
+ * peershm_client_mapped() - a range is in the client's page tables
+ * @client: whose
+ * @start: in bytes from the base
+ * @end: likewise
+ */
+void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end)
+{
+	struct peershm_region *region = client->region;
+
+	spin_lock(&region->registry);
+	end = min(end, region->size);
+	if (start <= client->mapped && end > client->mapped) {
+		client->mapped = end;
+		if (client->live)
+			peershm_header_publish_client(region, client->slot,
+						      client);
+	}
+	spin_unlock(&region->registry);
+}
+
+/*
+ * Has the process ended, although its memory is still being torn down? What it
+ * was named is free then.
+ */
+static bool ended(const struct peershm_client *client)
+{
+	struct task_struct *task;
+	bool dead;
+
+	rcu_read_lock();
+	task = pid_task(client->pid, PIDTYPE_TGID);
+	dead = !task || !atomic_read(&task->signal->live);
+	rcu_read_unlock();
+	return dead;
+}
+
+/* Put @client into a free slot, not yet shown. */
+static int enter(struct peershm_client *client)
+{
+	struct peershm_region *region = client->region;
+	struct peershm_client *other;
+	unsigned int slot;
+	int free = -1;
+	int err = 0;
+
+	spin_lock(&region->registry);
+	for (slot = 0; slot < region->max_clients; slot++) {
+		other = region->clients[slot];
+		if (other && (!strcmp(other->name, client->name) ||
+			      other->mm == client->mm)) {
+			if (other->live && ended(other))
+				leave_locked(other);
+			else if (other->mm == client->mm)
+				err = -EALREADY;
+			else
+				err = -EEXIST;
+		}
+		if (free < 0 && !region->clients[slot])
+			free = slot;
+		if (err)
+			break;
+	}
+	if (!err && free < 0)
+		err = -ENOSPC;
+	if (!err) {
+		client->id = ++region->next_client_id;
+		client->slot = free;
+		region->clients[free] = client;
+	}
+	spin_unlock(&region->registry);
+	return err;
+}
+
+/*
+ * From here on every grow maps this client; what was granted before is up to
+ * the caller, who reads the size after.
+ */
+static int go_live(struct peershm_client *client, u64 *size, u64 *root)
+{
+	struct peershm_region *region = client->region;
+	int err = 0;
+
+	spin_lock(&region->registry);
+	if (client->slot < 0) {
+		err = -ENOTCONN;	/* unmapped by another thread */
+	} else {
+		client->live = true;
+		region->nr_clients++;
+		peershm_header_publish_client(region, client->slot, client);
+		peershm_header_publish(region);
+		*size = region->size;
+		*root = region->root;
+	}
+	spin_unlock(&region->registry);
+	return err;
+}
+
+static struct peershm_client *client_alloc(struct peershm_region *region,
+					   const struct peershm_attach *args)
+{
+	struct peershm_client *client;
+
+	client = kzalloc(sizeof(*client), GFP_KERNEL_ACCOUNT);
+	if (!client)
+		return NULL;
+	kref_init(&client->ref);
+	INIT_WORK(&client->reap, reap_work);
+	INIT_WORK(&client->free, free_work);
+	peershm_region_get(region);
+	client->region = region;
+	mmgrab(current->mm);
+	client->mm = current->mm;
+	client->pid = get_task_pid(current->group_leader, PIDTYPE_TGID);
+	client->start_time = current->group_leader->start_boottime;
+	if (args->flags & PEERSHM_ATTACH_READ_ONLY)
+		client->flags = PEERSHM_CLIENT_READ_ONLY;
+	memcpy(client->name, args->client_name, sizeof(client->name));
+	client->slot = -1;
+	return client;
+}
+
+/* Take the file for an ATTACH by this task. */
+static int claim(struct peershm_file *pf)
+{
+	struct peershm_client *client, *old = NULL;
+	int err = 0;
+
+	client = peershm_client_of(pf);
+	spin_lock(&pf->lock);
+	if (pf->attacher || pf->client != client) {
+		err = -EBUSY;
+	} else if (client && peershm_client_live(client)) {
+		err = -EBUSY;
+	} else {
+		old = client;
+		pf->client = NULL;
+		pf->attacher = current;
+	}
+	spin_unlock(&pf->lock);
+	if (old)
+		peershm_client_put(old);	/* the file's */
+	if (client)
+		peershm_client_put(client);
+	return err;
+}
+
+/* The end of it; takes the file's reference away from a client that failed. */
+static void settle(struct peershm_file *pf, bool keep)
+{
+	struct peershm_client *client = NULL;
+
+	spin_lock(&pf->lock);
+	if (!keep)
+		swap(client, pf->client);
+	pf->attacher = NULL;
+	spin_unlock(&pf->lock);
+	if (client)
+		peershm_client_put(client);
+}
+
+static int map_window(struct peershm_file *pf, struct peershm_client *client)
+{
+	const struct peershm_region *region = client->region;
+	unsigned long prot = PROT_READ;
+	unsigned long addr;
+
+	if (!(client->flags & PEERSHM_CLIENT_READ_ONLY))
+		prot |= PROT_WRITE;
+	addr = vm_mmap(pf->file, region->base, region->capacity, prot,
+		       MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE, 0);
+	if (!IS_ERR_VALUE(addr))
+		return 0;
+	return (long)addr == -EEXIST ? -EADDRINUSE : (long)addr;
+}
+
+static int attach(struct peershm_file *pf, struct peershm_client *client,
+		  struct peershm_attach *args)
+{
+	int err;
+
+	err = enter(client);
+	if (err)
+		return err;
+	err = map_window(pf, client);
+	if (!err)
+		err = go_live(client, &args->active, &args->root);
+	if (!err)
+		err = peershm_map_self(client, args->active);
+	if (err) {
+		leave(client);
+		peershm_window_unmap(client);
+	}
+	return err;
+}
+
+long peershm_client_attach(struct peershm_file *pf, void *arg)
+{
+	struct peershm_attach *args = arg;
+	struct peershm_client *client;
+	struct peershm_region *region;
+	int mask = MAY_READ;
+	int err;
+
+	if (args->flags & ~PEERSHM_ATTACH_READ_ONLY ||
+	    !peershm_name_valid(args->region_name) ||
+	    !peershm_name_valid(args->client_name))
+		return -EINVAL;
+	if (!(args->flags & PEERSHM_ATTACH_READ_ONLY)) {
+		if (!peershm_file_writable(pf))
+			return -EACCES;
+		mask |= MAY_WRITE;
+	}
+	region = peershm_region_find(args->region_name, 0, mask);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+
+	err = claim(pf);
+	if (err)
+		goto put_region;
+	err = -ENOMEM;
+	client = client_alloc(region, args);
+	if (client) {
+		spin_lock(&pf->lock);
+		pf->client = client;	/* the first reference is the file's */
+		spin_unlock(&pf->lock);
+		err = attach(pf, client, args);
+	}
+	if (!err) {
+		args->region = region->id;
+		args->client = client->id;
+		args->base = region->base;
+		args->capacity = region->capacity;
+		args->header_length =
+			peershm_header_length(region->max_clients);
+		args->control_length = region->control_length;
+	}
+	settle(pf, !err);
+put_region:
+	peershm_region_put(region);
+	return err;
+}
+
+long peershm_client_detach(struct peershm_file *pf, void *arg)
+{
+	struct peershm_detach *args = arg;
+	struct peershm_client *client;
+	int err = 0;
+
+	if (args->flags)
+		return -EINVAL;
+	client = peershm_client_of(pf);
+	if (!client)
+		return -ENOTCONN;
+	if (client->mm != current->mm || !peershm_client_live(client)) {
+		err = -ENOTCONN;
+		goto put_client;
+	}
+	leave(client);
+	peershm_window_unmap(client);
+	/* So that the last client's memory is back when this returns. */
+	flush_work(&client->reap);
+
+	spin_lock(&pf->lock);
+	if (pf->client == client && !pf->attacher) {
+		pf->client = NULL;
+		kref_put(&client->ref, client_release_later);
+	}
+	spin_unlock(&pf->lock);
+put_client:
+	peershm_client_put(client);
+	return err;
+}
+
+static struct peershm_region *target(struct peershm_file *pf, u64 id)
+{
+	if (id)
+		return peershm_region_find(NULL, id, MAY_READ);
+	return peershm_client_region(pf, MAY_READ);
+}
+
+static void fill_info(const struct peershm_client *client,
+		      struct peershm_client_info *info)
+{
+	info->id = client->id;
+	info->start_time = client->start_time;
+	info->base = client->region->base;
+	info->mapped = client->mapped;
+	info->pid = peershm_client_pid(client);
+	info->flags = client->flags;
+	memcpy(info->name, client->name, sizeof(info->name));
+}
+
+long peershm_client_list(struct peershm_file *pf, void *arg)
+{
+	struct peershm_clients *args = arg;
+	struct peershm_client_info *infos = NULL;
+	struct peershm_client *client;
+	struct peershm_region *region;
+	u32 room, n = 0;
+	unsigned int slot;
+	int err = -ENOMEM;
+
+	if (args->flags || args->reserved || (!args->clients && args->nr_clients))
+		return -EINVAL;
+	region = target(pf, args->region);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	room = min(args->nr_clients, region->max_clients);
+	if (room) {
+		infos = kvcalloc(room, sizeof(*infos), GFP_KERNEL_ACCOUNT);
+		if (!infos)
+			goto put_region;
+	}
+	spin_lock(&region->registry);
+	for (slot = 0; slot < region->max_clients; slot++) {
+		client = region->clients[slot];
+		if (!client || !client->live)
+			continue;
+		if (n < room)
+			fill_info(client, &infos[n]);
+		n++;
+	}
+	spin_unlock(&region->registry);
+
+	err = peershm_copy_array(args->clients, infos, min(n, room),
+				 sizeof(*infos));
+	args->nr_clients = n;
+	kvfree(infos);
+put_region:
+	peershm_region_put(region);
+	return err;
+}
+
+long peershm_client_resolve(struct peershm_file *pf, void *arg)
+{
+	struct peershm_resolve *args = arg;
+	bool by_pid = args->flags & PEERSHM_RESOLVE_BY_PID;
+	struct peershm_client *client;
+	struct peershm_region *region;
+	unsigned int slot;
+	int err = -ENOENT;
+
+	if (args->flags & ~PEERSHM_RESOLVE_BY_PID || args->reserved ||
+	    (by_pid ? args->pid <= 0 : !peershm_name_valid(args->name)))
+		return -EINVAL;
+	region = target(pf, args->region);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+
+	spin_lock(&region->registry);
+	for (slot = 0; slot < region->max_clients; slot++) {
+		client = region->clients[slot];
+		if (!client || !client->live)
+			continue;
+		if (by_pid ? peershm_client_pid(client) != args->pid :
+			     strcmp(client->name, args->name))
+			continue;
+		args->client = client->id;
+		args->pid = peershm_client_pid(client);
+		memcpy(args->name, client->name, sizeof(args->name));
+		err = 0;
+		break;
+	}
+	spin_unlock(&region->registry);
+	peershm_region_put(region);
+	return err;
+}
+
+int peershm_client_init(void)
+{
+	reaper = alloc_workqueue("peershm", WQ_UNBOUND, 0);
+	return reaper ? 0 : -ENOMEM;
+}
+
+void peershm_client_exit(void)
+{
+	destroy_workqueue(reaper);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PEERSHM_CLIENT_H
+#define PEERSHM_CLIENT_H
+
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+#include <uapi/linux/peershm.h>
+
+struct mm_struct;
+struct peershm_file;
+struct peershm_region;
+struct pid;
+
+/*
+ * A client: one process attached to one region. It is in the registry while
+ * any piece of its window is mapped and it has not detached. The object lives
+ * while the open file, a piece of the window or a peer map refers to it. It
+ * pins the region and the mm_struct, not the address space.
+ */
+struct peershm_client {
+	struct kref ref;
+
+	/* Constant once in the registry. */
+	struct peershm_region *region;
+	struct mm_struct *mm;
+	struct pid *pid;
+	u64 id;
+	u64 start_time;
+	u32 flags;
+	char name[PEERSHM_NAME_SIZE];
+
+	/* Protected by the region's registry lock. */
+	int slot;			/* -1: not in the registry */
+	bool live;			/* attached: shown, and a peer */
+	u64 mapped;
+
+	/* Protected by the windows lock. */
+	unsigned int pieces;		/* VMAs of the window */
+	struct hlist_node window;
+
+	struct work_struct reap;	/* the last piece is gone */
+	struct work_struct free;	/* the last reference is gone */
+};
+
+void peershm_client_put(struct peershm_client *client);
+void peershm_client_put_later(struct peershm_client *client);
+bool peershm_client_get_slot(struct peershm_region *region, unsigned int slot,
+			     struct peershm_client **client);
+bool peershm_client_live(struct peershm_client *client);
+s32 peershm_client_pid(const struct peershm_client *client);
+
+struct peershm_client *peershm_client_of(struct peershm_file *pf);
+struct peershm_region *peershm_client_region(struct peershm_file *pf, int mask);
+void peershm_client_trim_locked(struct peershm_region *region);
+void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end);
+
+void peershm_client_reap(struct peershm_client *client);
+
+int peershm_client_init(void);
+void peershm_client_exit(void);
+
+/* Commands. `arg` is the command's struct in kernel memory. */
+long peershm_client_attach(struct peershm_file *pf, void *arg);
+long peershm_client_detach(struct peershm_file *pf, void *arg);
+long peershm_client_list(struct peershm_file *pf, void *arg);
+long peershm_client_resolve(struct peershm_file *pf, void *arg);
+
+#endif /* PEERSHM_CLIENT_H */

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Differences between kernels, and nothing else. Force-included; the rest of
+ * the module reads as if written for the newest kernel.
+ */
+#ifndef PEERSHM_COMPAT_H
+#define PEERSHM_COMPAT_H
+
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
+#error "peershm needs Linux 5.10 or newer"
+#endif
+
+#if BITS_PER_LONG != 64
+#error "peershm needs a 64-bit kernel"
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
+static inline void vma_set_file(struct vm_area_struct *vma, struct file *file)
+{
+	get_file(file);
+	swap(vma->vm_file, file);
+	fput(file);
+}
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 15, 0)
+#define file_open_root(path, name, flags, mode) \
+	file_open_root((path)->dentry, (path)->mnt, name, flags, mode)
+#endif
+
+/* Before folios, a compound page's head stands for the whole of it. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
+#define folio page
+
+static inline struct page *filemap_lock_folio(struct address_space *mapping,
+					      pgoff_t index)
+{
+	struct page *page = find_lock_page(mapping, index);
+
+	return page ? compound_head(page) : NULL;
+}
+
+static inline struct page *folio_page(struct page *head, unsigned long n)
+{
+	return nth_page(head, n);
+}
+
+static inline unsigned long folio_nr_pages(struct page *head)
+{
+	return compound_nr(head);
+}
+
+static inline pgoff_t folio_next_index(struct page *head)
+{
+	return head->index + compound_nr(head);
+}
+
+#define folio_test_uptodate PageUptodate
+#define folio_mark_uptodate SetPageUptodate
+#define folio_mark_dirty set_page_dirty
+#define folio_unlock unlock_page
+#define folio_put put_page
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+
+static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#endif
+
+/* The array of VMAs went away in 6.5. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#define get_user_pages_remote(mm, start, nr, flags, pages, locked) \
+	get_user_pages_remote(mm, start, nr, flags, pages, NULL, locked)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define vfs_mmap(file, vma) call_mmap(file, vma)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+#define PEERSHM_SHMEM_NORESERVE VM_NORESERVE
+#else
+#define PEERSHM_SHMEM_NORESERVE mk_vma_flags(VMA_NORESERVE_BIT)
+#endif
+
+#endif /* PEERSHM_COMPAT_H */

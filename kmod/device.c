@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/peershm: open files, commands and mappings.
+ */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include <uapi/linux/peershm.h>
+
+#include "client.h"
+#include "device.h"
+#include "map.h"
+#include "region.h"
+#include "window.h"
+
+/* A command: its struct may grow, but never be less than it first was. */
+struct command {
+	unsigned int nr;
+	size_t size;
+	size_t min_size;
+	long (*run)(struct peershm_file *pf, void *arg);
+};
+
+#define COMMAND(nr_, type, last, run_) \
+	{ \
+		.nr = nr_, \
+		.size = sizeof(struct type), \
+		.min_size = offsetofend(struct type, last), \
+		.run = run_, \
+	}
+
+static const struct command commands[] = {
+	COMMAND(PEERSHM_IOC_CREATE, peershm_create, region,
+		peershm_region_create),
+	COMMAND(PEERSHM_IOC_ATTACH, peershm_attach, control_length,
+		peershm_client_attach),
+	COMMAND(PEERSHM_IOC_DETACH, peershm_detach, flags,
+		peershm_client_detach),
+	COMMAND(PEERSHM_IOC_GROW, peershm_grow, report, peershm_region_grow),
+	COMMAND(PEERSHM_IOC_PEER_MAP, peershm_peer_map, report,
+		peershm_map_command),
+	COMMAND(PEERSHM_IOC_SHRINK, peershm_shrink, old_size,
+		peershm_region_shrink),
+	COMMAND(PEERSHM_IOC_SET_ROOT, peershm_set_root, root,
+		peershm_region_set_root),
+	COMMAND(PEERSHM_IOC_CLIENTS, peershm_clients, reserved,
+		peershm_client_list),
+	COMMAND(PEERSHM_IOC_RESOLVE, peershm_resolve, reserved,
+		peershm_client_resolve),
+	COMMAND(PEERSHM_IOC_REGIONS, peershm_regions, reserved,
+		peershm_region_list),
+	COMMAND(PEERSHM_IOC_STAT, peershm_stat, info, peershm_region_stat),
+	COMMAND(PEERSHM_IOC_UNLINK, peershm_unlink, name,
+		peershm_region_unlink),
+};
+
+/* Room for the struct of any command. */
+union argument {
+	__u32 size;
+	struct peershm_create create;
+	struct peershm_attach attach;
+	struct peershm_detach detach;
+	struct peershm_grow grow;
+	struct peershm_peer_map peer_map;
+	struct peershm_shrink shrink;
+	struct peershm_set_root set_root;
+	struct peershm_clients clients;
+	struct peershm_resolve resolve;
+	struct peershm_regions regions;
+	struct peershm_stat stat;
+	struct peershm_unlink unlink;
+};
+
+/**
+ * peershm_file_writable() - was the device opened for reading and writing?
+ * @pf: of which
+ */
+bool peershm_file_writable(const struct peershm_file *pf)
+{
+	return pf->file->f_mode & FMODE_WRITE;
+}
+
+/**
+ * peershm_copy_array() - copy records to user space
+ * @to: user address
+ * @from: records
+ * @n: how many
+ * @size: of one
+ */
+int peershm_copy_array(u64 to, const void *from, u32 n, size_t size)
+{
+	if (n && copy_to_user(u64_to_user_ptr(to), from, n * size))
+		return -EFAULT;
+	return 0;
+}
+
+static const struct command *find_command(unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (commands[i].nr == nr)
+			return &commands[i];
+	return NULL;
+}
+
+static long device_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
+{
+	const struct command *command = find_command(nr);
+	void __user *user = (void __user *)uarg;
+	union argument arg = {};
+	size_t known;
+	u32 size;
+	long ret;
+
+	if (!command)
+		return -ENOTTY;
+	if (get_user(size, (u32 __user *)user))
+		return -EFAULT;
+	if (size < command->min_size)
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	ret = copy_struct_from_user(&arg, command->size, user, size);
+	if (ret)
+		return ret;
+	arg.size = size;
+
+	/* An answer that cannot be given is an error before anything is done. */
+	known = min_t(size_t, size, command->size);
+	if (copy_to_user(user, &arg, known))
+		return -EFAULT;
+	ret = command->run(file->private_data, &arg);
+	if (!ret && copy_to_user(user, &arg, known))
+		return -EFAULT;
+	return ret;
+}
+
+static int mmap_header(const struct peershm_region *region,
+		       struct vm_area_struct *vma)
+{
+	if (vma->vm_flags & VM_WRITE)
+		return -EACCES;
+	vm_flags_clear(vma, VM_MAYWRITE);
+	vm_flags_set(vma, VM_DONTCOPY);
+	return remap_vmalloc_range(vma, region->header, 0);
+}
+
+static int mmap_control(const struct peershm_client *client,
+			struct vm_area_struct *vma)
+{
+	const struct peershm_region *region = client->region;
+	unsigned long offset = vma->vm_pgoff;
+	int err;
+
+	if (vma->vm_end - vma->vm_start > region->control_length)
+		return -EINVAL;
+	if (client->flags & PEERSHM_CLIENT_READ_ONLY) {
+		if (vma->vm_flags & VM_WRITE)
+			return -EACCES;
+		vm_flags_clear(vma, VM_MAYWRITE);
+	}
+	vma->vm_pgoff = 0;
+	err = vfs_mmap(region->control, vma);
+	if (err) {
+		vma->vm_pgoff = offset;
+		return err;
+	}
+	vma_set_file(vma, region->control);
+	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND);
+	return 0;
+}
+
+/* Runs under the caller's mmap lock: takes no lock but leaves. */
+static int device_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct peershm_file *pf = file->private_data;
+	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	struct peershm_client *client;
+	int err;
+
+	client = peershm_client_of(pf);
+	if (!client)
+		return -ENOTCONN;
+	if (client->mm != current->mm)
+		err = -ENOTCONN;
+	else if (!(vma->vm_flags & VM_MAYSHARE))
+		err = -EINVAL;
+	else if (offset == PEERSHM_HEADER_OFFSET)
+		err = mmap_header(client->region, vma);
+	else if (offset == PEERSHM_CONTROL_OFFSET)
+		err = mmap_control(client, vma);
+	else if (!offset && READ_ONCE(pf->attacher) == current)
+		err = peershm_window_mmap(client, vma);
+	else
+		err = -EINVAL;
+	peershm_client_put_later(client);
+	return err;
+}
+
+static int device_open(struct inode *inode, struct file *file)
+{
+	struct peershm_file *pf;
+
+	pf = kzalloc(sizeof(*pf), GFP_KERNEL_ACCOUNT);
+	if (!pf)
+		return -ENOMEM;
+	pf->file = file;
+	spin_lock_init(&pf->lock);
+	file->private_data = pf;
+	return nonseekable_open(inode, file);
+}
+
+static int device_release(struct inode *inode, struct file *file)
+{
+	struct peershm_file *pf = file->private_data;
+
+	if (pf->client)
+		peershm_client_put(pf->client);
+	kfree(pf);
+	return 0;
+}
+
+static const struct file_operations device_fops = {
+	.owner = THIS_MODULE,
+	.open = device_open,
+	.release = device_release,
+	.unlocked_ioctl = device_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = device_mmap,
+};
+
+static struct miscdevice device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "peershm",
+	.fops = &device_fops,
+	.mode = 0666,	/* each region has its own owner, group and mode */
+};
+
+int peershm_device_init(void)
+{
+	return misc_register(&device);
+}
+
+void peershm_device_exit(void)
+{
+	misc_deregister(&device);
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Peer map: put a range of a region into the page tables of its clients.
+ *
+ * Another process is reached by mmget_not_zero(), then its mmap lock, then a
+ * fresh look at its VMAs: it may have unmapped or replaced any of them. The
+ * page tables are filled by ordinary faults, taken on its behalf; the core mm
+ * does all accounting.
+ */
+#include <linux/delay.h>
+#include <linux/fs.h>
+#include <linux/ktime.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/userfaultfd_k.h>
+
+#include "client.h"
+#include "device.h"
+#include "map.h"
+#include "region.h"
+#include "window.h"
+
+#define DEFAULT_TIMEOUT_MS 100
+#define MAX_TIMEOUT_MS 60000
+
+/* How much is mapped before a waiting thread of the peer gets its mmap lock. */
+#define CHUNK SZ_16M
+
+/*
+ * Fault in what is the client's own window between two addresses. A userfault
+ * handler of the client must not get to see a fault of somebody else's, who
+ * would wait for it.
+ *
+ * Returns: whether all of it is mapped.
+ */
+static bool map_range(const struct peershm_client *client, unsigned long addr,
+		      unsigned long end)
+{
+	const struct peershm_region *region = client->region;
+	struct mm_struct *mm = client->mm;
+	struct vm_area_struct *vma;
+	unsigned long stop;
+	bool whole = true;
+	long n;
+
+	mmap_assert_locked(mm);
+	while (addr < end) {
+		vma = find_vma_intersection(mm, addr, end);
+		if (!vma)
+			return false;
+		if (addr < vma->vm_start) {
+			addr = vma->vm_start;
+			whole = false;
+		}
+		stop = min(end, vma->vm_end);
+		if (!peershm_window_owns(client, vma, addr) ||
+		    !(vma->vm_flags & VM_READ) || userfaultfd_armed(vma)) {
+			addr = stop;
+			whole = false;
+			continue;
+		}
+		/*
+		 * A read fault maps a shared writable page writable. Without
+		 * `locked` the fault never drops the lock or waits for user
+		 * space.
+		 */
+		n = get_user_pages_remote(mm, addr, (stop - addr) >> PAGE_SHIFT,
+					  0, NULL, NULL);
+		if (n <= 0) {
+			/* If the region shrank meanwhile, there is no more. */
+			return whole &&
+			       addr - region->base >= READ_ONCE(region->size);
+		}
+		addr += (unsigned long)n << PAGE_SHIFT;
+	}
+	return whole;
+}
+
+/* Go on with a job for as long as the client's mmap lock is to be had. */
+static void advance(struct peershm_map_job *job, u64 end)
+{
+	struct peershm_client *client = job->client;
+	unsigned long base = client->region->base;
+	struct mm_struct *mm = client->mm;
+	u64 stop;
+
+	if (!mmget_not_zero(mm)) {
+		job->result = PEERSHM_PEER_GONE;
+		return;
+	}
+	job->result = PEERSHM_PEER_DEFERRED;
+	while (job->next < end && !fatal_signal_pending(current) &&
+	       mmap_read_trylock(mm)) {
+		stop = min_t(u64, end, round_down(job->next, CHUNK) + CHUNK);
+		if (!map_range(client, base + job->next, base + stop))
+			job->partial = true;
+		mmap_read_unlock(mm);
+		job->next = stop;
+		cond_resched();
+	}
+	if (job->next >= end)
+		job->result = job->partial ? PEERSHM_PEER_PARTIAL :
+					     PEERSHM_PEER_MAPPED;
+	mmput_async(mm);
+}
+
+/**
+ * peershm_map_self() - map the active memory into the caller's new window
+ * @client: the caller
+ * @size: bytes from the base
+ *
+ * Returns: 0, or -EINTR if the process is being killed.
+ */
+int peershm_map_self(struct peershm_client *client, u64 size)
+{
+	unsigned long base = client->region->base;
+	u64 next = 0, stop;
+	bool whole = true;
+
+	while (next < size) {
+		if (mmap_read_lock_killable(client->mm))
+			return -EINTR;
+		stop = min_t(u64, size, next + CHUNK);
+		whole &= map_range(client, base + next, base + stop);
+		mmap_read_unlock(client->mm);
+		next = stop;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	/* Less only if another thread of the caller has been at the window. */
+	if (whole)
+		peershm_client_mapped(client, 0, size);
+	return 0;
+}
+
+/**
+ * peershm_map_begin() - get ready, with everything that can fail
+ * @call: to fill
+ * @region: which the caller has a reference to
+ * @report: what the caller asked for
+ *
+ * Returns: 0, or an error after which peershm_map_end() is not due.
+ */
+int peershm_map_begin(struct peershm_map_call *call,
+		      struct peershm_region *region,
+		      const struct peershm_map_report *report)
+{
+	if (report->timeout_ms > MAX_TIMEOUT_MS ||
+	    (!report->peers && report->nr_peers))
+		return -EINVAL;
+
+	memset(call, 0, sizeof(*call));
+	call->region = region;
+	call->timeout_ms = report->timeout_ms ?: DEFAULT_TIMEOUT_MS;
+	call->max_peers = min(report->nr_peers, region->max_clients);
+	call->jobs = kvcalloc(region->max_clients, sizeof(*call->jobs),
+			      GFP_KERNEL_ACCOUNT);
+	if (!call->jobs)
+		return -ENOMEM;
+	if (!call->max_peers)
+		return 0;
+
+	call->peers = kvcalloc(call->max_peers, sizeof(*call->peers),
+			       GFP_KERNEL_ACCOUNT);
+	if (!call->peers) {
+		kvfree(call->jobs);
+		return -ENOMEM;
+	}
+	/* Can it be written? Better to know before than after. */
+	if (peershm_copy_array(report->peers, call->peers, call->max_peers,
+			       sizeof(*call->peers))) {
+		kvfree(call->peers);
+		kvfree(call->jobs);
+		return -EFAULT;
+	}
+	return 0;
+}
+
+static bool wanted(const struct peershm_client *client,
+		   const struct peershm_peer_map *which)
+{
+	if (!which)
+		return true;
+	if (which->flags & PEERSHM_MAP_BY_PID)
+		return peershm_client_pid(client) == which->pid;
+	if (which->flags & PEERSHM_MAP_BY_NAME)
+		return !strcmp(client->name, which->name);
+	return true;
+}
+
+static void collect(struct peershm_map_call *call,
+		    const struct peershm_peer_map *which, u64 start)
+{
+	struct peershm_region *region = call->region;
+	struct peershm_client *client;
+	unsigned int slot;
+
+	spin_lock(&region->registry);
+	for (slot = 0; slot < region->max_clients; slot++) {
+		if (!peershm_client_get_slot(region, slot, &client))
+			continue;
+		if (!wanted(client, which)) {
+			peershm_client_put_later(client);
+			continue;
+		}
+		call->jobs[call->nr_jobs++] = (struct peershm_map_job){
+			.client = client,
+			.next = start,
+			.result = PEERSHM_PEER_DEFERRED,
+		};
+	}
+	spin_unlock(&region->registry);
+}
+
+/* One round over the clients that are not done. Returns how many are left. */
+static unsigned int advance_all(struct peershm_map_call *call, u64 start,
+				u64 end)
+{
+	struct peershm_map_job *job;
+	unsigned int left = 0;
+
+	for (job = call->jobs; job < call->jobs + call->nr_jobs; job++) {
+		if (job->result != PEERSHM_PEER_DEFERRED)
+			continue;
+		advance(job, end);
+		if (job->result == PEERSHM_PEER_DEFERRED)
+			left++;
+		else if (job->result == PEERSHM_PEER_MAPPED)
+			peershm_client_mapped(job->client, start, end);
+	}
+	return left;
+}
+
+/**
+ * peershm_map_peers() - map a range into the clients
+ * @call: begun
+ * @which: clients, or NULL for all
+ * @start: in bytes from the base
+ * @end: likewise
+ *
+ * Whoever attaches after this began maps itself. Every client is tried before
+ * any is waited for. Sleeps, up to the call's timeout, for those whose mmap
+ * lock is taken; a signal ends the waiting.
+ */
+void peershm_map_peers(struct peershm_map_call *call,
+		       const struct peershm_peer_map *which, u64 start,
+		       u64 end)
+{
+	ktime_t deadline = ktime_add_ms(ktime_get(), call->timeout_ms);
+	unsigned int pause_us = 50;
+
+	collect(call, which, start);
+	while (advance_all(call, start, end) && !signal_pending(current) &&
+	       ktime_before(ktime_get(), deadline)) {
+		usleep_range(pause_us, 2 * pause_us);
+		pause_us = min(2 * pause_us, 1000U);
+	}
+}
+
+/**
+ * peershm_map_report() - answer
+ * @call: after peershm_map_peers(), if there was anything to map
+ * @report: to fill
+ *
+ * Returns: 0, or -EFAULT if the caller's memory went away since the beginning.
+ */
+int peershm_map_report(struct peershm_map_call *call,
+		       struct peershm_map_report *report)
+{
+	struct peershm_region *region = call->region;
+	unsigned int i;
+
+	report->mapped = 0;
+	report->deferred = 0;
+	report->gone = 0;
+	report->partial = 0;
+	for (i = 0; i < call->nr_jobs; i++) {
+		const struct peershm_map_job *job = &call->jobs[i];
+
+		switch (job->result) {
+		case PEERSHM_PEER_MAPPED:
+			report->mapped++;
+			break;
+		case PEERSHM_PEER_DEFERRED:
+			report->deferred++;
+			break;
+		case PEERSHM_PEER_GONE:
+			report->gone++;
+			break;
+		case PEERSHM_PEER_PARTIAL:
+			report->partial++;
+			break;
+		}
+		if (i >= call->max_peers)
+			continue;
+		call->peers[i].client = job->client->id;
+		call->peers[i].pid = peershm_client_pid(job->client);
+		call->peers[i].result = job->result;
+		memcpy(call->peers[i].name, job->client->name,
+		       sizeof(call->peers[i].name));
+		spin_lock(&region->registry);
+		call->peers[i].mapped = job->client->mapped;
+		spin_unlock(&region->registry);
+	}
+	report->nr_peers = call->nr_jobs;
+	return peershm_copy_array(report->peers, call->peers,
+				  min(call->nr_jobs, call->max_peers),
+				  sizeof(*call->peers));
+}
+
+void peershm_map_end(struct peershm_map_call *call)
+{
+	unsigned int i;
+
+	for (i = 0; i < call->nr_jobs; i++)
+		peershm_client_put(call->jobs[i].client);
+	kvfree(call->jobs);
+	kvfree(call->peers);
+}
+
+static int check_range(struct peershm_region *region,
+		       const struct peershm_peer_map *args, u64 *end)
+{
+	u64 size;
+
+	spin_lock(&region->registry);
+	size = region->size;
+	spin_unlock(&region->registry);
+	if (!IS_ALIGNED(args->offset, region->page_size) ||
+	    !IS_ALIGNED(args->length, region->page_size) ||
+	    args->offset > size || args->length > size - args->offset)
+		return -EINVAL;
+	*end = args->length ? args->offset + args->length : size;
+	return 0;
+}
+
+long peershm_map_command(struct peershm_file *pf, void *arg)
+{
+	struct peershm_peer_map *args = arg;
+	struct peershm_map_call call;
+	struct peershm_region *region;
+	u64 end;
+	int err;
+
+	if (args->flags & ~(PEERSHM_MAP_BY_PID | PEERSHM_MAP_BY_NAME) ||
+	    args->reserved)
+		return -EINVAL;
+	switch (args->flags) {
+	case PEERSHM_MAP_BY_PID:
+		if (args->pid <= 0 || args->name[0])
+			return -EINVAL;
+		break;
+	case PEERSHM_MAP_BY_NAME:
+		if (args->pid || !peershm_name_valid(args->name))
+			return -EINVAL;
+		break;
+	default:
+		if (args->flags || args->pid || args->name[0])
+			return -EINVAL;
+	}
+	region = args->region ?
+			 peershm_region_find(NULL, args->region, MAY_WRITE) :
+			 peershm_client_region(pf, MAY_WRITE);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	err = check_range(region, args, &end);
+	if (!err)
+		err = peershm_map_begin(&call, region, &args->report);
+	if (err)
+		goto put_region;
+	peershm_map_peers(&call, args, args->offset, end);
+	if (args->flags && !call.nr_jobs)
+		err = -ENOENT;
+	else
+		err = peershm_map_report(&call, &args->report);
+	peershm_map_end(&call);
+put_region:
+	peershm_region_put(region);
+	return err;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PEERSHM_MAP_H
+#define PEERSHM_MAP_H
+
+#include <linux/types.h>
+
+#include <uapi/linux/peershm.h>
+
+struct peershm_client;
+struct peershm_file;
+struct peershm_region;
+
+/* One client and how far it is. */
+struct peershm_map_job {
+	struct peershm_client *client;	/* a reference */
+	u64 next;			/* byte from the base */
+	enum peershm_peer_result result;
+	bool partial;
+};
+
+/*
+ * A peer map under way: all the memory it needs, so that it cannot fail once
+ * the region has changed. On the caller's stack.
+ */
+struct peershm_map_call {
+	struct peershm_region *region;	/* the caller's reference */
+	struct peershm_map_job *jobs;
+	unsigned int nr_jobs;
+	struct peershm_peer *peers;	/* what goes to user space */
+	unsigned int max_peers;
+	unsigned int timeout_ms;
+};
+
+int peershm_map_begin(struct peershm_map_call *call,
+		      struct peershm_region *region,
+		      const struct peershm_map_report *report);
+void peershm_map_peers(struct peershm_map_call *call,
+		       const struct peershm_peer_map *which, u64 start,
+		       u64 end);
+int peershm_map_report(struct peershm_map_call *call,
+		       struct peershm_map_report *report);
+void peershm_map_end(struct peershm_map_call *call);
+
+int peershm_map_self(struct peershm_client *client, u64 size);
+
+/* Command. `arg` is the command's struct in kernel memory. */
+long peershm_map_command(struct peershm_file *pf, void *arg);
+
+#endif /* PEERSHM_MAP_H */

@@ -1,0 +1,614 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Regions: their names, addresses, sizes and roots.
+ */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/pid_namespace.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/user_namespace.h>
+
+#include "backing.h"
+#include "client.h"
+#include "device.h"
+#include "header.h"
+#include "map.h"
+#include "region.h"
+
+static uint max_regions = 256;
+module_param(max_regions, uint, 0644);
+MODULE_PARM_DESC(max_regions, "regions at a time");
+
+static uint max_clients = 256;
+module_param(max_clients, uint, 0644);
+MODULE_PARM_DESC(max_clients,
+		 "clients of a region made from now on (at most 1024)");
+
+#define MAX_CLIENTS 1024U
+#define CONTROL_BYTES_PER_CLIENT 128
+
+/*
+ * Where the module places regions: addresses that programs, their heaps and
+ * libraries, and the shadow memory of AddressSanitizer, ThreadSanitizer and
+ * MemorySanitizer leave alone (all three on x86-64, the first on arm64). The
+ * second range, for when the first is full, is not ThreadSanitizer's.
+ */
+static const struct {
+	unsigned long start;
+	unsigned long end;
+} arenas[] = {
+	{ 0x550000000000, 0x555000000000 },
+	{ 0x510000000000, 0x550000000000 },
+};
+
+/* The region list lock: names and addresses. */
+static DEFINE_MUTEX(list_lock);
+static LIST_HEAD(list);			/* all that live, by base */
+static unsigned int nr_regions;		/* all that live */
+static u64 last_id;
+
+/**
+ * peershm_name_valid() - is it 1 to 63 bytes without '/' and control bytes?
+ * @name: of PEERSHM_NAME_SIZE bytes, zero beyond the name
+ */
+bool peershm_name_valid(const char *name)
+{
+	size_t n = strnlen(name, PEERSHM_NAME_SIZE);
+	size_t i;
+
+	if (!n || n == PEERSHM_NAME_SIZE)
+		return false;
+	for (i = 0; i < n; i++) {
+		unsigned char c = name[i];
+
+		if (c == '/' || c < 0x20 || c == 0x7f)
+			return false;
+	}
+	return !memchr_inv(name + n, 0, PEERSHM_NAME_SIZE - n);
+}
+
+/**
+ * peershm_region_may() - do owner, group and mode allow the caller?
+ * @region: of which
+ * @mask: MAY_READ, MAY_WRITE or both
+ */
+bool peershm_region_may(const struct peershm_region *region, int mask)
+{
+	u32 mode = region->mode;
+
+	if (uid_eq(current_fsuid(), region->uid))
+		mode >>= 6;
+	else if (in_group_p(region->gid))
+		mode >>= 3;
+	if (!(mask & ~mode))
+		return true;
+	return ns_capable(region->user_ns, CAP_IPC_OWNER);
+}
+
+void peershm_region_get(struct peershm_region *region)
+{
+	kref_get(&region->ref);
+}
+
+/* What creation makes before the region has an address and a name. */
+static void region_free(struct peershm_region *region)
+{
+	if (region->control)
+		fput(region->control);
+	if (!IS_ERR_OR_NULL(region->file))
+		peershm_backing_release(region->backing, region->file,
+					region->size);
+	peershm_header_free(region->header);
+	kvfree(region->clients);
+	put_pid_ns(region->pid_ns);
+	put_user_ns(region->user_ns);
+	kfree(region);
+	module_put(THIS_MODULE);
+}
+
+static void region_release(struct kref *ref)
+	__releases(&list_lock)
+{
+	struct peershm_region *region =
+		container_of(ref, struct peershm_region, ref);
+
+	list_del(&region->node);
+	nr_regions--;
+	mutex_unlock(&list_lock);
+	region_free(region);
+}
+
+/**
+ * peershm_region_put() - drop a reference
+ * @region: gone with its memory if that was the last
+ *
+ * Takes the region list lock: never under an mmap lock.
+ */
+void peershm_region_put(struct peershm_region *region)
+{
+	kref_put_mutex(&region->ref, region_release, &list_lock);
+}
+
+static struct peershm_region *find_locked(const char *name, u64 id)
+{
+	struct peershm_region *region;
+
+	lockdep_assert_held(&list_lock);
+	list_for_each_entry(region, &list, node) {
+		if (!region->linked)
+			continue;
+		if (id ? region->id == id : !strcmp(region->name, name))
+			return region;
+	}
+	return NULL;
+}
+
+/**
+ * peershm_region_find() - look up a linked region and take a reference
+ * @name: its name, if @id is 0
+ * @id: its id, or 0
+ * @mask: what the caller means to do, MAY_READ, MAY_WRITE or both
+ *
+ * Returns: the region, -ENOENT or -EACCES.
+ */
+struct peershm_region *peershm_region_find(const char *name, u64 id, int mask)
+{
+	struct peershm_region *region;
+
+	mutex_lock(&list_lock);
+	region = find_locked(name, id);
+	if (!region)
+		region = ERR_PTR(-ENOENT);
+	else if (!peershm_region_may(region, mask))
+		region = ERR_PTR(-EACCES);
+	else
+		kref_get(&region->ref);
+	mutex_unlock(&list_lock);
+	return region;
+}
+
+/* The region that a command is for, with a reference. */
+static struct peershm_region *target(struct peershm_file *pf, u64 id, int mask)
+{
+	if (id)
+		return peershm_region_find(NULL, id, mask);
+	return peershm_client_region(pf, mask);
+}
+
+/* Place @region between its neighbours, at @base if it is free. */
+static bool place_at(struct peershm_region *region, unsigned long base)
+{
+	struct peershm_region *other;
+	struct list_head *next = &list;
+
+	lockdep_assert_held(&list_lock);
+	list_for_each_entry(other, &list, node) {
+		if (other->base + other->capacity <= base)
+			continue;
+		if (other->base < base + region->capacity)
+			return false;
+		next = &other->node;
+		break;
+	}
+	region->base = base;
+	list_add_tail(&region->node, next);
+	return true;
+}
+
+/* First fit in an arena, in slots of 1 GiB, whatever the page size is. */
+static bool place_in(struct peershm_region *region, unsigned long start,
+		     unsigned long end)
+{
+	struct peershm_region *other;
+	unsigned long base = start;
+
+	lockdep_assert_held(&list_lock);
+	if (end > TASK_SIZE || region->capacity > end - start)
+		return false;
+	list_for_each_entry(other, &list, node) {
+		if (other->base + other->capacity <= base)
+			continue;
+		if (base + region->capacity <= other->base)
+			break;
+		base = round_up(other->base + other->capacity, SZ_1G);
+		if (base > end || region->capacity > end - base)
+			return false;
+	}
+	return place_at(region, base);
+}
+
+static bool place(struct peershm_region *region)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(arenas); i++)
+		if (place_in(region, arenas[i].start, arenas[i].end))
+			return true;
+	return false;
+}
+
+/* Give a complete region its id, address and name: the last step of CREATE. */
+static int publish(struct peershm_region *region, unsigned long base)
+{
+	int err = 0;
+
+	mutex_lock(&list_lock);
+	if (find_locked(region->name, 0))
+		err = -EEXIST;
+	else if (nr_regions >= READ_ONCE(max_regions))
+		err = -ENOSPC;
+	else if (base && !place_at(region, base))
+		err = -EADDRINUSE;
+	else if (!base && !place(region))
+		err = -ENOSPC;
+	if (err)
+		goto unlock;
+
+	region->id = ++last_id;
+	region->linked = true;
+	region->header = peershm_header_alloc(region);
+	if (!region->header) {
+		list_del(&region->node);
+		err = -ENOMEM;
+		goto unlock;
+	}
+	spin_lock(&region->registry);
+	peershm_header_publish(region);
+	spin_unlock(&region->registry);
+	nr_regions++;
+unlock:
+	mutex_unlock(&list_lock);
+	return err;
+}
+
+static int check_create(const struct peershm_create *args)
+{
+	unsigned long page_size, end;
+
+	if (args->flags || args->reserved ||
+	    args->backing >= PEERSHM_NR_BACKINGS || args->mode & ~0777 ||
+	    !peershm_name_valid(args->name))
+		return -EINVAL;
+	if (!peershm_backing_available(args->backing))
+		return -ENODEV;
+
+	page_size = peershm_backing_page_size(args->backing);
+	if (!args->capacity || !IS_ALIGNED(args->capacity, page_size))
+		return -EINVAL;
+	if (args->capacity > TASK_SIZE)
+		return -ENOSPC;
+	if (!args->base)
+		return 0;
+	if (!IS_ALIGNED(args->base, peershm_backing_align(args->backing)) ||
+	    check_add_overflow((unsigned long)args->base,
+			       (unsigned long)args->capacity, &end) ||
+	    end > TASK_SIZE)
+		return -EINVAL;
+	return 0;
+}
+
+long peershm_region_create(struct peershm_file *pf, void *arg)
+{
+	struct peershm_create *args = arg;
+	char title[PEERSHM_NAME_SIZE + 16];
+	struct peershm_region *region;
+	u32 limit;
+	int err;
+
+	err = check_create(args);
+	if (err)
+		return err;
+	if (!peershm_file_writable(pf))
+		return -EACCES;
+	limit = min(READ_ONCE(max_clients), MAX_CLIENTS);
+	if (args->max_clients > limit)
+		return -ENOSPC;
+
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return -ENOMEM;
+	__module_get(THIS_MODULE);	/* the open file holds one already */
+	kref_init(&region->ref);
+	mutex_init(&region->resize);
+	spin_lock_init(&region->registry);
+	memcpy(region->name, args->name, sizeof(region->name));
+	region->backing = args->backing;
+	region->page_size = peershm_backing_page_size(args->backing);
+	region->mode = args->mode;
+	region->max_clients = args->max_clients ?: max(limit, 1U);
+	region->uid = current_fsuid();
+	region->gid = current_fsgid();
+	region->capacity = args->capacity;
+	region->user_ns = get_user_ns(current_user_ns());
+	region->pid_ns = get_pid_ns(task_active_pid_ns(current));
+	region->control_length =
+		PAGE_ALIGN(PAGE_SIZE + (size_t)region->max_clients *
+					       CONTROL_BYTES_PER_CLIENT);
+
+	err = -ENOMEM;
+	region->clients = kvcalloc(region->max_clients,
+				   sizeof(*region->clients),
+				   GFP_KERNEL_ACCOUNT);
+	if (!region->clients)
+		goto free_region;
+
+	snprintf(title, sizeof(title), "peershm:%s", region->name);
+	region->file = peershm_backing_open(region->backing, title);
+	if (IS_ERR(region->file)) {
+		err = PTR_ERR(region->file);
+		goto free_region;
+	}
+	snprintf(title, sizeof(title), "peershm-control:%s", region->name);
+	region->control = peershm_backing_open_control(title,
+						       region->control_length);
+	if (IS_ERR(region->control)) {
+		err = PTR_ERR(region->control);
+		region->control = NULL;
+		goto free_region;
+	}
+	err = publish(region, args->base);
+	if (err)
+		goto free_region;
+
+	/* Somebody may have unlinked it already: only the id is safe. */
+	args->region = region->id;
+	return 0;
+
+free_region:
+	region_free(region);
+	return err;
+}
+
+/* The size as it now is, for everyone to see. */
+static void publish_size(struct peershm_region *region, u64 size)
+{
+	lockdep_assert_held(&region->resize);
+	spin_lock(&region->registry);
+	region->size = size;
+	peershm_client_trim_locked(region);
+	peershm_header_publish(region);
+	spin_unlock(&region->registry);
+}
+
+static int grow_locked(struct peershm_region *region,
+		       struct peershm_grow *args)
+{
+	u64 old_size = region->size;
+	u64 new_size;
+	int err;
+
+	lockdep_assert_held(&region->resize);
+	if (args->flags & PEERSHM_GROW_TO)
+		new_size = max(old_size, (u64)args->length);
+	else if (check_add_overflow(old_size, (u64)args->length, &new_size))
+		return -EINVAL;
+	if (new_size > region->capacity)
+		return -ENOSPC;
+	if (new_size > old_size) {
+		err = peershm_backing_grow(region->backing, region->file,
+					   old_size, new_size);
+		if (err)
+			return err;
+		publish_size(region, new_size);
+	}
+	args->old_size = old_size;
+	args->new_size = new_size;
+	return 0;
+}
+
+long peershm_region_grow(struct peershm_file *pf, void *arg)
+{
+	struct peershm_grow *args = arg;
+	struct peershm_region *region;
+	struct peershm_map_call call;
+	int err;
+
+	if (args->flags & ~PEERSHM_GROW_TO || !args->length)
+		return -EINVAL;
+	region = target(pf, args->region, MAY_WRITE);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	err = -EINVAL;
+	if (!IS_ALIGNED(args->length, region->page_size))
+		goto put_region;
+
+	/* All that can fail comes before the region changes. */
+	err = peershm_map_begin(&call, region, &args->report);
+	if (err)
+		goto put_region;
+	err = -EINTR;
+	if (mutex_lock_interruptible(&region->resize))
+		goto end_call;
+	err = grow_locked(region, args);
+	mutex_unlock(&region->resize);
+	if (!err && args->new_size > args->old_size)
+		peershm_map_peers(&call, NULL, args->old_size, args->new_size);
+	if (!err)
+		err = peershm_map_report(&call, &args->report);
+end_call:
+	peershm_map_end(&call);
+put_region:
+	peershm_region_put(region);
+	return err;
+}
+
+long peershm_region_shrink(struct peershm_file *pf, void *arg)
+{
+	struct peershm_shrink *args = arg;
+	struct peershm_region *region;
+	u64 old_size;
+	int err;
+
+	if (args->flags)
+		return -EINVAL;
+	region = target(pf, args->region, MAY_WRITE);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	err = -EINVAL;
+	if (!IS_ALIGNED(args->new_size, region->page_size))
+		goto put_region;
+	err = -EINTR;
+	if (mutex_lock_interruptible(&region->resize))
+		goto put_region;
+
+	old_size = region->size;
+	err = -EINVAL;
+	if (args->new_size > old_size)
+		goto unlock;
+	err = 0;
+	if (args->new_size < old_size) {
+		/* The header first: nobody is to learn of memory that goes. */
+		publish_size(region, args->new_size);
+		err = peershm_backing_shrink(region->backing, region->file,
+					     old_size, args->new_size);
+		if (err)
+			publish_size(region, old_size);
+	}
+	args->old_size = old_size;
+unlock:
+	mutex_unlock(&region->resize);
+put_region:
+	peershm_region_put(region);
+	return err;
+}
+
+long peershm_region_set_root(struct peershm_file *pf, void *arg)
+{
+	struct peershm_set_root *args = arg;
+	struct peershm_region *region;
+	int err = 0;
+
+	if (args->flags)
+		return -EINVAL;
+	region = target(pf, args->region, MAY_WRITE);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+
+	spin_lock(&region->registry);
+	if (args->root && (args->root < region->base ||
+			   args->root - region->base >= region->size)) {
+		err = -EINVAL;
+	} else if (region->root != args->expected) {
+		err = -EEXIST;
+	} else {
+		region->root = args->root;
+		peershm_header_publish(region);
+	}
+	spin_unlock(&region->registry);
+	peershm_region_put(region);
+	return err;
+}
+
+static void fill_info(struct peershm_region *region,
+		      struct peershm_region_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->id = region->id;
+	info->base = region->base;
+	info->capacity = region->capacity;
+	info->backing = region->backing;
+	info->page_size = region->page_size;
+	info->max_clients = region->max_clients;
+	info->uid = from_kuid_munged(current_user_ns(), region->uid);
+	info->gid = from_kgid_munged(current_user_ns(), region->gid);
+	info->mode = region->mode;
+	memcpy(info->name, region->name, sizeof(info->name));
+
+	spin_lock(&region->registry);
+	info->active = region->size;
+	info->root = region->root;
+	info->generation = region->generation;
+	info->nr_clients = region->nr_clients;
+	info->flags = region->linked ? 0 : PEERSHM_HEADER_UNLINKED;
+	spin_unlock(&region->registry);
+}
+
+long peershm_region_stat(struct peershm_file *pf, void *arg)
+{
+	struct peershm_stat *args = arg;
+	struct peershm_region *region;
+
+	if (args->flags || (args->region && args->name[0]) ||
+	    (args->name[0] && !peershm_name_valid(args->name)))
+		return -EINVAL;
+	if (args->name[0])
+		region = peershm_region_find(args->name, 0, MAY_READ);
+	else
+		region = target(pf, args->region, MAY_READ);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	fill_info(region, &args->info);
+	peershm_region_put(region);
+	return 0;
+}
+
+long peershm_region_list(struct peershm_file *pf, void *arg)
+{
+	struct peershm_regions *args = arg;
+	struct peershm_region_info *infos = NULL;
+	struct peershm_region *region;
+	u32 room, n = 0;
+	int err;
+
+	if (args->flags || args->reserved || (!args->regions && args->nr_regions))
+		return -EINVAL;
+	mutex_lock(&list_lock);
+	room = min(args->nr_regions, nr_regions);
+	if (room) {
+		infos = kvcalloc(room, sizeof(*infos), GFP_KERNEL_ACCOUNT);
+		if (!infos) {
+			mutex_unlock(&list_lock);
+			return -ENOMEM;
+		}
+	}
+	list_for_each_entry(region, &list, node) {
+		if (!region->linked || !peershm_region_may(region, MAY_READ))
+			continue;
+		if (n < room)
+			fill_info(region, &infos[n]);
+		n++;
+	}
+	mutex_unlock(&list_lock);
+
+	err = peershm_copy_array(args->regions, infos, min(n, room),
+				 sizeof(*infos));
+	args->nr_regions = n;
+	kvfree(infos);
+	return err;
+}
+
+long peershm_region_unlink(struct peershm_file *pf, void *arg)
+{
+	struct peershm_unlink *args = arg;
+	struct peershm_region *region;
+	bool was_linked;
+
+	if (args->flags || (args->region && args->name[0]) ||
+	    (!args->region && !peershm_name_valid(args->name)))
+		return -EINVAL;
+	if (!peershm_file_writable(pf))
+		return -EACCES;
+	region = peershm_region_find(args->name, args->region, MAY_WRITE);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+
+	mutex_lock(&list_lock);
+	spin_lock(&region->registry);
+	was_linked = region->linked;
+	region->linked = false;
+	peershm_header_publish(region);
+	spin_unlock(&region->registry);
+	mutex_unlock(&list_lock);
+
+	if (was_linked)
+		peershm_region_put(region);	/* the name's */
+	peershm_region_put(region);
+	return was_linked ? 0 : -ENOENT;
+}

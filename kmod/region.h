@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PEERSHM_REGION_H
+#define PEERSHM_REGION_H
+
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/uidgid.h>
+
+#include <uapi/linux/peershm.h>
+
+struct file;
+struct peershm_client;
+struct peershm_file;
+struct pid_namespace;
+struct user_namespace;
+
+/*
+ * A region lives while it is linked (has its name), while a client of it
+ * lives, and during look-ups. It pins the module.
+ */
+struct peershm_region {
+	struct kref ref;
+
+	/* Constant after creation. */
+	u64 id;
+	char name[PEERSHM_NAME_SIZE];
+	u32 backing;
+	u32 page_size;
+	u32 mode;
+	u32 max_clients;
+	kuid_t uid;
+	kgid_t gid;
+	unsigned long base;
+	unsigned long capacity;
+	struct user_namespace *user_ns;	/* of the creator */
+	struct pid_namespace *pid_ns;	/* of the creator */
+	struct file *file;		/* the memory */
+	struct file *control;		/* the control pages */
+	size_t control_length;
+	struct peershm_header *header;	/* content: registry */
+
+	struct list_head node;		/* region list lock; by base */
+
+	/* Serialises changes of the size; held while memory is allocated. */
+	struct mutex resize;
+
+	spinlock_t registry;
+	/* Protected by registry. */
+	u64 size;			/* written with resize held, too */
+	u64 root;
+	u64 generation;
+	u64 next_client_id;
+	u32 header_seq;
+	u32 nr_clients;			/* live ones */
+	bool linked;			/* written with the list lock, too */
+	struct peershm_client **clients; /* max_clients slots */
+};
+
+struct peershm_region *peershm_region_find(const char *name, u64 id, int mask);
+void peershm_region_get(struct peershm_region *region);
+void peershm_region_put(struct peershm_region *region);
+bool peershm_region_may(const struct peershm_region *region, int mask);
+
+bool peershm_name_valid(const char *name);
+
+/* Commands. `arg` is the command's struct in kernel memory. */
+long peershm_region_create(struct peershm_file *pf, void *arg);
+long peershm_region_grow(struct peershm_file *pf, void *arg);
+long peershm_region_shrink(struct peershm_file *pf, void *arg);
+long peershm_region_set_root(struct peershm_file *pf, void *arg);
+long peershm_region_stat(struct peershm_file *pf, void *arg);
+long peershm_region_list(struct peershm_file *pf, void *arg);
+long peershm_region_unlink(struct peershm_file *pf, void *arg);
+
+#endif /* PEERSHM_REGION_H */
