@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "harness.h"
+
+const struct backing backings[4] = {
+	{ PEERSHM_SMALL, "small", 4 * KIB, 16 * MIB, 1 * GIB },
+	{ PEERSHM_THP, "thp", 2 * MIB, 16 * MIB, 1 * GIB },
+	{ PEERSHM_HUGETLB_2M, "hugetlb-2m", 2 * MIB, 16 * MIB, 1 * GIB },
+	{ PEERSHM_HUGETLB_1G, "hugetlb-1g", 1 * GIB, 1 * GIB, 4 * GIB },
+};
+
+bool backing_is_hugetlb(const struct backing *b)
+{
+	return b->id == PEERSHM_HUGETLB_2M || b->id == PEERSHM_HUGETLB_1G;
+}
+
+long backing_free_pages(const struct backing *b)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/free_hugepages",
+		 (unsigned long long)(b->page / KIB));
+	return file_number(path);
+}
+
+void backing_needs(const struct backing *b, uint64_t bytes)
+{
+	long pages = (long)((bytes + b->page - 1) / b->page), there;
+
+	if (!backing_is_hugetlb(b))
+		return;
+	there = backing_free_pages(b);
+	if (there < pages)
+		skip_because("%s: %ld free pages in the pool, %ld needed", b->name, there, pages);
+}

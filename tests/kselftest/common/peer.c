@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+#define MAX_PEERS 64
+#define SYSTEM_PAGE 4096
+
+struct order {
+	peer_function function;
+	size_t size;
+	char arg[PEER_ARG_SIZE];
+};
+
+struct answer {
+	long result;
+	char arg[PEER_ARG_SIZE];
+};
+
+struct client self = { .fd = -1 };
+
+static struct peer peers[MAX_PEERS];
+static size_t nr_peers;
+
+static void serve(int fd)
+{
+	static struct order order;
+	static struct answer answer;
+
+	while (read(fd, &order, sizeof(order)) == (ssize_t)sizeof(order)) {
+		answer.result = order.function(order.arg);
+		memcpy(answer.arg, order.arg, sizeof(answer.arg));
+		if (write(fd, &answer, sizeof(answer)) != (ssize_t)sizeof(answer))
+			break;
+	}
+	_exit(0);
+}
+
+struct peer *peer_new(void)
+{
+	pid_t parent = getpid();
+	struct peer *p;
+	int pair[2];
+
+	assert_true(nr_peers < MAX_PEERS);
+	p = &peers[nr_peers];
+	memset(p, 0, sizeof(*p));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	fflush(NULL);
+	p->pid = fork();
+	assert_true(p->pid >= 0);
+	if (p->pid == 0) {
+		alarm(0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(0);
+		for (size_t i = 0; i < nr_peers; i++)
+			close(peers[i].socket);
+		close(pair[0]);
+		serve(pair[1]);
+	}
+	close(pair[1]);
+	p->socket = pair[0];
+	nr_peers++;
+	return p;
+}
+
+void peers_end(void)
+{
+	while (nr_peers > 0) {
+		struct peer *p = &peers[--nr_peers];
+
+		close(p->socket);
+		if (p->pid) {
+			kill(p->pid, SIGKILL);
+			waitpid(p->pid, NULL, 0);
+		}
+	}
+}
+
+void peer_start(struct peer *p, peer_function f, const void *arg, size_t size)
+{
+	struct order order = { .function = f, .size = size };
+
+	assert_true(size <= PEER_ARG_SIZE);
+	if (size)
+		memcpy(order.arg, arg, size);
+	assert_int_equal(send(p->socket, &order, sizeof(order), MSG_NOSIGNAL), sizeof(order));
+}
+
+long peer_finish_within(struct peer *p, void *arg, size_t size, unsigned int ms)
+{
+	struct pollfd pollfd = { .fd = p->socket, .events = POLLIN };
+	struct answer answer;
+	int n;
+
+	do {
+		n = poll(&pollfd, 1, (int)ms);
+	} while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return -ETIMEDOUT;
+	if (read(p->socket, &answer, sizeof(answer)) != (ssize_t)sizeof(answer))
+		return -ESRCH;
+	if (size)
+		memcpy(arg, answer.arg, size);
+	return answer.result;
+}
+
+long peer_finish(struct peer *p, void *arg, size_t size)
+{
+	return peer_finish_within(p, arg, size, DEADLINE_MS);
+}
+
+long peer_call(struct peer *p, peer_function f, void *arg, size_t size)
+{
+	peer_start(p, f, arg, size);
+	return peer_finish(p, arg, size);
+}
+
+struct attach_order {
+	char region[PEERSHM_NAME_SIZE], name[PEERSHM_NAME_SIZE];
+	uint32_t flags;
+	struct peershm_attach at;
+};
+
+static long do_attach_order(void *arg)
+{
+	struct attach_order *a = arg;
+	long err = client_attach(&self, a->region, a->name, a->flags);
+
+	a->at = self.at;
+	return err;
+}
+
+int peer_attach(struct peer *p, const char *region, const char *name, uint32_t flags)
+{
+	struct attach_order a = { .flags = flags };
+	long err;
+
+	snprintf(a.region, sizeof(a.region), "%s", region);
+	snprintf(a.name, sizeof(a.name), "%s", name);
+	err = peer_call(p, do_attach_order, &a, sizeof(a));
+	p->at = a.at;
+	memcpy(p->name, a.name, sizeof(p->name));
+	return (int)err;
+}
+
+struct peer *peer_join_flags(const struct region *r, const char *name, uint32_t flags)
+{
+	struct peer *p = peer_new();
+
+	assert_ok(peer_attach(p, r->name, name, flags));
+	return p;
+}
+
+struct peer *peer_join(const struct region *r, const char *name)
+{
+	return peer_join_flags(r, name, 0);
+}
+
+static long do_detach_order(void *arg)
+{
+	(void)arg;
+	return do_detach(self.fd);
+}
+
+int peer_detach(struct peer *p)
+{
+	return (int)peer_call(p, do_detach_order, NULL, 0);
+}
+
+struct ioctl_order {
+	unsigned long command;
+	char arg[1024];
+};
+
+static long do_ioctl_order(void *arg)
+{
+	struct ioctl_order *o = arg;
+
+	return xioctl(self.fd, o->command, o->arg);
+}
+
+int peer_ioctl(struct peer *p, unsigned long command, void *arg, size_t size)
+{
+	struct ioctl_order o = { .command = command };
+	long err;
+
+	assert_true(size <= sizeof(o.arg));
+	memcpy(o.arg, arg, size);
+	err = peer_call(p, do_ioctl_order, &o, sizeof(o));
+	memcpy(arg, o.arg, size);
+	return (int)err;
+}
+
+struct range {
+	uint64_t address, length, value;
+	int flag;
+	struct faults faults;
+};
+
+static void write_words(volatile char *start, uint64_t length)
+{
+	for (uint64_t i = 0; i < length; i += SYSTEM_PAGE)
+		*(volatile uint64_t *)(start + i) = i + 1;
+}
+
+static long do_write(void *arg)
+{
+	static char elsewhere[4 * SYSTEM_PAGE] __attribute__((aligned(SYSTEM_PAGE)));
+	struct range *r = arg;
+	struct rusage before, after;
+
+	/* Bring in all that the measurement itself touches. */
+	memset(&before, 0, sizeof(before));
+	memset(&after, 0, sizeof(after));
+	getrusage(RUSAGE_SELF, &before);
+	write_words(elsewhere, sizeof(elsewhere));
+	getrusage(RUSAGE_SELF, &after);
+
+	getrusage(RUSAGE_SELF, &before);
+	write_words(at_address(r->address), r->length);
+	getrusage(RUSAGE_SELF, &after);
+	r->faults.minor = after.ru_minflt - before.ru_minflt;
+	r->faults.major = after.ru_majflt - before.ru_majflt;
+	return 0;
+}
+
+struct faults peer_write(struct peer *p, uint64_t address, uint64_t length)
+{
+	struct range r = { .address = address, .length = length, .faults = { -1, -1 } };
+
+	assert_ok(peer_call(p, do_write, &r, sizeof(r)));
+	return r.faults;
+}
+
+static sigjmp_buf touched;
+static volatile sig_atomic_t touch_signal;
+
+static void on_signal(int signal)
+{
+	touch_signal = signal;
+	siglongjmp(touched, 1);
+}
+
+int touch(uint64_t address, bool write)
+{
+	struct sigaction action = { .sa_handler = on_signal }, bus, segv;
+	volatile char *byte = at_address(address);
+
+	touch_signal = 0;
+	sigaction(SIGBUS, &action, &bus);
+	sigaction(SIGSEGV, &action, &segv);
+	if (sigsetjmp(touched, 1) == 0) {
+		if (write)
+			*byte = 1;
+		else
+			(void)*byte;
+	}
+	sigaction(SIGBUS, &bus, NULL);
+	sigaction(SIGSEGV, &segv, NULL);
+	return touch_signal;
+}
+
+static long do_touch(void *arg)
+{
+	struct range *r = arg;
+
+	return touch(r->address, r->flag);
+}
+
+int peer_touch(struct peer *p, uint64_t address)
+{
+	struct range r = { .address = address };
+
+	return (int)peer_call(p, do_touch, &r, sizeof(r));
+}
+
+int peer_touch_write(struct peer *p, uint64_t address)
+{
+	struct range r = { .address = address, .flag = 1 };
+
+	return (int)peer_call(p, do_touch, &r, sizeof(r));
+}
+
+static long do_present(void *arg)
+{
+	struct range *r = arg;
+
+	r->value = pagemap_present(r->address, r->length);
+	return 0;
+}
+
+uint64_t peer_present(struct peer *p, uint64_t address, uint64_t length)
+{
+	struct range r = { .address = address, .length = length };
+
+	assert_ok(peer_call(p, do_present, &r, sizeof(r)));
+	return r.value;
+}
+
+static long do_load(void *arg)
+{
+	struct range *r = arg;
+
+	r->value = *(volatile uint64_t *)at_address(r->address);
+	return 0;
+}
+
+uint64_t peer_load(struct peer *p, uint64_t address)
+{
+	struct range r = { .address = address };
+
+	assert_ok(peer_call(p, do_load, &r, sizeof(r)));
+	return r.value;
+}
+
+static long do_store(void *arg)
+{
+	struct range *r = arg;
+
+	*(volatile uint64_t *)at_address(r->address) = r->value;
+	return 0;
+}
+
+void peer_store(struct peer *p, uint64_t address, uint64_t value)
+{
+	struct range r = { .address = address, .value = value };
+
+	assert_ok(peer_call(p, do_store, &r, sizeof(r)));
+}
+
+static long do_all_zero(void *arg)
+{
+	struct range *r = arg;
+	const char *start = at_address(r->address);
+
+	for (uint64_t i = 0; i < r->length; i += SYSTEM_PAGE) {
+		if (*(const uint64_t *)(start + i) ||
+		    *(const uint64_t *)(start + i + SYSTEM_PAGE - sizeof(uint64_t)))
+			return 0;
+	}
+	return 1;
+}
+
+bool peer_all_zero(struct peer *p, uint64_t address, uint64_t length)
+{
+	struct range r = { .address = address, .length = length };
+	long zero = peer_call(p, do_all_zero, &r, sizeof(r));
+
+	assert_true(zero >= 0);
+	return zero;
+}
+
+static long do_forget(void *arg)
+{
+	struct range *r = arg;
+
+	return madvise(at_address(r->address), r->length, MADV_DONTNEED) ? -errno : 0;
+}
+
+void peer_forget(struct peer *p, uint64_t address, uint64_t length)
+{
+	struct range r = { .address = address, .length = length };
+
+	assert_ok(peer_call(p, do_forget, &r, sizeof(r)));
+}
+
+static long do_munmap(void *arg)
+{
+	struct range *r = arg;
+
+	return munmap(at_address(r->address), r->length) ? -errno : 0;
+}
+
+int peer_munmap(struct peer *p, uint64_t address, uint64_t length)
+{
+	struct range r = { .address = address, .length = length };
+
+	return (int)peer_call(p, do_munmap, &r, sizeof(r));
+}
+
+static long do_mprotect(void *arg)
+{
+	struct range *r = arg;
+
+	return mprotect(at_address(r->address), r->length, r->flag) ? -errno : 0;
+}
+
+int peer_mprotect(struct peer *p, uint64_t address, uint64_t length, int protection)
+{
+	struct range r = { .address = address, .length = length, .flag = protection };
+
+	return (int)peer_call(p, do_mprotect, &r, sizeof(r));
+}
+
+static long do_become(void *arg)
+{
+	const uint32_t *ids = arg;
+
+	if (setgroups(0, NULL) || setresgid(ids[1], ids[1], ids[1]) ||
+	    setresuid(ids[0], ids[0], ids[0]))
+		return -errno;
+	return 0;
+}
+
+void peer_become(struct peer *p, uid_t user, gid_t group)
+{
+	uint32_t ids[2] = { user, group };
+
+	assert_ok(peer_call(p, do_become, ids, sizeof(ids)));
+}
+
+void peer_kill(struct peer *p)
+{
+	assert_int_equal(kill(p->pid, SIGKILL), 0);
+	assert_int_equal(waitpid(p->pid, NULL, 0), p->pid);
+	p->pid = 0;
+}
+
+void peer_stop(struct peer *p)
+{
+	int status;
+
+	assert_int_equal(kill(p->pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(p->pid, &status, WUNTRACED), p->pid);
+	assert_true(WIFSTOPPED(status));
+}
+
+void peer_continue(struct peer *p)
+{
+	assert_int_equal(kill(p->pid, SIGCONT), 0);
+}
+
+bool peer_runs(struct peer *p)
+{
+	if (p->pid && waitpid(p->pid, NULL, WNOHANG) == p->pid)
+		p->pid = 0;
+	return p->pid != 0;
+}

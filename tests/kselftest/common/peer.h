@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A peer: a child process that sleeps until it is told to do something. What it is told
+ * are functions of this program, which it has as well, with a copy of their argument.
+ * Functions that run in a peer use no cmocka: they give a number, 0 or a negative errno value.
+ */
+#ifndef PEERSHM_TEST_PEER_H
+#define PEERSHM_TEST_PEER_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "device.h"
+
+#define PEER_ARG_SIZE 4096
+
+struct peer {
+	pid_t pid;
+	int socket;
+	struct peershm_attach at; /* once it has joined a region */
+	char name[PEERSHM_NAME_SIZE];
+};
+
+/* In the peer: the client it is, for whoever needs more than the calls below. */
+extern struct client self;
+
+typedef long (*peer_function)(void *arg);
+
+/* A new peer; ended, if it still runs, after the test. */
+struct peer *peer_new(void);
+void peers_end(void);
+
+/* A peer that is a client of the region. */
+struct peer *peer_join(const struct region *r, const char *name);
+struct peer *peer_join_flags(const struct region *r, const char *name, uint32_t flags);
+
+/* The same for a peer that exists; the answer of ATTACH. */
+int peer_attach(struct peer *p, const char *region, const char *name, uint32_t flags);
+int peer_detach(struct peer *p);
+
+/* Run a function in the peer; arg is copied there, and back when it is done. */
+long peer_call(struct peer *p, peer_function f, void *arg, size_t size);
+
+/* The same in two halves, the second with a deadline (-ETIMEDOUT). */
+void peer_start(struct peer *p, peer_function f, const void *arg, size_t size);
+long peer_finish_within(struct peer *p, void *arg, size_t size, unsigned int ms);
+long peer_finish(struct peer *p, void *arg, size_t size);
+
+/* An ioctl on the peer's file, with a struct that holds no pointers. */
+int peer_ioctl(struct peer *p, unsigned long command, void *arg, size_t size);
+
+struct faults {
+	long minor, major;
+};
+
+/* Write one word of every 4 KiB of the range, and the page faults that took. */
+struct faults peer_write(struct peer *p, uint64_t address, uint64_t length);
+
+/* The signal that reading (or writing) a byte there gives, 0 for none. */
+int peer_touch(struct peer *p, uint64_t address);
+int peer_touch_write(struct peer *p, uint64_t address);
+
+uint64_t peer_present(struct peer *p, uint64_t address, uint64_t length);
+uint64_t peer_load(struct peer *p, uint64_t address);
+void peer_store(struct peer *p, uint64_t address, uint64_t value);
+
+/* First and last word of every 4 KiB of the range are zero. */
+bool peer_all_zero(struct peer *p, uint64_t address, uint64_t length);
+
+/* Take the pages of the range out of the peer's page tables. */
+void peer_forget(struct peer *p, uint64_t address, uint64_t length);
+
+int peer_munmap(struct peer *p, uint64_t address, uint64_t length);
+int peer_mprotect(struct peer *p, uint64_t address, uint64_t length, int protection);
+
+/* Become another user, with that group alone and no capabilities. */
+void peer_become(struct peer *p, uid_t user, gid_t group);
+
+void peer_kill(struct peer *p);	    /* SIGKILL, and wait until it is gone */
+void peer_stop(struct peer *p);	    /* SIGSTOP, and wait until it has stopped */
+void peer_continue(struct peer *p); /* SIGCONT */
+bool peer_runs(struct peer *p);	    /* it has not exited nor been killed */
+
+/* For functions that run in a peer or a test: the signal a touch gives. */
+int touch(uint64_t address, bool write);
+
+#endif

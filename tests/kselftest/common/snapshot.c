@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "harness.h"
+
+#define MAX_CLIENTS 32
+
+struct snapshot {
+	const struct client *witness;
+	int nr_clients;
+	struct peershm_region_info info;
+	struct peershm_client_info clients[MAX_CLIENTS];
+	char header[];
+};
+
+static void fill(struct snapshot *s)
+{
+	memset(s->clients, 0, sizeof(s->clients));
+	assert_ok(do_stat(s->witness->fd, 0, NULL, &s->info));
+	s->nr_clients = do_clients(s->witness->fd, 0, s->clients, MAX_CLIENTS);
+	assert_true(s->nr_clients >= 1 && s->nr_clients <= MAX_CLIENTS);
+	assert_ok(header_copy(s->witness, s->header));
+}
+
+static struct snapshot *allocate(const struct client *witness)
+{
+	struct snapshot *s = calloc(1, sizeof(*s) + witness->at.header_length);
+
+	assert_non_null(s);
+	s->witness = witness;
+	test_cleanup(free, s);
+	return s;
+}
+
+struct snapshot *snapshot_take(const struct client *witness)
+{
+	struct snapshot *s = allocate(witness);
+
+	fill(s);
+	return s;
+}
+
+void snapshot_same_(const struct snapshot *s, const char *file, int line)
+{
+	const struct peershm_header *h = (const void *)s->header;
+	struct snapshot *now = calloc(1, sizeof(*s) + s->witness->at.header_length);
+	const char *changed = NULL;
+
+	assert_non_null(now);
+	now->witness = s->witness;
+	fill(now);
+	if (memcmp(&s->info, &now->info, sizeof(s->info)) != 0)
+		changed = "what STAT says";
+	else if (s->nr_clients != now->nr_clients ||
+		 memcmp(s->clients, now->clients, sizeof(s->clients)) != 0)
+		changed = "what CLIENTS says";
+	else if (memcmp(s->header, now->header, s->witness->at.header_length) != 0)
+		changed = "the header";
+	if (changed) {
+		print_error("%s changed (size %llu then %llu, generation %llu then %llu)\n",
+			    changed, (unsigned long long)s->info.active,
+			    (unsigned long long)now->info.active, (unsigned long long)h->generation,
+			    (unsigned long long)((struct peershm_header *)now->header)->generation);
+		free(now);
+		_fail(file, line);
+	}
+	free(now);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* All that can be seen of a region, to show that an error changed none of it. */
+#ifndef PEERSHM_TEST_SNAPSHOT_H
+#define PEERSHM_TEST_SNAPSHOT_H
+
+#include "device.h"
+
+struct snapshot;
+
+/* Of the region this client is attached to; freed after the test. */
+struct snapshot *snapshot_take(const struct client *witness);
+
+/* Fail unless size, registry and header are what they were. */
+void snapshot_same_(const struct snapshot *s, const char *file, int line);
+#define snapshot_same(s) snapshot_same_(s, __FILE__, __LINE__)
+
+/* The call gives that errno value, and nothing has changed. */
+#define assert_error_changes_nothing(s, call, want) \
+	do {                                        \
+		assert_error(call, want);           \
+		snapshot_same(s);                   \
+	} while (0)
+
+#endif

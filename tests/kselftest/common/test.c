@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+#define MAX_CLEANUPS 64
+
+/* A test that hangs for longer ends its program. */
+#define TEST_SECONDS 240
+
+static const char *current = "none";
+static struct {
+	void (*undo)(void *);
+	void *arg;
+} cleanups[MAX_CLEANUPS];
+static size_t nr_cleanups;
+
+const char *test_name(void)
+{
+	return current;
+}
+
+void test_cleanup(void (*undo)(void *), void *arg)
+{
+	assert_true(nr_cleanups < MAX_CLEANUPS);
+	cleanups[nr_cleanups].undo = undo;
+	cleanups[nr_cleanups].arg = arg;
+	nr_cleanups++;
+}
+
+int test_setup(void **state)
+{
+	current = param_of(state)->test;
+	nr_cleanups = 0;
+	alarm(TEST_SECONDS);
+	return 0;
+}
+
+int test_teardown(void **state)
+{
+	(void)state;
+	while (nr_cleanups > 0) {
+		nr_cleanups--;
+		cleanups[nr_cleanups].undo(cleanups[nr_cleanups].arg);
+	}
+	peers_end();
+	regions_end();
+	alarm(0);
+	return 0;
+}
+
+int test_main(const struct CMUnitTest *tests, size_t n)
+{
+	int fd = device_open(O_RDWR);
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (fd < 0) {
+		printf("1..0 # SKIP %s: %s\n", PEERSHM_DEVICE, strerror(-fd));
+		return 4;
+	}
+	close(fd);
+	signal(SIGPIPE, SIG_IGN);
+	return _cmocka_run_group_tests(program_invocation_short_name, tests, n, NULL, NULL) ? 1 : 0;
+}
+
+unsigned int test_scale(unsigned int n)
+{
+	const char *text = getenv("PEERSHM_TEST_SCALE");
+	double scale = text ? strtod(text, NULL) : 1;
+	double scaled = n * (scale > 0 ? scale : 1);
+
+	return scaled < 1 ? 1 : scaled > 1e9 ? 1000000000 : (unsigned int)scaled;
+}
+
+unsigned int test_seed(void)
+{
+	const char *text = getenv("PEERSHM_TEST_SEED");
+	unsigned int seed;
+
+	seed = text ? (unsigned int)strtoul(text, NULL, 0) : (unsigned int)now_ns();
+	print_message("# PEERSHM_TEST_SEED=%u\n", seed);
+	return seed;
+}
+
+uint32_t test_random(uint32_t *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 8;
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t now_ms(void)
+{
+	return now_ns() / 1000000;
+}
+
+bool test_until(bool (*condition)(void *), void *arg, unsigned int ms)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	uint64_t end = now_ms() + ms;
+
+	for (;;) {
+		bool late = now_ms() >= end;
+
+		if (condition(arg))
+			return true;
+		if (late)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static const char *error_name(long value)
+{
+	const char *name = value <= 0 && value > -4096 ? strerrorname_np((int)-value) : NULL;
+
+	return name ? name : "?";
+}
+
+void test_error(long got, long want, const char *what, const char *file, int line)
+{
+	print_error("%s gave %ld (%s), not %ld (%s)\n", what, got, error_name(got), want,
+		    error_name(want));
+	_fail(file, line);
+}

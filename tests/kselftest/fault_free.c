@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* When grow returns, the memory is in every client: no client takes a fault for it. */
+#include "harness.h"
+
+static void grown_memory_is_in_every_sleeping_peer(void **state)
+{
+	const struct param *param = param_of(state);
+	const struct backing *b = param->backing;
+	struct peer *peers[16];
+	struct peershm_grow g;
+	struct region *r;
+	char name[32];
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	for (unsigned int i = 0; i < param->peers; i++) {
+		snprintf(name, sizeof(name), "peer %u", i);
+		peers[i] = peer_join(r, name);
+		assert_int_equal(peers[i]->at.base, r->base);
+		assert_int_equal(peer_present(peers[i], r->base, b->step), 0);
+	}
+
+	assert_ok(do_grow(r->fd, r->id, b->step, &g));
+	assert_int_equal(g.report.nr_peers, param->peers);
+	assert_int_equal(g.report.mapped, param->peers);
+	assert_int_equal(g.report.deferred + g.report.gone + g.report.partial, 0);
+
+	/* All are looked at before any is touched. */
+	for (unsigned int i = 0; i < param->peers; i++)
+		assert_int_equal(peer_present(peers[i], r->base, b->step), b->step);
+	for (unsigned int i = 0; i < param->peers; i++) {
+		struct faults faults = peer_write(peers[i], r->base, b->step);
+
+		assert_int_equal(faults.minor, 0);
+		assert_int_equal(faults.major, 0);
+	}
+}
+
+static void second_growth_is_as_free_of_faults_as_the_first(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r;
+	struct peer *p;
+
+	backing_needs(b, 2 * b->step);
+	r = region_new(b, b->capacity);
+	p = peer_join(r, "peer");
+	for (unsigned int i = 0; i < 2; i++) {
+		uint64_t start = r->base + i * b->step;
+		struct faults faults;
+
+		region_grow(r, b->step);
+		assert_int_equal(peer_present(p, start, b->step), b->step);
+		faults = peer_write(p, start, b->step);
+		assert_int_equal(faults.minor, 0);
+		assert_int_equal(faults.major, 0);
+	}
+}
+
+static void attach_brings_in_all_that_is_active(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r;
+	struct faults faults;
+	struct peer *p;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	region_grow(r, b->step);
+	p = peer_join(r, "late");
+	assert_int_equal(peer_present(p, r->base, b->step), b->step);
+	faults = peer_write(p, r->base, b->step);
+	assert_int_equal(faults.minor, 0);
+	assert_int_equal(faults.major, 0);
+}
+
+/* Completeness must not hang on how many pages one fault brings in. */
+static void restore_fault_around(void *arg)
+{
+	file_write("/sys/kernel/debug/fault_around_bytes", arg);
+}
+
+static void grown_memory_is_complete_when_faults_bring_in_one_page(void **state)
+{
+	static char old[32];
+	const struct backing *b = param_of(state)->backing;
+	long bytes = file_number("/sys/kernel/debug/fault_around_bytes");
+	struct faults faults;
+	struct region *r;
+	struct peer *p;
+
+	if (bytes < 0)
+		skip_because("no fault_around_bytes in debugfs");
+	snprintf(old, sizeof(old), "%ld", bytes);
+	test_cleanup(restore_fault_around, old);
+	assert_ok(file_write("/sys/kernel/debug/fault_around_bytes", "4096"));
+	r = region_new(b, b->capacity);
+	p = peer_join(r, "peer");
+	region_grow(r, b->step);
+	assert_int_equal(peer_present(p, r->base, b->step), b->step);
+	faults = peer_write(p, r->base, b->step);
+	assert_int_equal(faults.minor, 0);
+	assert_int_equal(faults.major, 0);
+}
+
+static void grown_memory_is_in_a_read_only_peer(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r;
+	struct peer *p;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	p = peer_join_flags(r, "reader", PEERSHM_ATTACH_READ_ONLY);
+	region_grow(r, b->step);
+	assert_int_equal(peer_present(p, r->base, b->step), b->step);
+	assert_int_equal(peer_touch(p, r->base), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST_BACKINGS_PEERS(grown_memory_is_in_every_sleeping_peer, "_of_1", 1),
+		TEST_BACKINGS_PEERS(grown_memory_is_in_every_sleeping_peer, "_of_4", 4),
+		TEST_BACKINGS_PEERS(grown_memory_is_in_every_sleeping_peer, "_of_16", 16),
+		TEST_BACKINGS(second_growth_is_as_free_of_faults_as_the_first),
+		TEST_BACKINGS(attach_brings_in_all_that_is_active),
+		TEST(grown_memory_is_complete_when_faults_bring_in_one_page),
+		TEST_BACKINGS(grown_memory_is_in_a_read_only_peer),
+	};
+
+	return test_run(tests);
+}
