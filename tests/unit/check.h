@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* cmocka and what it wants included before it. */
+#ifndef TESTS_UNIT_CHECK_H
+#define TESTS_UNIT_CHECK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define assert_contains(text, part)                                      \
+	do {                                                             \
+		if (!strstr(text, part))                                 \
+			fail_msg("\"%s\" is not in \"%s\"", part, text); \
+	} while (0)
+
+#endif /* TESTS_UNIT_CHECK_H */

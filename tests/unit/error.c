@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What an error says, and what it blames. */
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "check.h"
+#include "fake_device.h"
+
+static void sign_does_not_matter(void **state)
+{
+	(void)state;
+	assert_string_equal(peershm_strerror(ENOSPC), peershm_strerror(-ENOSPC));
+	assert_contains(peershm_strerror(-ENOSPC), "capacity");
+}
+
+static void zero_is_success(void **state)
+{
+	(void)state;
+	pshm_fail(-EINVAL, "detail");
+	assert_string_equal(peershm_strerror(0), "success");
+}
+
+static void every_error_of_the_abi_has_a_sentence_of_ours(void **state)
+{
+	static const int errors[] = { E2BIG,  EACCES, EADDRINUSE, EAGAIN, EALREADY, EBUSY,
+				      EEXIST, EFAULT, EINTR,	  EINVAL, ENODEV,   ENOENT,
+				      ENOMEM, ENOSPC, ENOTCONN,	  ENOTTY };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		assert_non_null(pshm_sentence(errors[i]));
+		assert_string_not_equal(pshm_sentence(errors[i]), strerror(errors[i]));
+	}
+}
+
+static void other_errors_are_the_systems(void **state)
+{
+	(void)state;
+	assert_string_equal(peershm_strerror(EPIPE), strerror(EPIPE));
+	assert_non_null(peershm_strerror(123456));
+	assert_non_null(peershm_strerror(INT_MIN));
+	assert_non_null(peershm_strerror(INT_MAX));
+}
+
+static void detail_is_given_for_the_last_error_alone(void **state)
+{
+	(void)state;
+	assert_int_equal(pshm_fail(-EINVAL, "no backing %d", 9), -EINVAL);
+	assert_string_equal(peershm_strerror(-EINVAL), "no backing 9");
+	assert_string_equal(peershm_strerror(ENOENT), pshm_sentence(ENOENT));
+	pshm_fail(-ENOENT, NULL);
+	assert_string_equal(peershm_strerror(EINVAL), pshm_sentence(EINVAL));
+}
+
+static void *fail_elsewhere(void *argument)
+{
+	pshm_fail(-EINVAL, "of another thread");
+	return argument;
+}
+
+static void detail_is_the_threads_own(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	pshm_fail(-EINVAL, "mine");
+	assert_int_equal(pthread_create(&thread, NULL, fail_elsewhere, NULL), 0);
+	pthread_join(thread, NULL);
+	assert_string_equal(peershm_strerror(EINVAL), "mine");
+}
+
+static void long_detail_is_cut(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	pshm_fail(-EINVAL, "%s", text);
+	assert_in_range(strlen(peershm_strerror(EINVAL)), 100, sizeof(text) - 2);
+}
+
+/* The command fails with `with` when the region is opened. */
+static const char *open_failing(unsigned long command, int with, unsigned int flags,
+				enum peershm_backing backing)
+{
+	struct peershm_options options = { .capacity = 1ULL << 30, .backing = backing };
+	struct peershm *handle = (struct peershm *)&options;
+
+	fake.fail_command = command;
+	fake.fail_with = with;
+	assert_int_equal(peershm_open(&handle, "routes", "bgpd", flags, &options), -with);
+	assert_null(handle);
+	return peershm_strerror(with);
+}
+
+static void hugetlb_without_the_page_size_names_it(void **state)
+{
+	(void)state;
+	assert_contains(open_failing(PEERSHM_IOC_CREATE, ENODEV, PEERSHM_CREATE,
+				     PEERSHM_HUGETLB_1G),
+			"no 1 GiB huge pages");
+	assert_contains(open_failing(PEERSHM_IOC_CREATE, ENODEV, PEERSHM_CREATE,
+				     PEERSHM_HUGETLB_2M),
+			"no 2 MiB huge pages");
+}
+
+static void create_at_the_modules_limit_names_the_parameter(void **state)
+{
+	(void)state;
+	assert_contains(open_failing(PEERSHM_IOC_CREATE, ENOSPC, PEERSHM_CREATE, PEERSHM_SMALL),
+			"/sys/module/peershm/parameters/max_regions");
+}
+
+static void make_region(const char *name, uint64_t base)
+{
+	struct peershm_options options = { .capacity = 1ULL << 30, .base = base };
+	struct peershm *handle;
+
+	assert_int_equal(peershm_open(&handle, name, NULL, PEERSHM_CREATE, &options), 0);
+	peershm_close(handle);
+}
+
+static void create_over_a_region_names_it(void **state)
+{
+	struct peershm_options options = { .capacity = 1ULL << 30, .base = 0x600000000000 };
+	struct peershm *handle;
+
+	(void)state;
+	make_region("other", 0x610000000000);
+	make_region("taker", options.base);
+	fake.fail_command = PEERSHM_IOC_CREATE;
+	fake.fail_with = EADDRINUSE;
+	assert_int_equal(peershm_open(&handle, "routes", NULL, PEERSHM_CREATE, &options),
+			 -EADDRINUSE);
+	assert_contains(peershm_strerror(EADDRINUSE),
+			"range 0x600000000000-0x600040000000 is taken by region taker");
+}
+
+static void attach_over_a_mapping_names_it(void **state)
+{
+	uint64_t base = 0x5e0000000000;
+	void *way = (void *)(uintptr_t)(base + 4096);
+	struct peershm *handle;
+
+	(void)state;
+	make_region("routes", base);
+	assert_ptr_equal(mmap(way, 8192, PROT_READ,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+			 way);
+	assert_int_equal(peershm_open(&handle, "routes", "bgpd", 0, NULL), -EADDRINUSE);
+	assert_contains(peershm_strerror(EADDRINUSE),
+			"range 0x5e0000000000-0x5e0040000000 is taken by an anonymous mapping "
+			"(0x5e0000001000-0x5e0000003000)");
+	munmap(way, 8192);
+}
+
+static void locked_memory_limit_says_what_to_do(void **state)
+{
+	const char *text;
+
+	(void)state;
+	make_region("routes", 0);
+	text = open_failing(PEERSHM_IOC_ATTACH, EAGAIN, 0, PEERSHM_SMALL);
+	assert_contains(text, "RLIMIT_MEMLOCK");
+	assert_contains(text, "CAP_IPC_LOCK");
+	assert_contains(text, "mlockall(MCL_FUTURE)");
+	assert_contains(text, "1073741824 bytes");
+}
+
+static void address_space_limit_is_named(void **state)
+{
+	struct rlimit limit;
+	struct rlimit low;
+	const char *text;
+
+	(void)state;
+	make_region("routes", 0);
+	getrlimit(RLIMIT_AS, &limit);
+	low = limit;
+	low.rlim_cur = 1 << 29; /* less than the capacity; nothing is mapped under it */
+	setrlimit(RLIMIT_AS, &low);
+	text = open_failing(PEERSHM_IOC_ATTACH, ENOMEM, 0, PEERSHM_SMALL);
+	setrlimit(RLIMIT_AS, &limit);
+	assert_contains(text, "RLIMIT_AS");
+	assert_contains(text, "536870912");
+}
+
+static void live_client_name_names_the_process(void **state)
+{
+	(void)state;
+	make_region("routes", 0);
+	assert_contains(open_failing(PEERSHM_IOC_ATTACH, EEXIST, 0, PEERSHM_SMALL), "PID 4242");
+}
+
+static void denied_attach_names_mode_and_owner(void **state)
+{
+	(void)state;
+	make_region("routes", 0);
+	assert_contains(open_failing(PEERSHM_IOC_ATTACH, EACCES, 0, PEERSHM_SMALL),
+			"mode 0600, owner 0 and group 0");
+}
+
+static void full_region_names_its_clients(void **state)
+{
+	(void)state;
+	make_region("routes", 0);
+	assert_contains(open_failing(PEERSHM_IOC_ATTACH, ENOSPC, 0, PEERSHM_SMALL), "4 clients");
+}
+
+static const char *grow_failing(enum peershm_backing backing, uint64_t size, int with)
+{
+	struct peershm_options options = { .capacity = 1ULL << 30, .backing = backing };
+	struct peershm *handle;
+
+	assert_int_equal(peershm_open(&handle, "routes", NULL, PEERSHM_CREATE, &options), 0);
+	fake.fail_command = PEERSHM_IOC_GROW;
+	fake.fail_with = with;
+	assert_int_equal(peershm_grow(handle, size, NULL), -with);
+	peershm_close(handle);
+	return peershm_strerror(with);
+}
+
+static void grow_with_an_empty_pool_names_its_file(void **state)
+{
+	(void)state;
+	assert_contains(grow_failing(PEERSHM_HUGETLB_2M, 1 << 21, ENOMEM),
+			"hugepages-2048kB/nr_hugepages");
+}
+
+static void grow_beyond_capacity_names_it(void **state)
+{
+	(void)state;
+	assert_contains(grow_failing(PEERSHM_SMALL, (1ULL << 30) + 1, ENOSPC), "1073741824 bytes");
+}
+
+static void grow_beyond_the_modules_limit_names_the_parameter(void **state)
+{
+	(void)state;
+	assert_contains(grow_failing(PEERSHM_SMALL, 4096, ENOSPC), "parameters/max_bytes");
+}
+
+#define WITH_DEVICE(test) cmocka_unit_test_setup_teardown(test, fake_setup, fake_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sign_does_not_matter),
+		cmocka_unit_test(zero_is_success),
+		cmocka_unit_test(every_error_of_the_abi_has_a_sentence_of_ours),
+		cmocka_unit_test(other_errors_are_the_systems),
+		cmocka_unit_test(detail_is_given_for_the_last_error_alone),
+		cmocka_unit_test(detail_is_the_threads_own),
+		cmocka_unit_test(long_detail_is_cut),
+		WITH_DEVICE(hugetlb_without_the_page_size_names_it),
+		WITH_DEVICE(create_at_the_modules_limit_names_the_parameter),
+		WITH_DEVICE(create_over_a_region_names_it),
+		WITH_DEVICE(attach_over_a_mapping_names_it),
+		WITH_DEVICE(locked_memory_limit_says_what_to_do),
+		WITH_DEVICE(address_space_limit_is_named),
+		WITH_DEVICE(live_client_name_names_the_process),
+		WITH_DEVICE(denied_attach_names_mode_and_owner),
+		WITH_DEVICE(full_region_names_its_clients),
+		WITH_DEVICE(grow_with_an_empty_pool_names_its_file),
+		WITH_DEVICE(grow_beyond_capacity_names_it),
+		WITH_DEVICE(grow_beyond_the_modules_limit_names_the_parameter),
+	};
+
+	return cmocka_run_group_tests_name("error", tests, NULL, NULL);
+}

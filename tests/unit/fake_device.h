@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A stand-in for the device below the library's one door to it: regions and
+ * clients in plain memory, every open thing counted, and every step (open,
+ * command, mapping, allocation) can be told to fail.
+ */
+#ifndef TESTS_UNIT_FAKE_DEVICE_H
+#define TESTS_UNIT_FAKE_DEVICE_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "internal.h"
+
+#define FAKE_REGIONS 4
+#define FAKE_FILES 16
+#define FAKE_FD 1000 /* of file 0; a real close() of it does no harm */
+#define FAKE_HEADER_LENGTH 8192
+#define FAKE_BASE 0x580000000000ULL
+#define FAKE_CLIENT_OFFSET 256
+
+struct fake_region {
+	struct peershm_region_info info; /* id 0: free */
+	bool linked;
+	struct peershm_header *header;
+};
+
+struct fake_file {
+	bool open;
+	int flags;
+	struct fake_region *region; /* attached to, or NULL */
+	void *window;
+	uint64_t window_length;
+};
+
+static struct fake_device {
+	struct fake_region regions[FAKE_REGIONS];
+	struct fake_file files[FAKE_FILES];
+	uint64_t last_region;
+	uint64_t last_client;
+	int open_files;
+	int header_maps;
+	int windows;
+	int steps;   /* taken so far */
+	int fail_at; /* the step that fails, counted from 1; 0: none */
+	int fail_with;
+	unsigned long fail_command; /* every call of it fails, with fail_with */
+	unsigned long commands[64]; /* in the order they came */
+	size_t nr_commands;
+	void (*before)(unsigned long command); /* somebody else acts first */
+	struct peershm_grow last_grow;
+	struct peershm_peer_map last_map;
+	struct peershm_create last_create;
+	struct peershm_shrink last_shrink;
+} fake;
+
+static inline bool fake_step(void)
+{
+	if (++fake.steps != fake.fail_at)
+		return true;
+	errno = fake.fail_with;
+	return false;
+}
+
+static inline struct fake_region *fake_region_by(uint64_t id, const char *name)
+{
+	for (int i = 0; i < FAKE_REGIONS; i++) {
+		struct fake_region *region = &fake.regions[i];
+
+		if (!region->info.id)
+			continue;
+		if (id ? region->info.id == id : region->linked && !strcmp(region->info.name, name))
+			return region;
+	}
+	return NULL;
+}
+
+static inline void fake_publish(struct fake_region *region)
+{
+	struct peershm_header *header = region->header;
+	struct peershm_header_client *clients =
+		(struct peershm_header_client *)((char *)header + FAKE_CLIENT_OFFSET);
+
+	header->magic = PEERSHM_HEADER_MAGIC;
+	header->version = PEERSHM_HEADER_VERSION;
+	header->region = region->info.id;
+	header->base = region->info.base;
+	header->capacity = region->info.capacity;
+	header->size = region->info.active;
+	header->root = region->info.root;
+	header->backing = region->info.backing;
+	header->page_size = region->info.page_size;
+	header->max_clients = 4;
+	header->client_offset = FAKE_CLIENT_OFFSET;
+	header->client_size = sizeof(*clients);
+	header->nr_clients = region->info.nr_clients;
+	memset(clients, 0, 4 * sizeof(*clients));
+	for (uint32_t i = 0; i < region->info.nr_clients && i < 4; i++) {
+		clients[i].id = i + 1;
+		clients[i].state = PEERSHM_CLIENT_LIVE;
+		clients[i].pid = 100 + (int)i;
+		strcpy(clients[i].name, "someone");
+	}
+}
+
+static inline int fake_create(struct peershm_create *create)
+{
+	struct fake_region *region = NULL;
+
+	fake.last_create = *create;
+	if (fake_region_by(0, create->name))
+		return EEXIST;
+	for (int i = 0; i < FAKE_REGIONS && !region; i++) {
+		if (!fake.regions[i].info.id)
+			region = &fake.regions[i];
+	}
+	if (!region)
+		return ENOSPC;
+	memset(&region->info, 0, sizeof(region->info));
+	region->info.id = ++fake.last_region;
+	region->info.capacity = create->capacity;
+	region->info.base = create->base ? create->base : FAKE_BASE + (fake.last_region << 36);
+	region->info.page_size = 4096;
+	region->info.backing = create->backing;
+	region->info.mode = create->mode;
+	region->info.max_clients = 4;
+	strcpy(region->info.name, create->name);
+	region->linked = true;
+	region->header = mmap(NULL, FAKE_HEADER_LENGTH, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	fake_publish(region);
+	create->region = region->info.id;
+	return 0;
+}
+
+static inline int fake_attach(struct fake_file *file, struct peershm_attach *attach)
+{
+	struct fake_region *region = fake_region_by(0, attach->region_name);
+
+	if (!region)
+		return ENOENT;
+	if (file->region)
+		return EBUSY;
+	file->window = mmap((void *)(uintptr_t)region->info.base, region->info.capacity, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+			    0);
+	if (file->window == MAP_FAILED)
+		return errno == EEXIST ? EADDRINUSE : errno;
+	madvise(file->window, region->info.capacity, MADV_DONTFORK);
+	file->window_length = region->info.capacity;
+	file->region = region;
+	fake.windows++;
+	region->info.nr_clients++;
+	fake_publish(region);
+	attach->region = region->info.id;
+	attach->client = ++fake.last_client;
+	attach->base = region->info.base;
+	attach->capacity = region->info.capacity;
+	attach->active = region->info.active;
+	attach->header_length = FAKE_HEADER_LENGTH;
+	return 0;
+}
+
+static inline int fake_detach(struct fake_file *file)
+{
+	if (!file->region)
+		return ENOTCONN;
+	munmap(file->window, file->window_length);
+	file->region->info.nr_clients--;
+	fake_publish(file->region);
+	file->region = NULL;
+	fake.windows--;
+	return 0;
+}
+
+static inline int fake_grow(struct fake_file *file, struct peershm_grow *grow)
+{
+	struct fake_region *region = grow->region ? fake_region_by(grow->region, "") : file->region;
+	uint64_t size;
+
+	fake.last_grow = *grow;
+	if (!region)
+		return grow->region ? ENOENT : ENOTCONN;
+	if ((file->flags & O_ACCMODE) == O_RDONLY)
+		return EACCES;
+	size = grow->flags & PEERSHM_GROW_TO ? grow->length : region->info.active + grow->length;
+	if (!grow->length)
+		return EINVAL;
+	if (size > region->info.capacity || size < grow->length)
+		return ENOSPC;
+	grow->old_size = region->info.active;
+	if (size > region->info.active)
+		region->info.active = size;
+	grow->new_size = region->info.active;
+	grow->report.nr_peers = region->info.nr_clients;
+	grow->report.mapped = region->info.nr_clients;
+	fake_publish(region);
+	return 0;
+}
+
+static inline int fake_stat(struct fake_file *file, struct peershm_stat *stat)
+{
+	struct fake_region *region = file->region;
+
+	if (stat->region || stat->name[0])
+		region = fake_region_by(stat->region, stat->name);
+	if (!region)
+		return ENOENT;
+	stat->info = region->info;
+	return 0;
+}
+
+static inline int fake_regions(struct peershm_regions *list)
+{
+	struct peershm_region_info *out = (struct peershm_region_info *)(uintptr_t)list->regions;
+	uint32_t n = 0;
+
+	for (int i = 0; i < FAKE_REGIONS; i++) {
+		if (!fake.regions[i].info.id || !fake.regions[i].linked)
+			continue;
+		if (n < list->nr_regions)
+			out[n] = fake.regions[i].info;
+		n++;
+	}
+	list->nr_regions = n;
+	return 0;
+}
+
+static inline int fake_unlink(const struct peershm_unlink *unlink)
+{
+	struct fake_region *region = fake_region_by(unlink->region, unlink->name);
+
+	if (!region || !region->linked)
+		return ENOENT;
+	region->linked = false;
+	if (!region->info.nr_clients) {
+		munmap(region->header, FAKE_HEADER_LENGTH);
+		memset(region, 0, sizeof(*region));
+	}
+	return 0;
+}
+
+static inline int fake_resolve(struct peershm_resolve *resolve)
+{
+	if (resolve->flags & PEERSHM_RESOLVE_BY_PID) {
+		if (resolve->pid != 4242)
+			return ENOENT;
+		strcpy(resolve->name, "bgpd");
+	} else {
+		if (strcmp(resolve->name, "bgpd"))
+			return ENOENT;
+		resolve->pid = 4242;
+	}
+	return 0;
+}
+
+static inline int fake_command(struct fake_file *file, unsigned long command, void *argument)
+{
+	struct fake_region *region = file->region;
+
+	switch (command) {
+	case PEERSHM_IOC_CREATE:
+		return fake_create(argument);
+	case PEERSHM_IOC_ATTACH:
+		return fake_attach(file, argument);
+	case PEERSHM_IOC_DETACH:
+		return fake_detach(file);
+	case PEERSHM_IOC_GROW:
+		return fake_grow(file, argument);
+	case PEERSHM_IOC_STAT:
+		return fake_stat(file, argument);
+	case PEERSHM_IOC_REGIONS:
+		return fake_regions(argument);
+	case PEERSHM_IOC_UNLINK:
+		return fake_unlink(argument);
+	case PEERSHM_IOC_RESOLVE:
+		return fake_resolve(argument);
+	case PEERSHM_IOC_PEER_MAP:
+		fake.last_map = *(struct peershm_peer_map *)argument;
+		return 0;
+	case PEERSHM_IOC_SHRINK:
+		fake.last_shrink = *(struct peershm_shrink *)argument;
+		return 0;
+	case PEERSHM_IOC_SET_ROOT:
+		if (!region)
+			return ENOTCONN;
+		if (region->info.root != ((struct peershm_set_root *)argument)->expected)
+			return EEXIST;
+		region->info.root = ((struct peershm_set_root *)argument)->root;
+		fake_publish(region);
+		return 0;
+	case PEERSHM_IOC_CLIENTS:
+		((struct peershm_clients *)argument)->nr_clients =
+			region ? region->info.nr_clients : 0;
+		return 0;
+	default:
+		return ENOTTY;
+	}
+}
+
+static inline struct fake_file *fake_file_of(int fd)
+{
+	if (fd < FAKE_FD || fd >= FAKE_FD + FAKE_FILES || !fake.files[fd - FAKE_FD].open)
+		return NULL;
+	return &fake.files[fd - FAKE_FD];
+}
+
+static inline int fake_open(const char *path, int flags)
+{
+	(void)path;
+	if (!fake_step())
+		return -1;
+	for (int i = 0; i < FAKE_FILES; i++) {
+		if (fake.files[i].open)
+			continue;
+		memset(&fake.files[i], 0, sizeof(fake.files[i]));
+		fake.files[i].open = true;
+		fake.files[i].flags = flags;
+		fake.open_files++;
+		return FAKE_FD + i;
+	}
+	errno = EMFILE;
+	return -1;
+}
+
+static inline int fake_close(int fd)
+{
+	struct fake_file *file = fake_file_of(fd);
+
+	if (!file) {
+		errno = EBADF;
+		return -1;
+	}
+	file->open = false;
+	fake.open_files--;
+	return 0;
+}
+
+static inline int fake_ioctl(int fd, unsigned long command, void *argument)
+{
+	struct fake_file *file = fake_file_of(fd);
+	int err;
+
+	if (!fake_step())
+		return -1;
+	if (fake.nr_commands < sizeof(fake.commands) / sizeof(fake.commands[0]))
+		fake.commands[fake.nr_commands++] = command;
+	if (fake.before)
+		fake.before(command);
+	if (!file)
+		err = EBADF;
+	else if (command == fake.fail_command)
+		err = fake.fail_with;
+	else
+		err = fake_command(file, command, argument);
+	if (!err)
+		return 0;
+	errno = err;
+	return -1;
+}
+
+static inline void *fake_mmap(int fd, size_t length, int protection, off_t offset)
+{
+	struct fake_file *file = fake_file_of(fd);
+
+	(void)protection;
+	if (!fake_step())
+		return MAP_FAILED;
+	if (!file || !file->region || length != FAKE_HEADER_LENGTH ||
+	    offset != (off_t)PEERSHM_HEADER_OFFSET) {
+		errno = EINVAL;
+		return MAP_FAILED;
+	}
+	fake.header_maps++;
+	return file->region->header;
+}
+
+static inline int fake_munmap(void *address, size_t length)
+{
+	(void)address;
+	(void)length;
+	fake.header_maps--;
+	return 0;
+}
+
+static inline void *fake_alloc(size_t size)
+{
+	return fake_step() ? calloc(1, size) : NULL;
+}
+
+static const struct pshm_system fake_system = {
+	.open = fake_open,
+	.close = fake_close,
+	.ioctl = fake_ioctl,
+	.mmap = fake_mmap,
+	.munmap = fake_munmap,
+	.alloc = fake_alloc,
+};
+
+/* A cmocka setup: a device without regions, in place of the real one. */
+static inline int fake_setup(void **state)
+{
+	(void)state;
+	for (int i = 0; i < FAKE_REGIONS; i++) {
+		if (fake.regions[i].header)
+			munmap(fake.regions[i].header, FAKE_HEADER_LENGTH);
+	}
+	memset(&fake, 0, sizeof(fake));
+	pshm_system = &fake_system;
+	return 0;
+}
+
+/* A cmocka teardown: whatever a test opened is closed, mapped is unmapped. */
+static inline int fake_teardown(void **state)
+{
+	(void)state;
+	pshm_system = &pshm_kernel;
+	return fake.open_files || fake.header_maps || fake.windows;
+}
+
+static inline size_t fake_count(unsigned long command)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < fake.nr_commands; i++)
+		n += fake.commands[i] == command;
+	return n;
+}
+
+#endif /* TESTS_UNIT_FAKE_DEVICE_H */

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Defaults, rounding and names of what a region is made with. */
+#include <errno.h>
+#include <string.h>
+
+#include "check.h"
+#include "internal.h"
+
+#define GIB (1ULL << 30)
+
+static void defaults_are_64_gib_small_mode_600(void **state)
+{
+	struct peershm_create create;
+
+	(void)state;
+	memset(&create, 0xa5, sizeof(create));
+	assert_int_equal(pshm_options_fill(&create, "routes", NULL), 0);
+	assert_int_equal(create.size, sizeof(create));
+	assert_int_equal(create.flags, 0);
+	assert_int_equal(create.reserved, 0);
+	assert_string_equal(create.name, "routes");
+	assert_int_equal(create.capacity, 64 * GIB);
+	assert_int_equal(create.base, 0);
+	assert_int_equal(create.backing, PEERSHM_SMALL);
+	assert_int_equal(create.mode, 0600);
+	assert_int_equal(create.max_clients, 0);
+}
+
+static void bytes_after_the_name_are_zero(void **state)
+{
+	static const char zeroes[PEERSHM_NAME_SIZE];
+	struct peershm_create create;
+
+	(void)state;
+	memset(&create, 0xa5, sizeof(create));
+	assert_int_equal(pshm_options_fill(&create, "abc", NULL), 0);
+	assert_memory_equal(create.name + 3, zeroes, PEERSHM_NAME_SIZE - 3);
+}
+
+static uint64_t capacity_of(enum peershm_backing backing, uint64_t capacity)
+{
+	struct peershm_options options = { .capacity = capacity, .backing = backing };
+	struct peershm_create create;
+
+	assert_int_equal(pshm_options_fill(&create, "r", &options), 0);
+	return create.capacity;
+}
+
+static void small_capacity_rounds_to_the_page(void **state)
+{
+	(void)state;
+	assert_int_equal(capacity_of(PEERSHM_SMALL, 1) % 4096, 0);
+	assert_true(capacity_of(PEERSHM_SMALL, 1) < GIB);
+	assert_int_equal(capacity_of(PEERSHM_SMALL, 5 * GIB), 5 * GIB);
+}
+
+static void thp_capacity_rounds_to_the_huge_page(void **state)
+{
+	(void)state;
+	assert_true(capacity_of(PEERSHM_THP, 1) >= 1 << 20);
+	assert_int_equal(capacity_of(PEERSHM_THP, 5 * GIB), 5 * GIB);
+}
+
+static void hugetlb_capacity_rounds_to_a_gib(void **state)
+{
+	(void)state;
+	assert_int_equal(capacity_of(PEERSHM_HUGETLB_2M, 1), GIB);
+	assert_int_equal(capacity_of(PEERSHM_HUGETLB_1G, GIB + 1), 2 * GIB);
+	assert_int_equal(capacity_of(PEERSHM_HUGETLB_2M, 3 * GIB), 3 * GIB);
+}
+
+static void capacity_that_overflows_is_einval(void **state)
+{
+	struct peershm_options options = { .capacity = UINT64_MAX - 1 };
+	struct peershm_create create;
+
+	(void)state;
+	for (int backing = PEERSHM_SMALL; backing <= PEERSHM_HUGETLB_1G; backing++) {
+		options.backing = (enum peershm_backing)backing;
+		assert_int_equal(pshm_options_fill(&create, "r", &options), -EINVAL);
+	}
+}
+
+static void size_beyond_capacity_is_enospc(void **state)
+{
+	struct peershm_options options = { .capacity = GIB, .size = GIB + 1 };
+	struct peershm_create create;
+
+	(void)state;
+	assert_int_equal(pshm_options_fill(&create, "r", &options), -ENOSPC);
+	options.size = GIB;
+	assert_int_equal(pshm_options_fill(&create, "r", &options), 0);
+}
+
+static void unknown_backing_is_einval(void **state)
+{
+	struct peershm_options options = { .backing = (enum peershm_backing)4 };
+	struct peershm_create create;
+
+	(void)state;
+	assert_int_equal(pshm_options_fill(&create, "r", &options), -EINVAL);
+	assert_contains(peershm_strerror(EINVAL), "no backing 4");
+}
+
+static void round_up_at_the_edges(void **state)
+{
+	uint64_t rounded = 77;
+
+	(void)state;
+	assert_int_equal(pshm_round_up(0, 4096, &rounded), 0);
+	assert_int_equal(rounded, 0);
+	assert_int_equal(pshm_round_up(1, 4096, &rounded), 0);
+	assert_int_equal(rounded, 4096);
+	assert_int_equal(pshm_round_up(4096, 4096, &rounded), 0);
+	assert_int_equal(rounded, 4096);
+	assert_int_equal(pshm_round_up(UINT64_MAX - 4095, 4096, &rounded), 0);
+	assert_true(rounded == UINT64_MAX - 4095);
+	assert_int_equal(pshm_round_up(UINT64_MAX - 4094, 4096, &rounded), -EINVAL);
+	assert_int_equal(pshm_round_up(1, 0, &rounded), -EINVAL);
+	assert_true(rounded == UINT64_MAX - 4095);
+}
+
+static void name_of_63_bytes_is_taken(void **state)
+{
+	char name[PEERSHM_NAME_SIZE] = "";
+	char copy[PEERSHM_NAME_SIZE];
+
+	(void)state;
+	memset(name, 'n', PEERSHM_NAME_SIZE - 1);
+	assert_int_equal(pshm_name_copy(copy, name, "region name"), 0);
+	assert_string_equal(copy, name);
+}
+
+static void bad_names_are_einval(void **state)
+{
+	char name_of_64[PEERSHM_NAME_SIZE + 1] = "";
+	const char *const names[] = { NULL, "", "a/b", "a\nb", "\x7f", name_of_64 };
+	char copy[PEERSHM_NAME_SIZE];
+
+	(void)state;
+	memset(name_of_64, 'n', PEERSHM_NAME_SIZE);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_int_equal(pshm_name_copy(copy, names[i], "region name"), -EINVAL);
+}
+
+static void name_in_utf8_is_taken(void **state)
+{
+	char copy[PEERSHM_NAME_SIZE];
+
+	(void)state;
+	assert_int_equal(pshm_name_copy(copy, "größe", "region name"), 0);
+}
+
+static void backings_have_names(void **state)
+{
+	(void)state;
+	assert_string_equal(peershm_backing_name(PEERSHM_SMALL), "small");
+	assert_string_equal(peershm_backing_name(PEERSHM_THP), "thp");
+	assert_string_equal(peershm_backing_name(PEERSHM_HUGETLB_2M), "hugetlb-2m");
+	assert_string_equal(peershm_backing_name(PEERSHM_HUGETLB_1G), "hugetlb-1g");
+	assert_null(peershm_backing_name((enum peershm_backing)4));
+	assert_null(peershm_backing_name((enum peershm_backing) - 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_64_gib_small_mode_600),
+		cmocka_unit_test(bytes_after_the_name_are_zero),
+		cmocka_unit_test(small_capacity_rounds_to_the_page),
+		cmocka_unit_test(thp_capacity_rounds_to_the_huge_page),
+		cmocka_unit_test(hugetlb_capacity_rounds_to_a_gib),
+		cmocka_unit_test(capacity_that_overflows_is_einval),
+		cmocka_unit_test(size_beyond_capacity_is_enospc),
+		cmocka_unit_test(unknown_backing_is_einval),
+		cmocka_unit_test(round_up_at_the_edges),
+		cmocka_unit_test(name_of_63_bytes_is_taken),
+		cmocka_unit_test(bad_names_are_einval),
+		cmocka_unit_test(name_in_utf8_is_taken),
+		cmocka_unit_test(backings_have_names),
+	};
+
+	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}
