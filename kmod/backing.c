@@ -4,8 +4,6 @@
  * else sees. The core mm owns its pages; this file allocates them ahead of
  * use, so that no client's access ever has to, and gives them back.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/atomic.h>
 #include <linux/cred.h>
 #include <linux/err.h>
@@ -268,7 +266,7 @@ int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
 		err = fill(file, old_size, new_size);
 	if (err) {
 		if (vfs_truncate(&file->f_path, old_size))
-			pr_warn_once("memory of a failed grow was not freed\n");
+			pr_warn_once("peershm: memory of a failed grow was not freed\n");
 		uncharge(backing, new_size - old_size);
 		/* An empty pool of huge pages is out of memory, too. */
 		return err == -ENOSPC ? -ENOMEM : err;

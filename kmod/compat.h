@@ -31,8 +31,14 @@ static inline void vma_set_file(struct vm_area_struct *vma, struct file *file)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 15, 0)
-#define file_open_root(path, name, flags, mode) \
-	file_open_root((path)->dentry, (path)->mnt, name, flags, mode)
+static inline struct file *peershm_file_open_root(const struct path *path,
+						  const char *name, int flags,
+						  umode_t mode)
+{
+	return file_open_root(path->dentry, path->mnt, name, flags, mode);
+}
+
+#define file_open_root peershm_file_open_root
 #endif
 
 /* Before folios, a compound page's head stands for the whole of it. */

@@ -48,7 +48,7 @@ static bool map_range(const struct peershm_client *client, unsigned long addr,
 	bool whole = true;
 	long n;
 
-	mmap_assert_locked(mm);
+	lockdep_assert_held(&mm->mmap_lock);
 	while (addr < end) {
 		vma = find_vma_intersection(mm, addr, end);
 		if (!vma)

@@ -114,7 +114,6 @@ static void region_free(struct peershm_region *region)
 }
 
 static void region_release(struct kref *ref)
-	__releases(&list_lock)
 {
 	struct peershm_region *region =
 		container_of(ref, struct peershm_region, ref);

@@ -47,8 +47,7 @@ struct peershm_region {
 	/* Serialises changes of the size; held while memory is allocated. */
 	struct mutex resize;
 
-	spinlock_t registry;
-	/* Protected by registry. */
+	spinlock_t registry;		/* protects what follows */
 	u64 size;			/* written with resize held, too */
 	u64 root;
 	u64 generation;

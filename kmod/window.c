@@ -162,7 +162,7 @@ bool peershm_window_owns(const struct peershm_client *client,
 {
 	const struct peershm_region *region = client->region;
 
-	mmap_assert_locked(client->mm);
+	lockdep_assert_held(&client->mm->mmap_lock);
 	return vma->vm_file == region->file &&
 	       vma->vm_ops == &window_ops[region->backing].ops &&
 	       vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT) ==

@@ -178,9 +178,11 @@ enum peershm_peer_result {
 	PEERSHM_PEER_MAPPED = 1,   /* all of the range is in its page tables */
 	PEERSHM_PEER_DEFERRED = 2, /* not reached in time; faults by itself */
 	PEERSHM_PEER_GONE = 3,	   /* exited meanwhile */
-	PEERSHM_PEER_PARTIAL = 4,  /* part of its window is not mapped as it was
-				    * attached, or memory for page tables ran
-				    * out; the rest is done */
+	/*
+	 * Part of its window is not mapped as it was attached, or memory for
+	 * page tables ran out; the rest is done.
+	 */
+	PEERSHM_PEER_PARTIAL = 4,
 };
 
 struct peershm_peer {
