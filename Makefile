@@ -25,6 +25,9 @@ urcu := -lurcu-bp -lurcu-common
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(Q),@printf '  %-7s %s\n' '$(1)' '$(2)')
 
+# everything that has to be installed is, before anything is built
+ready = $(Q)tools/setup $(1) && $(MAKE) --no-print-directory $(2)
+
 objects = $(patsubst %.c,build/$(2)/%.o,$(wildcard $(1)))
 library := $(call objects,libpeershm/*.c,obj)
 library_san := $(call objects,libpeershm/*.c,obj-san)
@@ -39,15 +42,15 @@ programs := $(if $(peershmctl),build/peershmctl) $(if $(demo),build/peershm-demo
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all module modules_install lib tools kselftest unit-programs unit device check lint \
-	demo shell install clean help setup-build setup-vm setup-test setup-lint FORCE
+	demo shell install clean help setup-build setup-test setup-lint FORCE
 
 ##  all          library, tools, and the module for the machine's kernel (default)
 all: lib tools $(if $(KDIR)$(shell command -v apt-get),module)
 
 ##  module       the module, for Debian's kernel or with KDIR=/lib/modules/.../build
 module: setup-build
-	$(Q)headers=$(KDIR); : $${headers:=$$(tools/vm/kernel $(KERNEL) headers)} && \
-		tools/vm/module $${headers:?}
+	$(Q)headers=$(or $(KDIR),$$(tools/vm/kernel $(KERNEL) headers)) && \
+		tools/vm/module $$headers
 
 ##  lib          build/libpeershm.so.0 and build/libpeershm.a
 lib: build/libpeershm.so build/libpeershm.a
@@ -65,7 +68,8 @@ unit-programs: $(unit) $(unit_san)
 kselftest: $(kselftest)
 
 ##  device       run the device tests in the virtual machine
-device: all kselftest setup-vm
+device:
+	$(call ready,build vm test,all kselftest)
 	$(Q)$(MAKE) --no-print-directory -C tests install
 	$(Q)tools/vm/run $(VM) --timeout 3000 -- /kselftest/run_kselftest.sh -u
 
@@ -76,14 +80,17 @@ check:
 
 ##  lint         every static check there is
 lint: setup-lint lib tools kselftest unit-programs
-	$(Q)tools/lint $(or $(KDIR),$$(tools/vm/kernel $(KERNEL) headers))
+	$(Q)headers=$(or $(KDIR),$$(tools/vm/kernel $(KERNEL) headers)) && \
+		tools/lint $$headers
 
 ##  demo         build everything, boot the virtual machine, show the demo
-demo: all setup-vm
+demo:
+	$(call ready,build vm,all)
 	$(Q)tools/vm/run $(VM) -- peershm-demo
 
 ##  shell        a shell in the virtual machine with the module loaded
-shell: all setup-vm
+shell:
+	$(call ready,build vm,all)
 	$(Q)tools/vm/run $(VM) --interactive
 
 # Objects. A change of the flags rebuilds them; headers are tracked by -MMD.
@@ -177,7 +184,7 @@ help:
 	@sed -n 's/^##  /  /p' $(firstword $(MAKEFILE_LIST))
 	@echo 'Variables: CC CFLAGS LDFLAGS DESTDIR PREFIX LIBDIR KDIR KERNEL V=1'
 
-setup-build setup-vm setup-test setup-lint: setup-%:
+setup-build setup-test setup-lint: setup-%:
 	$(Q)tools/setup $*
 
 -include $(shell find build/obj build/obj-san -name '*.d' 2>/dev/null)
