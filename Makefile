@@ -17,7 +17,7 @@ KERNEL ?= 6.1
 # what the device tests and the demo need of the machine
 VM ?= --kernel $(KERNEL) --memory 6G --append "hugepages=200 hugepagesz=1G hugepages=2"
 
-cflags = -std=gnu11 -Wall -Wextra $(WERROR) $(CFLAGS) -fvisibility=hidden -pthread \
+cflags = -std=gnu11 -D_GNU_SOURCE= -Wall -Wextra $(WERROR) $(CFLAGS) -fvisibility=hidden -pthread \
 	 -Iinclude -Iinclude/uapi -Ilibpeershm
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 urcu := -lurcu-bp -lurcu-common
