@@ -124,11 +124,6 @@ static struct file *open_hugetlb(struct backing *b, const char *name)
 		return tmp;
 
 	inode = file_inode(tmp);
-	inode_lock(inode);
-	/* The region's own mode decides who may; the umask has no say. */
-	inode->i_mode |= 0666;
-	inode_unlock(inode);
-
 	ihold(inode);
 	file = alloc_file_pseudo(inode, b->mnt, name, O_RDWR | O_LARGEFILE,
 				 inode->i_fop);
@@ -144,6 +139,20 @@ static struct file *open_shmem(struct backing *b, const char *name, loff_t size)
 					 PEERSHM_SHMEM_NORESERVE);
 }
 
+/*
+ * The region's owner, group and mode decide who may do what with its memory,
+ * not what its first user's umask, or a security module, makes of the file.
+ */
+static void make_private(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+
+	inode_lock(inode);
+	inode->i_mode |= 0666;
+	inode->i_flags |= S_PRIVATE;
+	inode_unlock(inode);
+}
+
 /**
  * peershm_backing_open() - make an empty file of a kind of backing
  * @backing: an available kind
@@ -152,20 +161,20 @@ static struct file *open_shmem(struct backing *b, const char *name, loff_t size)
 struct file *peershm_backing_open(u32 backing, const char *name)
 {
 	struct backing *b = &backings[backing];
-	struct address_space *mapping;
 	struct file *file;
 
 	file = b->pool ? open_hugetlb(b, name) : open_shmem(b, name, 0);
-	if (IS_ERR(file) || b->pool)
+	if (IS_ERR(file))
 		return file;
-
+	make_private(file);
 	/*
 	 * A grow that meets the memory cgroup's limit is to fail, not to have
 	 * a process killed.
 	 */
-	mapping = file->f_mapping;
-	mapping_set_gfp_mask(mapping, mapping_gfp_mask(mapping) |
-				      __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	if (!b->pool)
+		mapping_set_gfp_mask(file->f_mapping,
+				     mapping_gfp_mask(file->f_mapping) |
+				     __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	return file;
 }
 
@@ -176,7 +185,11 @@ struct file *peershm_backing_open(u32 backing, const char *name)
  */
 struct file *peershm_backing_open_control(const char *name, size_t size)
 {
-	return open_shmem(&backings[PEERSHM_SMALL], name, size);
+	struct file *file = open_shmem(&backings[PEERSHM_SMALL], name, size);
+
+	if (!IS_ERR(file))
+		make_private(file);
+	return file;
 }
 
 static void set_size(struct file *file, u64 size)
@@ -243,7 +256,7 @@ static int fill(struct file *file, u64 start, u64 end)
  *
  * All or nothing. The memory is charged to the caller's memory cgroup. The
  * caller keeps others from changing the size. May sleep for as long as the
- * zeroing takes; a signal ends it with -EINTR.
+ * zeroing takes; a signal ends it with -ERESTARTSYS.
  */
 int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
 			 u64 new_size)
@@ -269,7 +282,9 @@ int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
 			pr_warn_once("peershm: memory of a failed grow was not freed\n");
 		uncharge(backing, new_size - old_size);
 		/* An empty pool of huge pages is out of memory, too. */
-		return err == -ENOSPC ? -ENOMEM : err;
+		if (err == -ENOSPC)
+			err = -ENOMEM;
+		return err == -EINTR ? -ERESTARTSYS : err;
 	}
 	if (!limited)
 		set_size(file, new_size);

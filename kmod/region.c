@@ -422,7 +422,7 @@ long peershm_region_grow(struct peershm_file *pf, void *arg)
 	err = peershm_map_begin(&call, region, &args->report);
 	if (err)
 		goto put_region;
-	err = -EINTR;
+	err = -ERESTARTSYS;
 	if (mutex_lock_interruptible(&region->resize))
 		goto end_call;
 	err = grow_locked(region, args);
@@ -453,7 +453,7 @@ long peershm_region_shrink(struct peershm_file *pf, void *arg)
 	err = -EINVAL;
 	if (!IS_ALIGNED(args->new_size, region->page_size))
 		goto put_region;
-	err = -EINTR;
+	err = -ERESTARTSYS;
 	if (mutex_lock_interruptible(&region->resize))
 		goto put_region;
 

@@ -29,7 +29,8 @@
  *   EFAULT        a pointer is bad; nothing was done. A caller that takes its
  *                 own memory away while the call runs loses the answer of a
  *                 change that stands
- *   EINTR         a signal arrived before the change was made
+ *   EINTR         a signal's handler, installed without SA_RESTART, ran before
+ *                 the change was made
  *   EINVAL        zero, overflow, not a multiple of the page size, a flag or
  *                 padding that must be zero, or a name that is not 1 to 63
  *                 bytes without '/' and control bytes
