@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "harness.h"
+#include "common/harness.h"
 
 static void nothing_can_be_touched_before_the_first_grow(void **state)
 {

@@ -5,7 +5,7 @@
 
 #include <peershm.h>
 
-#include "harness.h"
+#include "common/harness.h"
 
 #define STEP (4 * MIB)
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* When grow returns, the memory is in every client: no client takes a fault for it. */
-#include "harness.h"
+#include "common/harness.h"
 
 static void grown_memory_is_in_every_sleeping_peer(void **state)
 {
@@ -34,6 +34,24 @@ static void grown_memory_is_in_every_sleeping_peer(void **state)
 		assert_int_equal(faults.minor, 0);
 		assert_int_equal(faults.major, 0);
 	}
+}
+
+/* Were it not so, the zeroes of the other tests would mean nothing. */
+static void memory_taken_out_of_the_page_tables_does_fault(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct faults faults;
+	struct region *r;
+	struct peer *p;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	p = peer_join(r, "peer");
+	region_grow(r, b->step);
+	peer_forget(p, r->base, b->step);
+	assert_int_equal(peer_present(p, r->base, b->step), 0);
+	faults = peer_write(p, r->base, b->step);
+	assert_true(faults.minor > 0);
 }
 
 static void second_growth_is_as_free_of_faults_as_the_first(void **state)
@@ -123,6 +141,7 @@ int main(void)
 		TEST_BACKINGS_PEERS(grown_memory_is_in_every_sleeping_peer, "_of_1", 1),
 		TEST_BACKINGS_PEERS(grown_memory_is_in_every_sleeping_peer, "_of_4", 4),
 		TEST_BACKINGS_PEERS(grown_memory_is_in_every_sleeping_peer, "_of_16", 16),
+		TEST_BACKINGS(memory_taken_out_of_the_page_tables_does_fault),
 		TEST_BACKINGS(second_growth_is_as_free_of_faults_as_the_first),
 		TEST_BACKINGS(attach_brings_in_all_that_is_active),
 		TEST(grown_memory_is_complete_when_faults_bring_in_one_page),
