@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the commands of peershmctl share. */
+#ifndef PEERSHMCTL_COMMAND_H
+#define PEERSHMCTL_COMMAND_H
+
+#include <getopt.h>
+#include <stdbool.h>
+
+#include <json-c/json.h>
+
+#include <peershm.h>
+
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_NOT_THERE = 3,
+	EXIT_NO_MODULE = 4,
+};
+
+struct command {
+	const char *name;
+	const char *arguments; /* as the usage line shows them */
+	const char *summary;
+	const char *help; /* options and an example */
+	int (*run)(const struct command *command, int argc, char **argv, bool json);
+};
+
+extern const struct command command_ls;
+extern const struct command command_create;
+extern const struct command command_show;
+extern const struct command command_clients;
+extern const struct command command_grow;
+extern const struct command command_shrink;
+extern const struct command command_resolve;
+extern const struct command command_rm;
+
+/* main.c */
+
+#define COMMON_OPTIONS                                                          \
+	{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, \
+	{                                                                       \
+		NULL, 0, NULL, 0                                                \
+	}
+
+/*
+ * getopt_long() for a command: gives the next option of its own, -1 at the
+ * end. --json sets *json; --help and mistakes end the program.
+ */
+int command_option(const struct command *command, int argc, char **argv,
+		   const struct option *options, bool *json);
+
+/* The arguments left after the options are `least` to `most`, or it ends. */
+void command_arguments(const struct command *command, int argc, int least, int most);
+
+/* Say what is wrong with the command line and end with EXIT_USAGE. */
+void command_misuse(const struct command *command, const char *format, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
+
+/* Say that the library gave `err` for `subject` (or NULL); gives the exit code. */
+int command_failed(const struct command *command, const char *subject, int err);
+
+/* Open a region without becoming its client; gives an exit code. */
+int command_open(const struct command *command, const char *name, unsigned int flags,
+		 struct peershm **handle);
+
+/* output.c */
+
+/* Print the object as JSON and free it; gives an exit code. */
+int output_json(struct json_object *object);
+
+/* Add a member; the object owns the value. */
+void output_text(struct json_object *object, const char *key, const char *value);
+void output_number(struct json_object *object, const char *key, uint64_t value);
+void output_address(struct json_object *object, const char *key, uint64_t value);
+
+struct json_object *output_region(const struct peershm_region_info *region);
+
+/* "0x500000000000" */
+#define ADDRESS_TEXT 20
+void output_hex(uint64_t address, char text[ADDRESS_TEXT]);
+
+#endif /* PEERSHMCTL_COMMAND_H */

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ls, create, show, rm: regions as wholes. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "size.h"
+#include "table.h"
+
+static const char *backing_of(const struct peershm_region_info *region)
+{
+	const char *name = peershm_backing_name((enum peershm_backing)region->backing);
+
+	return name ? name : "unknown";
+}
+
+/* The regions, in the caller's hands, and how many in *n; NULL: *n is an error. */
+static struct peershm_region_info *list_regions(int *n)
+{
+	struct peershm_region_info *regions = NULL;
+	int room = 0;
+
+	/* Others make regions meanwhile, so ask until the answer fits. */
+	for (;;) {
+		*n = peershm_regions(regions, (size_t)room);
+		if (*n >= 0 && *n <= room && regions)
+			return regions;
+		free(regions);
+		if (*n < 0)
+			return NULL;
+		room = *n + 16;
+		regions = calloc((size_t)room, sizeof(*regions));
+		if (!regions) {
+			*n = -ENOMEM;
+			return NULL;
+		}
+	}
+}
+
+static void region_row(struct table *table, const struct peershm_region_info *region)
+{
+	char size[SIZE_TEXT];
+	char capacity[SIZE_TEXT];
+	char base[ADDRESS_TEXT];
+	char clients[32];
+	char mode[8];
+	char owner[32];
+
+	size_format(region->active, size);
+	size_format(region->capacity, capacity);
+	output_hex(region->base, base);
+	snprintf(clients, sizeof(clients), "%u", region->nr_clients);
+	snprintf(mode, sizeof(mode), "%04o", region->mode & 07777);
+	snprintf(owner, sizeof(owner), "%u:%u", region->uid, region->gid);
+	table_row(table, region->name, backing_of(region), size, capacity, base, clients, mode,
+		  owner);
+}
+
+static int print_regions(const struct command *command, const struct peershm_region_info *regions,
+			 int n)
+{
+	struct table *table = table_new("llrrlrll", "NAME", "BACKING", "SIZE", "CAPACITY", "BASE",
+					"CLIENTS", "MODE", "OWNER");
+
+	for (int i = 0; i < n; i++)
+		region_row(table, &regions[i]);
+	return table_print(table, stdout) ? command_failed(command, NULL, -ENOMEM) : EXIT_DONE;
+}
+
+static int run_ls(const struct command *command, int argc, char **argv, bool json)
+{
+	static const struct option options[] = { COMMON_OPTIONS };
+	struct peershm_region_info *regions;
+	int code;
+	int n;
+
+	command_option(command, argc, argv, options, &json);
+	command_arguments(command, argc, 0, 0);
+	regions = list_regions(&n);
+	if (!regions)
+		return command_failed(command, NULL, n);
+	if (json) {
+		struct json_object *list = json_object_new_array();
+
+		for (int i = 0; i < n; i++)
+			json_object_array_add(list, output_region(&regions[i]));
+		code = output_json(list);
+	} else {
+		code = print_regions(command, regions, n);
+	}
+	free(regions);
+	return code;
+}
+
+const struct command command_ls = {
+	.name = "ls",
+	.arguments = "",
+	.summary = "List the regions that you may read",
+	.help = "  --json  an array of regions\n"
+		"\n"
+		"Example: peershmctl ls\n",
+	.run = run_ls,
+};
+
+static void show_size(const char *label, uint64_t bytes)
+{
+	char text[SIZE_TEXT];
+
+	size_format(bytes, text);
+	printf("%-11s %s (%" PRIu64 " bytes)\n", label, text, bytes);
+}
+
+static void print_region(const struct peershm_region_info *region)
+{
+	printf("%-11s %s\n", "name", region->name);
+	printf("%-11s %" PRIu64 "\n", "id", (uint64_t)region->id);
+	printf("%-11s %s\n", "backing", backing_of(region));
+	show_size("size", region->active);
+	show_size("capacity", region->capacity);
+	show_size("page size", region->page_size);
+	printf("%-11s 0x%" PRIx64 "\n", "base", (uint64_t)region->base);
+	if (region->root)
+		printf("%-11s 0x%" PRIx64 "\n", "root", (uint64_t)region->root);
+	else
+		printf("%-11s %s\n", "root", "not set");
+	printf("%-11s %" PRIu64 "\n", "generation", (uint64_t)region->generation);
+	printf("%-11s %u of at most %u\n", "clients", region->nr_clients, region->max_clients);
+	printf("%-11s %04o, owner %u, group %u\n", "mode", region->mode & 07777, region->uid,
+	       region->gid);
+}
+
+static int show(const struct command *command, const char *name, struct peershm *handle, bool json)
+{
+	struct peershm_region_info region;
+	int err = peershm_stat(handle, &region);
+
+	if (err)
+		return command_failed(command, name, err);
+	if (json)
+		return output_json(output_region(&region));
+	print_region(&region);
+	return EXIT_DONE;
+}
+
+static int run_show(const struct command *command, int argc, char **argv, bool json)
+{
+	static const struct option options[] = { COMMON_OPTIONS };
+	struct peershm *handle;
+	int code;
+
+	command_option(command, argc, argv, options, &json);
+	command_arguments(command, argc, 1, 1);
+	code = command_open(command, argv[optind], PEERSHM_READ_ONLY, &handle);
+	if (code)
+		return code;
+	code = show(command, argv[optind], handle, json);
+	peershm_close(handle);
+	return code;
+}
+
+const struct command command_show = {
+	.name = "show",
+	.arguments = "NAME",
+	.summary = "Show all there is to know about a region",
+	.help = "  --json  the region as one object\n"
+		"\n"
+		"Example: peershmctl show routes\n",
+	.run = run_show,
+};
+
+static uint64_t size_argument(const struct command *command, const char *what, const char *text)
+{
+	uint64_t bytes;
+
+	if (!size_parse(text, &bytes))
+		command_misuse(command, "%s is no size for %s", text, what);
+	return bytes;
+}
+
+static uint64_t number_argument(const struct command *command, const char *what, const char *text,
+				int base, uint64_t most)
+{
+	unsigned long long number;
+	char *end;
+
+	errno = 0;
+	number = strtoull(text, &end, base);
+	if (errno || end == text || *end || strchr(text, '-') || number > most)
+		command_misuse(command, "%s is no value for %s", text, what);
+	return number;
+}
+
+static enum peershm_backing backing_argument(const struct command *command, const char *text)
+{
+	const char *name;
+
+	for (int i = 0; (name = peershm_backing_name((enum peershm_backing)i)); i++) {
+		if (!strcmp(text, name))
+			return (enum peershm_backing)i;
+	}
+	command_misuse(command, "%s is no backing: small, thp, hugetlb-2m or hugetlb-1g", text);
+}
+
+static int run_create(const struct command *command, int argc, char **argv, bool json)
+{
+	static const struct option options[] = {
+		{ "capacity", required_argument, NULL, 'c' },
+		{ "size", required_argument, NULL, 's' },
+		{ "backing", required_argument, NULL, 'b' },
+		{ "mode", required_argument, NULL, 'm' },
+		{ "base", required_argument, NULL, 'a' },
+		{ "max-clients", required_argument, NULL, 'n' },
+		{ "exist-ok", no_argument, NULL, 'e' },
+		COMMON_OPTIONS,
+	};
+	unsigned int flags = PEERSHM_CREATE | PEERSHM_EXCLUSIVE;
+	struct peershm_options wanted = { 0 };
+	struct peershm *handle;
+	int option;
+	int code;
+	int err;
+
+	while ((option = command_option(command, argc, argv, options, &json)) != -1) {
+		switch (option) {
+		case 'c':
+			wanted.capacity = size_argument(command, "--capacity", optarg);
+			break;
+		case 's':
+			wanted.size = size_argument(command, "--size", optarg);
+			break;
+		case 'b':
+			wanted.backing = backing_argument(command, optarg);
+			break;
+		case 'm':
+			wanted.mode = (uint32_t)number_argument(command, "--mode", optarg, 8, 0777);
+			break;
+		case 'a':
+			wanted.base = number_argument(command, "--base", optarg, 16, UINT64_MAX);
+			break;
+		case 'n':
+			wanted.max_clients = (uint32_t)number_argument(command, "--max-clients",
+								       optarg, 10, UINT32_MAX);
+			break;
+		case 'e':
+			flags &= ~PEERSHM_EXCLUSIVE;
+			break;
+		}
+	}
+	command_arguments(command, argc, 1, 1);
+	err = peershm_open(&handle, argv[optind], NULL, flags, &wanted);
+	if (err)
+		return command_failed(command, argv[optind], err);
+	code = show(command, argv[optind], handle, json);
+	peershm_close(handle);
+	return code;
+}
+
+const struct command command_create = {
+	.name = "create",
+	.arguments = "NAME [OPTION...]",
+	.summary = "Make a region",
+	.help = "  --capacity SIZE     address range to reserve, for good (64G)\n"
+		"  --size SIZE         memory to begin with (0)\n"
+		"  --backing BACKING   small, thp, hugetlb-2m or hugetlb-1g (small)\n"
+		"  --mode MODE         permissions, octal (600)\n"
+		"  --base ADDRESS      where it lies in its clients, hexadecimal (chosen)\n"
+		"  --max-clients N     how many may attach at once (the module's limit)\n"
+		"  --exist-ok          take one that exists, and grow it to --size at least\n"
+		"  --json              the region as one object\n"
+		"\n"
+		"Example: peershmctl create routes --capacity 64G --backing thp --mode 660\n",
+	.run = run_create,
+};
+
+static int run_rm(const struct command *command, int argc, char **argv, bool json)
+{
+	static const struct option options[] = { COMMON_OPTIONS };
+	struct json_object *removed = NULL;
+	int code = EXIT_DONE;
+
+	command_option(command, argc, argv, options, &json);
+	command_arguments(command, argc, 1, argc);
+	if (json)
+		removed = json_object_new_array();
+	for (int i = optind; i < argc; i++) {
+		int err = peershm_unlink(argv[i]);
+
+		if (!err && json)
+			json_object_array_add(removed, json_object_new_string(argv[i]));
+		if (err) {
+			int failed = command_failed(command, argv[i], err);
+
+			code = code ? code : failed;
+		}
+	}
+	if (json) {
+		struct json_object *object = json_object_new_object();
+
+		json_object_object_add(object, "removed", removed);
+		output_json(object);
+	}
+	return code;
+}
+
+const struct command command_rm = {
+	.name = "rm",
+	.arguments = "NAME...",
+	.summary = "Take regions' names away; memory goes with the last client",
+	.help = "  --json  an object with the names that were removed\n"
+		"\n"
+		"All names are tried; the exit status is that of the first failure.\n"
+		"\n"
+		"Example: peershmctl rm routes neighbours\n",
+	.run = run_rm,
+};

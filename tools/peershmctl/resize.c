@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* grow, shrink: how much of a region is memory. */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "command.h"
+#include "size.h"
+#include "table.h"
+
+#define MAX_TIMEOUT_MS 60000
+
+struct change {
+	const char *name; /* of the region */
+	uint64_t before;
+	uint64_t after;
+	struct peershm_report report;
+};
+
+static const char *result_name(uint32_t result)
+{
+	switch (result) {
+	case PEERSHM_PEER_MAPPED:
+		return "mapped";
+	case PEERSHM_PEER_DEFERRED:
+		return "deferred";
+	case PEERSHM_PEER_GONE:
+		return "gone";
+	case PEERSHM_PEER_PARTIAL:
+		return "partial";
+	default:
+		return "unknown";
+	}
+}
+
+static struct json_object *change_json(const struct change *change)
+{
+	struct json_object *object = json_object_new_object();
+
+	output_text(object, "name", change->name);
+	output_number(object, "old_size", change->before);
+	output_number(object, "new_size", change->after);
+	return object;
+}
+
+static void print_change(const struct change *change)
+{
+	char before[SIZE_TEXT];
+	char after[SIZE_TEXT];
+
+	size_format(change->before, before);
+	size_format(change->after, after);
+	if (change->before == change->after)
+		printf("%s: %s already\n", change->name, after);
+	else
+		printf("%s: %s -> %s\n", change->name, before, after);
+}
+
+static struct json_object *report_json(const struct change *change, uint32_t room)
+{
+	const struct peershm_report *report = &change->report;
+	struct json_object *object = change_json(change);
+	struct json_object *list = json_object_new_array();
+
+	output_number(object, "mapped", report->mapped);
+	output_number(object, "deferred", report->deferred);
+	output_number(object, "gone", report->gone);
+	output_number(object, "partial", report->partial);
+	for (uint32_t i = 0; i < report->nr_peers && i < room; i++) {
+		struct json_object *peer = json_object_new_object();
+
+		output_text(peer, "name", report->peers[i].name);
+		output_number(peer, "pid", (uint64_t)report->peers[i].pid);
+		output_number(peer, "id", report->peers[i].client);
+		output_text(peer, "result", result_name(report->peers[i].result));
+		output_number(peer, "mapped", report->peers[i].mapped);
+		json_object_array_add(list, peer);
+	}
+	json_object_object_add(object, "peers", list);
+	return object;
+}
+
+static int print_report(const struct command *command, const struct change *change, uint32_t room)
+{
+	const struct peershm_report *report = &change->report;
+	struct table *table;
+
+	print_change(change);
+	if (!report->nr_peers)
+		return EXIT_DONE;
+	table = table_new("lrlr", "CLIENT", "PID", "RESULT", "MAPPED");
+	for (uint32_t i = 0; i < report->nr_peers && i < room; i++) {
+		char pid[16];
+		char mapped[SIZE_TEXT];
+
+		snprintf(pid, sizeof(pid), "%d", report->peers[i].pid);
+		size_format(report->peers[i].mapped, mapped);
+		table_row(table, report->peers[i].name, pid, result_name(report->peers[i].result),
+			  mapped);
+	}
+	return table_print(table, stdout) ? command_failed(command, NULL, -ENOMEM) : EXIT_DONE;
+}
+
+/* Up to a size, or by an amount: another may grow meanwhile, so the kernel adds. */
+static int grow(struct peershm *handle, struct change *change, bool by, uint64_t amount)
+{
+	struct peershm_region_info region;
+	uint64_t page_size = peershm_page_size(handle);
+	char *part;
+	int err;
+
+	err = peershm_stat(handle, &region);
+	if (err)
+		return err;
+	change->before = region.active;
+	if (!by) {
+		err = peershm_grow(handle, amount, &change->report);
+		change->after = err ? 0 : peershm_size(handle);
+		return err;
+	}
+	part = peershm_extend(handle, amount);
+	if (!part)
+		return -errno;
+	change->before = (uint64_t)(uintptr_t)part - region.base;
+	change->after = change->before + (amount + page_size - 1) / page_size * page_size;
+	/* Nothing is left to do but to ask each client, and wait for the late ones. */
+	return peershm_map_all(handle, change->before, change->after - change->before,
+			       &change->report);
+}
+
+static int grow_and_print(const struct command *command, struct peershm *handle,
+			  struct change *change, bool by, uint64_t amount, bool json)
+{
+	struct peershm_region_info region;
+	uint32_t room;
+	int code;
+	int err;
+
+	err = peershm_stat(handle, &region);
+	if (err)
+		return command_failed(command, change->name, err);
+	room = region.max_clients;
+	change->report.peers = calloc(room ? room : 1, sizeof(struct peershm_peer));
+	if (!change->report.peers)
+		return command_failed(command, change->name, -ENOMEM);
+	change->report.nr_peers = room;
+	err = grow(handle, change, by, amount);
+	if (err)
+		code = command_failed(command, change->name, err);
+	else if (json)
+		code = output_json(report_json(change, room));
+	else
+		code = print_report(command, change, room);
+	free(change->report.peers);
+	return code;
+}
+
+static int run_grow(const struct command *command, int argc, char **argv, bool json)
+{
+	static const struct option options[] = {
+		{ "timeout", required_argument, NULL, 't' },
+		COMMON_OPTIONS,
+	};
+	struct change change = { 0 };
+	struct peershm *handle;
+	const char *size;
+	uint64_t amount;
+	uint64_t timeout;
+	bool by;
+	int code;
+
+	while (command_option(command, argc, argv, options, &json) != -1) {
+		if (!size_parse(optarg, &timeout) || !timeout || timeout > MAX_TIMEOUT_MS)
+			command_misuse(command, "--timeout takes 1 to %d milliseconds",
+				       MAX_TIMEOUT_MS);
+		change.report.timeout_ms = (uint32_t)timeout;
+	}
+	command_arguments(command, argc, 2, 2);
+	change.name = argv[optind];
+	size = argv[optind + 1];
+	by = *size == '+';
+	if (!size_parse(size + by, &amount))
+		command_misuse(command, "%s is no size", size);
+	code = command_open(command, change.name, 0, &handle);
+	if (code)
+		return code;
+	code = grow_and_print(command, handle, &change, by, amount, json);
+	peershm_close(handle);
+	return code;
+}
+
+const struct command command_grow = {
+	.name = "grow",
+	.arguments = "NAME SIZE|+SIZE",
+	.summary = "Give a region memory, to a size or by one",
+	.help = "  --timeout MS  how long to wait for clients that cannot be reached (100)\n"
+		"  --json        an object with sizes and the clients' results\n"
+		"\n"
+		"Prints for each client whether the new memory is in its page tables: mapped;\n"
+		"deferred, it was not reached in time and faults it in by itself; gone, it\n"
+		"exited; partial, part of its window is no longer as it was attached.\n"
+		"\n"
+		"Example: peershmctl grow routes +1G\n",
+	.run = run_grow,
+};
+
+/*
+ * "-512M" is an argument and no option: take it out of argv before options are
+ * looked for. Gives it without the sign, or NULL.
+ */
+static const char *take_relative(int *argc, char **argv)
+{
+	for (int i = 1; i < *argc; i++) {
+		const char *text = argv[i];
+
+		if (text[0] != '-' || !isdigit((unsigned char)text[1]))
+			continue;
+		for (; i < *argc; i++)
+			argv[i] = argv[i + 1]; /* the NULL at the end moves, too */
+		--*argc;
+		return text + 1;
+	}
+	return NULL;
+}
+
+static int shrink(const struct command *command, struct peershm *handle, const char *name, bool by,
+		  uint64_t amount, bool json)
+{
+	struct change change = { .name = name };
+	struct peershm_region_info region;
+	uint64_t size = amount;
+	int err;
+
+	err = peershm_stat(handle, &region);
+	if (!err && by) {
+		if (amount > region.active) {
+			fprintf(stderr, "peershmctl: %s %s: the region is smaller than that\n",
+				command->name, name);
+			return EXIT_FAILED;
+		}
+		size = region.active - amount;
+	}
+	if (!err)
+		err = peershm_shrink(handle, size);
+	if (err)
+		return command_failed(command, name, err);
+	change.before = region.active;
+	change.after = peershm_size(handle);
+	if (json)
+		return output_json(change_json(&change));
+	print_change(&change);
+	return EXIT_DONE;
+}
+
+static int run_shrink(const struct command *command, int argc, char **argv, bool json)
+{
+	static const struct option options[] = { COMMON_OPTIONS };
+	const char *relative = take_relative(&argc, argv);
+	struct peershm *handle;
+	const char *size;
+	uint64_t amount;
+	int code;
+
+	command_option(command, argc, argv, options, &json);
+	command_arguments(command, argc, relative ? 1 : 2, relative ? 1 : 2);
+	size = relative ? relative : argv[optind + 1];
+	if (!size_parse(size, &amount))
+		command_misuse(command, "%s is no size", size);
+	code = command_open(command, argv[optind], 0, &handle);
+	if (code)
+		return code;
+	code = shrink(command, handle, argv[optind], relative, amount, json);
+	peershm_close(handle);
+	return code;
+}
+
+const struct command command_shrink = {
+	.name = "shrink",
+	.arguments = "NAME SIZE|-SIZE",
+	.summary = "Give memory beyond a size back, in every client",
+	.help = "  --json  an object with the sizes\n"
+		"\n"
+		"A client that touches the memory afterwards gets SIGBUS. The size is rounded\n"
+		"up to the region's page size.\n"
+		"\n"
+		"Example: peershmctl shrink routes -512M\n",
+	.run = run_shrink,
+};

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Sizes as people write them: 64G, 1.5M, 4096; K is 1024. */
+#ifndef PEERSHMCTL_SIZE_H
+#define PEERSHMCTL_SIZE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SIZE_TEXT 16
+
+/* false: not a size, or beyond 64 bits. A fraction of a byte counts as one. */
+bool size_parse(const char *text, uint64_t *bytes);
+
+/* In the largest unit that gives 1 or more, with two decimals at most. */
+void size_format(uint64_t bytes, char text[SIZE_TEXT]);
+
+#endif /* PEERSHMCTL_SIZE_H */
