@@ -172,6 +172,8 @@ int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach)
 {
 	struct peershm_region_info region;
 
+	if (err == -ENOENT)
+		return pshm_fail(err, "there is no region of this name");
 	/* What it does not tell stays 0 and matches nothing below. */
 	if (pshm_stat_name(fd, attach->region_name, &region))
 		memset(&region, 0, sizeof(region));
@@ -190,8 +192,6 @@ int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach)
 				 (uint64_t)region.capacity);
 	case -EEXIST:
 		return taken_client_name(err, fd, attach, &region);
-	case -ENOENT:
-		return pshm_fail(err, "there is no region of this name");
 	case -ENOMEM:
 		return no_room_to_attach(err, &region);
 	case -ENOSPC:

@@ -50,6 +50,7 @@ static struct fake_device {
 	unsigned long fail_command; /* every call of it fails, with fail_with */
 	unsigned long commands[64]; /* in the order they came */
 	size_t nr_commands;
+	bool break_header;		       /* as it is mapped, it tells of another region */
 	void (*before)(unsigned long command); /* somebody else acts first */
 	struct peershm_grow last_grow;
 	struct peershm_peer_map last_map;
@@ -102,7 +103,7 @@ static inline void fake_publish(struct fake_region *region)
 		clients[i].id = i + 1;
 		clients[i].state = PEERSHM_CLIENT_LIVE;
 		clients[i].pid = 100 + (int)i;
-		strcpy(clients[i].name, "someone");
+		memcpy(clients[i].name, "someone", sizeof("someone"));
 	}
 }
 
@@ -127,10 +128,12 @@ static inline int fake_create(struct peershm_create *create)
 	region->info.backing = create->backing;
 	region->info.mode = create->mode;
 	region->info.max_clients = 4;
-	strcpy(region->info.name, create->name);
+	memcpy(region->info.name, create->name, sizeof(region->info.name));
 	region->linked = true;
 	region->header = mmap(NULL, FAKE_HEADER_LENGTH, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	/* As the module's: a child of fork has neither header nor window. */
+	madvise(region->header, FAKE_HEADER_LENGTH, MADV_DONTFORK);
 	fake_publish(region);
 	create->region = region->info.id;
 	return 0;
@@ -248,7 +251,7 @@ static inline int fake_resolve(struct peershm_resolve *resolve)
 	if (resolve->flags & PEERSHM_RESOLVE_BY_PID) {
 		if (resolve->pid != 4242)
 			return ENOENT;
-		strcpy(resolve->name, "bgpd");
+		memcpy(resolve->name, "bgpd", sizeof("bgpd"));
 	} else {
 		if (strcmp(resolve->name, "bgpd"))
 			return ENOENT;
@@ -375,6 +378,8 @@ static inline void *fake_mmap(int fd, size_t length, int protection, off_t offse
 		return MAP_FAILED;
 	}
 	fake.header_maps++;
+	if (fake.break_header)
+		file->region->header->region++;
 	return file->region->header;
 }
 

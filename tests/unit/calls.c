@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What each call asks of the device, and what it makes of the answer. */
+#include <errno.h>
+#include <string.h>
+
+#include "check.h"
+#include "fake_device.h"
+
+#define GIB (1ULL << 30)
+
+static struct peershm *client;
+static struct peershm *administrator;
+
+static int setup(void **state)
+{
+	struct peershm_options options = { .capacity = GIB };
+
+	fake_setup(state);
+	return peershm_open(&client, "routes", "bgpd", PEERSHM_CREATE, &options) ||
+	       peershm_open(&administrator, "routes", NULL, 0, NULL);
+}
+
+static int teardown(void **state)
+{
+	peershm_close(administrator);
+	peershm_close(client);
+	return fake_teardown(state);
+}
+
+static void grow_rounds_up_to_the_page(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_grow(client, 4097, NULL), 0);
+	assert_int_equal(fake.last_grow.length, 8192);
+	assert_int_equal(fake.last_grow.flags, PEERSHM_GROW_TO);
+	assert_int_equal(peershm_size(client), 8192);
+}
+
+static void grow_to_less_than_the_size_changes_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_grow(client, 8192, NULL), 0);
+	assert_int_equal(peershm_grow(client, 4096, NULL), 0);
+	assert_int_equal(peershm_size(client), 8192);
+}
+
+static void grow_that_overflows_is_einval(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_grow(client, UINT64_MAX, NULL), -EINVAL);
+	assert_int_equal(fake_count(PEERSHM_IOC_GROW), 0);
+}
+
+static void grow_interrupted_goes_to_the_caller(void **state)
+{
+	(void)state;
+	fake.fail_command = PEERSHM_IOC_GROW;
+	fake.fail_with = EINTR;
+	assert_int_equal(peershm_grow(client, 4096, NULL), -EINTR);
+	assert_int_equal(fake_count(PEERSHM_IOC_GROW), 1);
+}
+
+static void client_grows_the_region_of_its_file(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_grow(client, 4096, NULL), 0);
+	assert_int_equal(fake.last_grow.region, 0);
+}
+
+static void administrator_grows_the_region_by_its_id(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_grow(administrator, 4096, NULL), 0);
+	assert_int_equal(fake.last_grow.region, fake.last_region);
+	assert_int_equal(peershm_size(client), 4096);
+}
+
+static void report_passes_the_callers_array_and_timeout(void **state)
+{
+	struct peershm_peer peers[3];
+	struct peershm_report report = { .peers = peers, .nr_peers = 3, .timeout_ms = 250 };
+
+	(void)state;
+	assert_int_equal(peershm_grow(client, 4096, &report), 0);
+	assert_int_equal(fake.last_grow.report.peers, (uintptr_t)peers);
+	assert_int_equal(fake.last_grow.report.nr_peers, 3);
+	assert_int_equal(fake.last_grow.report.timeout_ms, 250);
+	assert_int_equal(report.nr_peers, 1);
+	assert_int_equal(report.mapped, 1);
+	assert_int_equal(report.deferred + report.gone + report.partial, 0);
+}
+
+static void report_without_array_passes_no_length(void **state)
+{
+	struct peershm_report report = { .nr_peers = 99 };
+
+	(void)state;
+	assert_int_equal(peershm_grow(client, 4096, &report), 0);
+	assert_int_equal(fake.last_grow.report.nr_peers, 0);
+	assert_int_equal(report.nr_peers, 1);
+}
+
+static void failed_grow_leaves_the_report(void **state)
+{
+	struct peershm_report report = { .nr_peers = 7, .mapped = 7 };
+
+	(void)state;
+	assert_int_equal(peershm_grow(client, 2 * GIB, &report), -ENOSPC);
+	assert_int_equal(report.nr_peers, 7);
+	assert_int_equal(report.mapped, 7);
+}
+
+static void extend_gives_the_new_parts_address(void **state)
+{
+	char *base = peershm_base(client);
+
+	(void)state;
+	assert_ptr_equal(peershm_extend(client, 1), base);
+	assert_ptr_equal(peershm_extend(client, 8192), base + 4096);
+	assert_int_equal(fake.last_grow.flags, 0);
+	assert_int_equal(peershm_size(client), 4096 + 8192);
+}
+
+static void extend_beyond_capacity_is_null_and_enospc(void **state)
+{
+	(void)state;
+	errno = 0;
+	assert_null(peershm_extend(client, GIB + 1));
+	assert_int_equal(errno, ENOSPC);
+	assert_contains(peershm_strerror(ENOSPC), "capacity of 1073741824");
+	assert_null(peershm_extend(client, UINT64_MAX));
+	assert_int_equal(errno, EINVAL);
+}
+
+static void extend_by_nothing_is_einval(void **state)
+{
+	(void)state;
+	assert_null(peershm_extend(client, 0));
+	assert_int_equal(errno, EINVAL);
+}
+
+static void shrink_rounds_up_to_the_page(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_shrink(client, 4097), 0);
+	assert_int_equal(fake.last_shrink.new_size, 8192);
+	assert_int_equal(peershm_shrink(client, 0), 0);
+	assert_int_equal(fake.last_shrink.new_size, 0);
+	assert_int_equal(peershm_shrink(client, UINT64_MAX), -EINVAL);
+}
+
+static void map_all_names_no_client(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_map_all(client, 4096, 8192, NULL), 0);
+	assert_int_equal(fake.last_map.flags, 0);
+	assert_int_equal(fake.last_map.offset, 4096);
+	assert_int_equal(fake.last_map.length, 8192);
+}
+
+static void map_pid_names_the_process(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_map_pid(client, 4242, 0, 0, NULL), 0);
+	assert_int_equal(fake.last_map.flags, PEERSHM_MAP_BY_PID);
+	assert_int_equal(fake.last_map.pid, 4242);
+	assert_string_equal(fake.last_map.name, "");
+}
+
+static void map_name_names_the_client(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_map_name(administrator, "ospfd", 0, 0, NULL), 0);
+	assert_int_equal(fake.last_map.flags, PEERSHM_MAP_BY_NAME);
+	assert_string_equal(fake.last_map.name, "ospfd");
+	assert_int_equal(fake.last_map.region, fake.last_region);
+	assert_int_equal(peershm_map_name(client, NULL, 0, 0, NULL), -EINVAL);
+}
+
+static void map_of_no_such_client_is_enoent(void **state)
+{
+	(void)state;
+	fake.fail_command = PEERSHM_IOC_PEER_MAP;
+	fake.fail_with = ENOENT;
+	assert_int_equal(peershm_map_pid(client, 1, 0, 0, NULL), -ENOENT);
+	assert_contains(peershm_strerror(ENOENT), "no such client");
+}
+
+static void size_and_root_of_a_client_do_not_enter_the_kernel(void **state)
+{
+	int steps = fake.steps;
+
+	(void)state;
+	peershm_size(client);
+	peershm_root(client);
+	peershm_header_clients(client, NULL, 0);
+	assert_int_equal(fake.steps, steps);
+}
+
+static void size_beyond_capacity_in_the_header_is_cut(void **state)
+{
+	(void)state;
+	fake.regions[0].header->size = UINT64_MAX;
+	assert_int_equal(peershm_size(client), GIB);
+}
+
+static void size_and_root_of_an_administrator_ask_the_kernel(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_grow(client, 4096, NULL), 0);
+	assert_int_equal(peershm_set_root(client, NULL, peershm_base(client)), 0);
+	assert_int_equal(peershm_size(administrator), 4096);
+	assert_ptr_equal(peershm_root(administrator), peershm_base(client));
+	fake.fail_command = PEERSHM_IOC_STAT;
+	fake.fail_with = ENOENT;
+	errno = 0;
+	assert_int_equal(peershm_size(administrator), 0);
+	assert_int_equal(errno, ENOENT);
+}
+
+static void root_is_set_once(void **state)
+{
+	char *base = peershm_base(client);
+
+	(void)state;
+	assert_null(peershm_root(client));
+	assert_int_equal(peershm_set_root(client, NULL, base), 0);
+	assert_ptr_equal(peershm_root(client), base);
+	assert_int_equal(peershm_set_root(client, NULL, base), -EEXIST);
+	assert_contains(peershm_strerror(EEXIST), "somebody set it first");
+}
+
+static void resolve_goes_both_ways(void **state)
+{
+	char name[PEERSHM_NAME_SIZE];
+	pid_t pid = -1;
+
+	(void)state;
+	memset(name, 'x', sizeof(name));
+	assert_int_equal(peershm_resolve_name(client, "bgpd", &pid), 0);
+	assert_int_equal(pid, 4242);
+	assert_int_equal(peershm_resolve_pid(client, 4242, name), 0);
+	assert_string_equal(name, "bgpd");
+}
+
+static void resolve_of_nobody_is_enoent_and_leaves_the_output(void **state)
+{
+	char name[PEERSHM_NAME_SIZE] = "poison";
+	pid_t pid = -1;
+
+	(void)state;
+	assert_int_equal(peershm_resolve_name(client, "nobody", &pid), -ENOENT);
+	assert_int_equal(pid, -1);
+	assert_int_equal(peershm_resolve_pid(client, 1, name), -ENOENT);
+	assert_string_equal(name, "poison");
+}
+
+static void clients_counts_without_an_array(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_clients(client, NULL, 77), 1);
+	assert_int_equal(peershm_header_clients(client, NULL, 77), 1);
+	assert_int_equal(peershm_regions(NULL, 77), 1);
+}
+
+static void header_clients_without_window_is_enotconn(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_header_clients(administrator, NULL, 0), -ENOTCONN);
+	assert_null(peershm_header(administrator));
+	assert_int_equal(errno, ENOTCONN);
+}
+
+static void stat_gives_what_the_kernel_says(void **state)
+{
+	struct peershm_region_info info;
+
+	(void)state;
+	memset(&info, 0xa5, sizeof(info));
+	assert_int_equal(peershm_stat(administrator, &info), 0);
+	assert_string_equal(info.name, "routes");
+	assert_int_equal(info.capacity, GIB);
+	assert_int_equal(peershm_stat(client, NULL), -EINVAL);
+}
+
+static void unlink_takes_the_name_and_closes_its_file(void **state)
+{
+	int files = fake.open_files;
+
+	(void)state;
+	assert_int_equal(peershm_unlink("routes"), 0);
+	assert_int_equal(peershm_unlink("routes"), -ENOENT);
+	assert_int_equal(peershm_unlink(""), -EINVAL);
+	assert_int_equal(fake.open_files, files);
+}
+
+static void regions_lists_and_closes_its_file(void **state)
+{
+	struct peershm_region_info regions[2];
+	int files = fake.open_files;
+
+	(void)state;
+	assert_int_equal(peershm_regions(regions, 2), 1);
+	assert_string_equal(regions[0].name, "routes");
+	assert_int_equal(fake.open_files, files);
+	fake.fail_command = PEERSHM_IOC_REGIONS;
+	fake.fail_with = ENOMEM;
+	assert_int_equal(peershm_regions(regions, 2), -ENOMEM);
+	assert_int_equal(fake.open_files, files);
+}
+
+static void no_handle_is_einval(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_grow(NULL, 4096, NULL), -EINVAL);
+	assert_int_equal(peershm_stat(NULL, NULL), -EINVAL);
+	assert_null(peershm_extend(NULL, 4096));
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(peershm_size(NULL), 0);
+}
+
+#define WITH_REGION(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_REGION(grow_rounds_up_to_the_page),
+		WITH_REGION(grow_to_less_than_the_size_changes_nothing),
+		WITH_REGION(grow_that_overflows_is_einval),
+		WITH_REGION(grow_interrupted_goes_to_the_caller),
+		WITH_REGION(client_grows_the_region_of_its_file),
+		WITH_REGION(administrator_grows_the_region_by_its_id),
+		WITH_REGION(report_passes_the_callers_array_and_timeout),
+		WITH_REGION(report_without_array_passes_no_length),
+		WITH_REGION(failed_grow_leaves_the_report),
+		WITH_REGION(extend_gives_the_new_parts_address),
+		WITH_REGION(extend_beyond_capacity_is_null_and_enospc),
+		WITH_REGION(extend_by_nothing_is_einval),
+		WITH_REGION(shrink_rounds_up_to_the_page),
+		WITH_REGION(map_all_names_no_client),
+		WITH_REGION(map_pid_names_the_process),
+		WITH_REGION(map_name_names_the_client),
+		WITH_REGION(map_of_no_such_client_is_enoent),
+		WITH_REGION(size_and_root_of_a_client_do_not_enter_the_kernel),
+		WITH_REGION(size_beyond_capacity_in_the_header_is_cut),
+		WITH_REGION(size_and_root_of_an_administrator_ask_the_kernel),
+		WITH_REGION(root_is_set_once),
+		WITH_REGION(resolve_goes_both_ways),
+		WITH_REGION(resolve_of_nobody_is_enoent_and_leaves_the_output),
+		WITH_REGION(clients_counts_without_an_array),
+		WITH_REGION(header_clients_without_window_is_enotconn),
+		WITH_REGION(stat_gives_what_the_kernel_says),
+		WITH_REGION(unlink_takes_the_name_and_closes_its_file),
+		WITH_REGION(regions_lists_and_closes_its_file),
+		WITH_REGION(no_handle_is_einval),
+	};
+
+	return cmocka_run_group_tests_name("calls", tests, NULL, NULL);
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opening, making and closing regions, also when others do and when steps fail. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fake_device.h"
+
+#define GIB (1ULL << 30)
+
+static const struct peershm_options small = { .capacity = GIB };
+
+static struct peershm *open_region(const char *client, unsigned int flags,
+				   const struct peershm_options *options)
+{
+	struct peershm *handle = NULL;
+	int err = peershm_open(&handle, "routes", client, flags, options);
+
+	if (err)
+		fail_msg("peershm_open: %s", peershm_strerror(err));
+	assert_non_null(handle);
+	return handle;
+}
+
+static void open_fails(int err, const char *client, unsigned int flags,
+		       const struct peershm_options *options)
+{
+	struct peershm *handle = (struct peershm *)&fake;
+
+	assert_int_equal(peershm_open(&handle, "routes", client, flags, options), err);
+	assert_null(handle);
+}
+
+static struct fake_region *routes(void)
+{
+	return fake_region_by(0, "routes");
+}
+
+static void without_the_module_is_enodev_and_says_how_to_load_it(void **state)
+{
+	struct peershm *handle = (struct peershm *)&fake;
+
+	(void)state;
+	if (!access(PEERSHM_DEVICE, F_OK))
+		skip();
+	assert_int_equal(peershm_open(&handle, "routes", "bgpd", 0, NULL), -ENODEV);
+	assert_null(handle);
+	assert_contains(peershm_strerror(-ENODEV), "modprobe peershm");
+	assert_int_equal(peershm_regions(NULL, 0), -ENODEV);
+	assert_int_equal(peershm_unlink("routes"), -ENODEV);
+}
+
+static void bad_arguments_are_einval_before_the_device_is_touched(void **state)
+{
+	char long_name[PEERSHM_NAME_SIZE + 1] = "";
+	struct peershm *handle;
+
+	(void)state;
+	memset(long_name, 'x', PEERSHM_NAME_SIZE);
+	assert_int_equal(peershm_open(NULL, "routes", "bgpd", 0, NULL), -EINVAL);
+	assert_int_equal(peershm_open(&handle, NULL, "bgpd", 0, NULL), -EINVAL);
+	assert_int_equal(peershm_open(&handle, "", "bgpd", 0, NULL), -EINVAL);
+	assert_int_equal(peershm_open(&handle, long_name, "bgpd", 0, NULL), -EINVAL);
+	assert_int_equal(peershm_open(&handle, "routes", "", 0, NULL), -EINVAL);
+	assert_int_equal(peershm_open(&handle, "routes", "a/b", 0, NULL), -EINVAL);
+	open_fails(-EINVAL, "bgpd", 1u << 31, NULL);
+	open_fails(-EINVAL, "bgpd", PEERSHM_EXCLUSIVE, NULL);
+	assert_int_equal(fake.steps, 0);
+}
+
+static void missing_region_is_enoent(void **state)
+{
+	(void)state;
+	open_fails(-ENOENT, "bgpd", 0, NULL);
+	assert_contains(peershm_strerror(ENOENT), "no region of this name");
+	open_fails(-ENOENT, NULL, 0, NULL);
+}
+
+static void create_makes_it_and_attaches(void **state)
+{
+	struct peershm *handle = open_region("bgpd", PEERSHM_CREATE, &small);
+
+	(void)state;
+	assert_ptr_equal(peershm_base(handle), (void *)(uintptr_t)routes()->info.base);
+	assert_int_equal(peershm_capacity(handle), GIB);
+	assert_int_equal(peershm_page_size(handle), 4096);
+	assert_int_equal(peershm_client_id(handle), fake.last_client);
+	assert_int_equal(peershm_size(handle), 0);
+	assert_ptr_equal(peershm_find((char *)peershm_base(handle) + GIB - 1), handle);
+	peershm_close(handle);
+}
+
+static void create_takes_the_one_there_is(void **state)
+{
+	struct peershm_options other = { .capacity = 2 * GIB, .mode = 0666 };
+	struct peershm *handle;
+
+	(void)state;
+	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
+	handle = open_region("bgpd", PEERSHM_CREATE, &other);
+	assert_int_equal(peershm_capacity(handle), GIB);
+	assert_int_equal(fake_count(PEERSHM_IOC_CREATE), 1);
+	peershm_close(handle);
+}
+
+static void exclusive_on_one_there_is_is_eexist(void **state)
+{
+	(void)state;
+	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
+	open_fails(-EEXIST, "bgpd", PEERSHM_CREATE | PEERSHM_EXCLUSIVE, &small);
+	assert_contains(peershm_strerror(EEXIST), "region of this name");
+	assert_non_null(routes());
+}
+
+static void somebody_makes_it_first(unsigned long command)
+{
+	struct peershm_create create = { .size = sizeof(create), .name = "routes" };
+
+	create.capacity = 4 * GIB;
+	if (command == PEERSHM_IOC_CREATE)
+		fake_create(&create);
+}
+
+static void region_made_by_somebody_meanwhile_is_attached_to(void **state)
+{
+	struct peershm *handle;
+
+	(void)state;
+	fake.before = somebody_makes_it_first;
+	handle = open_region("bgpd", PEERSHM_CREATE, &small);
+	assert_int_equal(peershm_capacity(handle), 4 * GIB);
+	assert_int_equal(fake_count(PEERSHM_IOC_CREATE), 1);
+	assert_int_equal(fake_count(PEERSHM_IOC_ATTACH), 2);
+	peershm_close(handle);
+}
+
+static void exclusive_loses_to_somebody_who_was_first(void **state)
+{
+	(void)state;
+	fake.before = somebody_makes_it_first;
+	open_fails(-EEXIST, "bgpd", PEERSHM_CREATE | PEERSHM_EXCLUSIVE, &small);
+	assert_non_null(routes());
+}
+
+static void somebody_makes_and_unlinks(unsigned long command)
+{
+	struct peershm_unlink unlink = { .size = sizeof(unlink), .name = "routes" };
+
+	somebody_makes_it_first(command);
+	if (command == PEERSHM_IOC_ATTACH)
+		fake_unlink(&unlink);
+}
+
+static void endless_making_and_unlinking_ends_with_enoent(void **state)
+{
+	(void)state;
+	fake.before = somebody_makes_and_unlinks;
+	open_fails(-ENOENT, "bgpd", PEERSHM_CREATE, &small);
+	assert_in_range(fake_count(PEERSHM_IOC_CREATE), 2, 100);
+	assert_contains(peershm_strerror(ENOENT), "others");
+}
+
+static void size_is_there_when_made(void **state)
+{
+	struct peershm_options options = { .capacity = GIB, .size = 10000 };
+	struct peershm *handle = open_region("bgpd", PEERSHM_CREATE, &options);
+
+	(void)state;
+	assert_int_equal(peershm_size(handle), 12288);
+	peershm_close(handle);
+}
+
+static void size_is_there_when_the_maker_died_before_growing(void **state)
+{
+	struct peershm_options options = { .capacity = GIB, .size = 8192 };
+	struct peershm *handle;
+
+	(void)state;
+	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
+	handle = open_region("bgpd", PEERSHM_CREATE, &options);
+	assert_int_equal(peershm_size(handle), 8192);
+	peershm_close(handle);
+}
+
+static void larger_size_stays(void **state)
+{
+	struct peershm_options options = { .capacity = GIB, .size = 8192 };
+	struct peershm *handle;
+
+	(void)state;
+	peershm_close(open_region(NULL, PEERSHM_CREATE, &options));
+	options.size = 4096;
+	handle = open_region("bgpd", PEERSHM_CREATE, &options);
+	assert_int_equal(peershm_size(handle), 8192);
+	assert_int_equal(fake_count(PEERSHM_IOC_GROW), 1);
+	peershm_close(handle);
+}
+
+static void size_without_create_is_ignored(void **state)
+{
+	struct peershm_options options = { .size = 8192 };
+	struct peershm *handle;
+
+	(void)state;
+	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
+	handle = open_region("bgpd", 0, &options);
+	assert_int_equal(peershm_size(handle), 0);
+	peershm_close(handle);
+}
+
+static void read_only_opens_the_device_for_reading(void **state)
+{
+	struct peershm *handle;
+
+	(void)state;
+	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
+	handle = open_region("bgpd", PEERSHM_READ_ONLY, NULL);
+	assert_int_equal(fake.files[0].flags & O_ACCMODE, O_RDONLY);
+	assert_true(fake.files[0].flags & O_CLOEXEC);
+	assert_int_equal(peershm_grow(handle, 4096, NULL), -EACCES);
+	assert_contains(peershm_strerror(EACCES), "read-only");
+	peershm_close(handle);
+}
+
+static void read_only_with_create_makes_and_grows_it(void **state)
+{
+	struct peershm_options options = { .capacity = GIB, .size = 4096 };
+	struct peershm *handle;
+
+	(void)state;
+	handle = open_region("bgpd", PEERSHM_CREATE | PEERSHM_READ_ONLY, &options);
+	assert_int_equal(peershm_size(handle), 4096);
+	assert_int_equal(fake.open_files, 1);
+	peershm_close(handle);
+}
+
+static void exclusive_unlinks_what_it_made_if_attaching_fails(void **state)
+{
+	(void)state;
+	fake.fail_command = PEERSHM_IOC_ATTACH;
+	fake.fail_with = EAGAIN;
+	open_fails(-EAGAIN, "bgpd", PEERSHM_CREATE | PEERSHM_EXCLUSIVE, &small);
+	assert_null(routes());
+	assert_contains(peershm_strerror(EAGAIN), "mlockall");
+}
+
+static void plain_create_leaves_what_it_made_if_attaching_fails(void **state)
+{
+	(void)state;
+	fake.fail_command = PEERSHM_IOC_ATTACH;
+	fake.fail_with = ENOENT;
+	open_fails(-ENOENT, "bgpd", PEERSHM_CREATE, &small);
+	fake.fail_with = EAGAIN;
+	open_fails(-EAGAIN, "bgpd", PEERSHM_CREATE, &small);
+	assert_non_null(routes());
+}
+
+static void header_of_another_region_is_eio(void **state)
+{
+	(void)state;
+	fake.break_header = true;
+	open_fails(-EIO, "bgpd", PEERSHM_CREATE, &small);
+	assert_int_equal(fake_count(PEERSHM_IOC_DETACH), 1);
+}
+
+/* Any one step fails: the error comes out, nothing stays open, mapped or made. */
+static void each_step_failing(const char *client, unsigned int flags)
+{
+	struct peershm_options options = { .capacity = GIB, .size = 4096 };
+	struct peershm *handle;
+	bool failed;
+	int step = 0;
+	int err;
+
+	do {
+		fake_setup(NULL);
+		fake.fail_at = ++step;
+		fake.fail_with = ENOMEM;
+		handle = (struct peershm *)&fake;
+		err = peershm_open(&handle, "routes", client, flags, &options);
+		failed = fake.steps >= step;
+		fake.fail_at = 0; /* closing is not meant */
+		if (err) {
+			assert_int_equal(err, -ENOMEM);
+			assert_null(handle);
+		} else {
+			peershm_close(handle);
+		}
+		assert_int_equal(fake.open_files, 0);
+		assert_int_equal(fake.header_maps, 0);
+		assert_int_equal(fake.windows, 0);
+		if (err && flags & PEERSHM_EXCLUSIVE)
+			assert_null(routes());
+		assert_true(step < 50);
+	} while (failed);
+	assert_int_equal(err, 0);
+	assert_true(step > 4);
+}
+
+static void every_step_failing_leaves_nothing_of_a_client(void **state)
+{
+	(void)state;
+	each_step_failing("bgpd", PEERSHM_CREATE);
+}
+
+static void every_step_failing_leaves_nothing_of_an_exclusive_client(void **state)
+{
+	(void)state;
+	each_step_failing("bgpd", PEERSHM_CREATE | PEERSHM_EXCLUSIVE);
+}
+
+static void every_step_failing_leaves_nothing_of_a_reader(void **state)
+{
+	(void)state;
+	each_step_failing("bgpd", PEERSHM_CREATE | PEERSHM_READ_ONLY);
+	each_step_failing("bgpd", PEERSHM_CREATE | PEERSHM_READ_ONLY | PEERSHM_EXCLUSIVE);
+}
+
+static void every_step_failing_leaves_nothing_of_an_administrator(void **state)
+{
+	(void)state;
+	each_step_failing(NULL, PEERSHM_CREATE);
+	each_step_failing(NULL, PEERSHM_CREATE | PEERSHM_EXCLUSIVE);
+}
+
+static void close_leaves_the_registry_and_the_region(void **state)
+{
+	struct peershm *handle = open_region("bgpd", PEERSHM_CREATE, &small);
+	void *base = peershm_base(handle);
+
+	(void)state;
+	peershm_close(handle);
+	assert_int_equal(fake_count(PEERSHM_IOC_DETACH), 1);
+	assert_int_equal(fake.open_files + fake.header_maps + fake.windows, 0);
+	assert_non_null(routes());
+	assert_null(peershm_find(base));
+}
+
+static void close_of_nothing_is_allowed(void **state)
+{
+	(void)state;
+	peershm_close(NULL);
+	assert_int_equal(fake.steps, 0);
+}
+
+static void close_interrupted_by_a_signal_still_detaches(void **state)
+{
+	struct peershm *handle = open_region("bgpd", PEERSHM_CREATE, &small);
+
+	(void)state;
+	fake.fail_at = fake.steps + 1;
+	fake.fail_with = EINTR;
+	peershm_close(handle);
+	assert_int_equal(fake.windows, 0);
+}
+
+static void administrator_does_not_attach(void **state)
+{
+	struct peershm *handle = open_region(NULL, PEERSHM_CREATE, &small);
+
+	(void)state;
+	assert_int_equal(fake_count(PEERSHM_IOC_ATTACH), 0);
+	assert_int_equal(peershm_client_id(handle), 0);
+	assert_null(peershm_base(handle));
+	assert_int_equal(errno, ENOTCONN);
+	assert_null(peershm_header(handle));
+	peershm_close(handle);
+	assert_int_equal(fake_count(PEERSHM_IOC_DETACH), 0);
+}
+
+#define WITH_DEVICE(test) cmocka_unit_test_setup_teardown(test, fake_setup, fake_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_the_module_is_enodev_and_says_how_to_load_it),
+		WITH_DEVICE(bad_arguments_are_einval_before_the_device_is_touched),
+		WITH_DEVICE(missing_region_is_enoent),
+		WITH_DEVICE(create_makes_it_and_attaches),
+		WITH_DEVICE(create_takes_the_one_there_is),
+		WITH_DEVICE(exclusive_on_one_there_is_is_eexist),
+		WITH_DEVICE(region_made_by_somebody_meanwhile_is_attached_to),
+		WITH_DEVICE(exclusive_loses_to_somebody_who_was_first),
+		WITH_DEVICE(endless_making_and_unlinking_ends_with_enoent),
+		WITH_DEVICE(size_is_there_when_made),
+		WITH_DEVICE(size_is_there_when_the_maker_died_before_growing),
+		WITH_DEVICE(larger_size_stays),
+		WITH_DEVICE(size_without_create_is_ignored),
+		WITH_DEVICE(read_only_opens_the_device_for_reading),
+		WITH_DEVICE(read_only_with_create_makes_and_grows_it),
+		WITH_DEVICE(exclusive_unlinks_what_it_made_if_attaching_fails),
+		WITH_DEVICE(plain_create_leaves_what_it_made_if_attaching_fails),
+		WITH_DEVICE(header_of_another_region_is_eio),
+		WITH_DEVICE(every_step_failing_leaves_nothing_of_a_client),
+		WITH_DEVICE(every_step_failing_leaves_nothing_of_an_exclusive_client),
+		WITH_DEVICE(every_step_failing_leaves_nothing_of_a_reader),
+		WITH_DEVICE(every_step_failing_leaves_nothing_of_an_administrator),
+		WITH_DEVICE(close_leaves_the_registry_and_the_region),
+		WITH_DEVICE(close_of_nothing_is_allowed),
+		WITH_DEVICE(close_interrupted_by_a_signal_still_detaches),
+		WITH_DEVICE(administrator_does_not_attach),
+	};
+
+	return cmocka_run_group_tests_name("open", tests, NULL, NULL);
+}
