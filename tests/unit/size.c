@@ -2,7 +2,7 @@
 /* peershmctl's sizes, read and printed. */
 #include <string.h>
 
-#include "../../tools/peershmctl/size.c"
+#include "../../tools/peershmctl/size.c" /* NOLINT(bugprone-suspicious-include) */
 #include "check.h"
 
 static void parses_to(const char *text, uint64_t bytes)
@@ -126,7 +126,7 @@ static void what_is_printed_reads_back(void **state)
 
 	(void)state;
 	for (int shift = 0; shift < 64; shift++) {
-		uint64_t parsed;
+		uint64_t parsed = 0;
 
 		size_format(1ULL << shift, text);
 		assert_true(size_parse(text, &parsed));
