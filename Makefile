@@ -54,18 +54,22 @@ module: setup-build
 
 ##  lib          build/libpeershm.so.0 and build/libpeershm.a
 lib: build/libpeershm.so build/libpeershm.a
+	@:
 
 ##  tools        build/peershmctl and build/peershm-demo
 tools: $(programs)
+	@:
 
 ##  unit         build and run the tests that need no device, plain and sanitized
 unit: unit-programs
 	$(Q)tests/run_programs $(unit) $(unit_san)
 
 unit-programs: $(unit) $(unit_san)
+	@:
 
 ##  kselftest    build the device tests (`make -C tests install` gathers them)
 kselftest: $(kselftest)
+	@:
 
 ##  device       run the device tests in the virtual machine
 device:
