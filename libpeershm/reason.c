@@ -149,7 +149,7 @@ static int taken_client_name(int err, int fd, const struct peershm_attach *attac
 	struct peershm_resolve resolve = { .size = sizeof(resolve), .region = region->id };
 
 	memcpy(resolve.name, attach->client_name, sizeof(resolve.name));
-	if (region->id && !pshm_device_command(fd, PEERSHM_IOC_RESOLVE, &resolve) && resolve.pid)
+	if (!pshm_device_command(fd, PEERSHM_IOC_RESOLVE, &resolve) && resolve.pid)
 		return pshm_fail(err, "client name %s is that of a live process, PID %d",
 				 attach->client_name, resolve.pid);
 	return pshm_fail(err, "client name %s is that of a live process", attach->client_name);
@@ -174,9 +174,8 @@ int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach)
 
 	if (err == -ENOENT)
 		return pshm_fail(err, "there is no region of this name");
-	/* What it does not tell stays 0 and matches nothing below. */
 	if (pshm_stat_name(fd, attach->region_name, &region))
-		memset(&region, 0, sizeof(region));
+		return pshm_fail(err, NULL); /* one that may not read it is told no more */
 	switch (err) {
 	case -EACCES:
 		return pshm_fail(err, "the region has mode %04o, owner %u and group %u",

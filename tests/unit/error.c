@@ -204,6 +204,23 @@ static void denied_attach_names_mode_and_owner(void **state)
 			"mode 0600, owner 0 and group 0");
 }
 
+static void fail_all(unsigned long command)
+{
+	fake.fail_command = command;
+}
+
+static void denied_attach_to_what_cannot_be_read_is_the_plain_sentence(void **state)
+{
+	struct peershm *handle;
+
+	(void)state;
+	make_region("routes", 0);
+	fake.before = fail_all;
+	fake.fail_with = EACCES;
+	assert_int_equal(peershm_open(&handle, "routes", "bgpd", 0, NULL), -EACCES);
+	assert_string_equal(peershm_strerror(EACCES), pshm_sentence(EACCES));
+}
+
 static void full_region_names_its_clients(void **state)
 {
 	(void)state;
@@ -263,6 +280,7 @@ int main(void)
 		WITH_DEVICE(address_space_limit_is_named),
 		WITH_DEVICE(live_client_name_names_the_process),
 		WITH_DEVICE(denied_attach_names_mode_and_owner),
+		WITH_DEVICE(denied_attach_to_what_cannot_be_read_is_the_plain_sentence),
 		WITH_DEVICE(full_region_names_its_clients),
 		WITH_DEVICE(grow_with_an_empty_pool_names_its_file),
 		WITH_DEVICE(grow_beyond_capacity_names_it),
