@@ -26,7 +26,7 @@ Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(Q),@printf '  %-7s %s\n' '$(1)' '$(2)')
 
 # everything that has to be installed is, before anything is built
-ready = $(Q)tools/setup $(1) && $(MAKE) --no-print-directory $(2)
+ready = +$(Q)tools/setup $(1) && $(MAKE) --no-print-directory $(2)
 
 objects = $(patsubst %.c,build/$(2)/%.o,$(wildcard $(1)))
 library := $(call objects,libpeershm/*.c,obj)
