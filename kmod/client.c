@@ -3,6 +3,7 @@
  * The registry of a region: who its clients are.
  */
 #include <linux/cred.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
@@ -21,11 +22,10 @@
 #include "region.h"
 #include "window.h"
 
-/* Reaps and frees clients; flushed before the module goes. */
-static struct workqueue_struct *reaper;
-
-static void client_free(struct peershm_client *client)
+static void client_release(struct kref *ref)
 {
+	struct peershm_client *client =
+		container_of(ref, struct peershm_client, ref);
 	struct peershm_region *region = client->region;
 
 	put_pid(client->pid);
@@ -34,42 +34,15 @@ static void client_free(struct peershm_client *client)
 	peershm_region_put(region);
 }
 
-static void free_work(struct work_struct *work)
-{
-	client_free(container_of(work, struct peershm_client, free));
-}
-
-static void client_release(struct kref *ref)
-{
-	client_free(container_of(ref, struct peershm_client, ref));
-}
-
-static void client_release_later(struct kref *ref)
-{
-	struct peershm_client *client =
-		container_of(ref, struct peershm_client, ref);
-
-	queue_work(reaper, &client->free);
-}
-
 /**
  * peershm_client_put() - drop a reference
  * @client: frees it, and its region with its memory, if they were the last
  *
- * May take the region list lock: never under an mmap lock.
+ * May take the region list lock.
  */
 void peershm_client_put(struct peershm_client *client)
 {
 	kref_put(&client->ref, client_release);
-}
-
-/**
- * peershm_client_put_later() - drop a reference, under any lock
- * @client: whose freeing is left to work
- */
-void peershm_client_put_later(struct peershm_client *client)
-{
-	kref_put(&client->ref, client_release_later);
 }
 
 /* Out of the registry; nothing if it is out already. */
@@ -91,49 +64,15 @@ static void leave_locked(struct peershm_client *client)
 	peershm_header_publish(region);
 }
 
-static void leave(struct peershm_client *client)
+/**
+ * peershm_client_leave() - take a client out of the registry
+ * @client: that may have left already
+ */
+void peershm_client_leave(struct peershm_client *client)
 {
 	spin_lock(&client->region->registry);
 	leave_locked(client);
 	spin_unlock(&client->region->registry);
-}
-
-static void reap_work(struct work_struct *work)
-{
-	struct peershm_client *client =
-		container_of(work, struct peershm_client, reap);
-
-	leave(client);
-	peershm_client_put(client);	/* the pieces' */
-}
-
-/**
- * peershm_client_reap() - the last piece of the window is gone
- * @client: leaves the registry
- *
- * From under the windows lock: only schedules.
- */
-void peershm_client_reap(struct peershm_client *client)
-{
-	queue_work(reaper, &client->reap);
-}
-
-/**
- * peershm_client_get_slot() - take a reference to the live client in a slot
- * @region: of which
- * @slot: below max_clients
- * @client: it, or NULL
- */
-bool peershm_client_get_slot(struct peershm_region *region, unsigned int slot,
-			     struct peershm_client **client)
-{
-	lockdep_assert_held(&region->registry);
-	*client = region->clients[slot];
-	if (*client && !(*client)->live)
-		*client = NULL;
-	if (*client)
-		kref_get(&(*client)->ref);
-	return *client;
 }
 
 bool peershm_client_live(struct peershm_client *client)
@@ -161,8 +100,7 @@ s32 peershm_client_pid(const struct peershm_client *client)
  * peershm_client_of() - the client that an open file stands for
  * @pf: the file
  *
- * Returns: a reference, for peershm_client_put_later() or, where no mmap lock
- * is held, peershm_client_put(). NULL if there is none.
+ * Returns: a reference, or NULL if there is none.
  */
 struct peershm_client *peershm_client_of(struct peershm_file *pf)
 {
@@ -226,20 +164,35 @@ void peershm_client_trim_locked(struct peershm_region *region)
  * @client: whose
  * @start: in bytes from the base
  * @end: likewise
+ * @shrinks: how often the region had shrunk when mapping began: what was
+ *           mapped before a shrink says nothing about memory granted after it
  */
-void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end)
+void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end,
+			   u64 shrinks)
 {
 	struct peershm_region *region = client->region;
 
 	spin_lock(&region->registry);
 	end = min(end, region->size);
-	if (start <= client->mapped && end > client->mapped) {
+	if (shrinks == region->shrinks && start <= client->mapped &&
+	    end > client->mapped) {
 		client->mapped = end;
 		if (client->live)
 			peershm_header_publish_client(region, client->slot,
 						      client);
 	}
 	spin_unlock(&region->registry);
+}
+
+/**
+ * peershm_client_partial() - the client has been at its window
+ * @client: for which no peer map tries again what it could not map
+ */
+void peershm_client_partial(struct peershm_client *client)
+{
+	spin_lock(&client->region->registry);
+	client->partial = true;
+	spin_unlock(&client->region->registry);
 }
 
 /*
@@ -299,7 +252,8 @@ static int enter(struct peershm_client *client)
  * From here on every grow maps this client; what was granted before is up to
  * the caller, who reads the size after.
  */
-static int go_live(struct peershm_client *client, u64 *size, u64 *root)
+static int go_live(struct peershm_client *client, struct peershm_attach *args,
+		   u64 *shrinks)
 {
 	struct peershm_region *region = client->region;
 	int err = 0;
@@ -312,8 +266,9 @@ static int go_live(struct peershm_client *client, u64 *size, u64 *root)
 		region->nr_clients++;
 		peershm_header_publish_client(region, client->slot, client);
 		peershm_header_publish(region);
-		*size = region->size;
-		*root = region->root;
+		args->active = region->size;
+		args->root = region->root;
+		*shrinks = region->shrinks;
 	}
 	spin_unlock(&region->registry);
 	return err;
@@ -328,8 +283,6 @@ static struct peershm_client *client_alloc(struct peershm_region *region,
 	if (!client)
 		return NULL;
 	kref_init(&client->ref);
-	INIT_WORK(&client->reap, reap_work);
-	INIT_WORK(&client->free, free_work);
 	peershm_region_get(region);
 	client->region = region;
 	mmgrab(current->mm);
@@ -400,20 +353,33 @@ static int map_window(struct peershm_file *pf, struct peershm_client *client)
 static int attach(struct peershm_file *pf, struct peershm_client *client,
 		  struct peershm_attach *args)
 {
+	struct file *window;
+	u64 shrinks;
 	int err;
 
 	err = enter(client);
 	if (err)
 		return err;
-	err = map_window(pf, client);
-	if (!err)
-		err = go_live(client, &args->active, &args->root);
-	if (!err)
-		err = peershm_map_self(client, args->active);
-	if (err) {
-		leave(client);
-		peershm_window_unmap(client);
+	window = peershm_window_open(client);
+	if (IS_ERR(window)) {
+		err = PTR_ERR(window);
+		goto leave;
 	}
+	client->window = window;	/* for the mmap operation */
+	err = map_window(pf, client);
+	client->window = NULL;
+	if (err)
+		goto put_window;
+	err = go_live(client, args, &shrinks);
+	if (!err)
+		err = peershm_map_self(client, args->active, shrinks);
+	if (err)
+		peershm_window_unmap(client);
+put_window:
+	fput(window);
+leave:
+	if (err)
+		peershm_client_leave(client);
 	return err;
 }
 
@@ -468,6 +434,7 @@ long peershm_client_detach(struct peershm_file *pf, void *arg)
 {
 	struct peershm_detach *args = arg;
 	struct peershm_client *client;
+	bool last = true;
 	int err = 0;
 
 	if (args->flags)
@@ -479,27 +446,29 @@ long peershm_client_detach(struct peershm_file *pf, void *arg)
 		err = -ENOTCONN;
 		goto put_client;
 	}
-	leave(client);
+	peershm_client_leave(client);
 	peershm_window_unmap(client);
-	/* So that the last client's memory is back when this returns. */
-	flush_work(&client->reap);
 
 	spin_lock(&pf->lock);
-	if (pf->client == client && !pf->attacher) {
+	if (pf->client == client && !pf->attacher)
 		pf->client = NULL;
-		kref_put(&client->ref, client_release_later);
-	}
+	else
+		last = false;
 	spin_unlock(&pf->lock);
+	if (last)
+		peershm_client_put(client);	/* the file's */
 put_client:
 	peershm_client_put(client);
 	return err;
 }
 
-static struct peershm_region *target(struct peershm_file *pf, u64 id)
+/*
+ * Attached, and with an address space: somebody else may hold the window's
+ * file for longer, such as a child of fork after MADV_DOFORK.
+ */
+static bool present(const struct peershm_client *client)
 {
-	if (id)
-		return peershm_region_find(NULL, id, MAY_READ);
-	return peershm_client_region(pf, MAY_READ);
+	return client->live && atomic_read(&client->mm->mm_users);
 }
 
 static void fill_info(const struct peershm_client *client,
@@ -526,7 +495,7 @@ long peershm_client_list(struct peershm_file *pf, void *arg)
 
 	if (args->flags || args->reserved || (!args->clients && args->nr_clients))
 		return -EINVAL;
-	region = target(pf, args->region);
+	region = peershm_region_of(pf, args->region, MAY_READ);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	room = min(args->nr_clients, region->max_clients);
@@ -538,7 +507,7 @@ long peershm_client_list(struct peershm_file *pf, void *arg)
 	spin_lock(&region->registry);
 	for (slot = 0; slot < region->max_clients; slot++) {
 		client = region->clients[slot];
-		if (!client || !client->live)
+		if (!client || !present(client))
 			continue;
 		if (n < room)
 			fill_info(client, &infos[n]);
@@ -567,14 +536,14 @@ long peershm_client_resolve(struct peershm_file *pf, void *arg)
 	if (args->flags & ~PEERSHM_RESOLVE_BY_PID || args->reserved ||
 	    (by_pid ? args->pid <= 0 : !peershm_name_valid(args->name)))
 		return -EINVAL;
-	region = target(pf, args->region);
+	region = peershm_region_of(pf, args->region, MAY_READ);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 
 	spin_lock(&region->registry);
 	for (slot = 0; slot < region->max_clients; slot++) {
 		client = region->clients[slot];
-		if (!client || !client->live)
+		if (!client || !present(client))
 			continue;
 		if (by_pid ? peershm_client_pid(client) != args->pid :
 			     strcmp(client->name, args->name))
@@ -588,15 +557,4 @@ long peershm_client_resolve(struct peershm_file *pf, void *arg)
 	spin_unlock(&region->registry);
 	peershm_region_put(region);
 	return err;
-}
-
-int peershm_client_init(void)
-{
-	reaper = alloc_workqueue("peershm", WQ_UNBOUND, 0);
-	return reaper ? 0 : -ENOMEM;
-}
-
-void peershm_client_exit(void)
-{
-	destroy_workqueue(reaper);
 }

@@ -5,10 +5,10 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/types.h>
-#include <linux/workqueue.h>
 
 #include <uapi/linux/peershm.h>
 
+struct file;
 struct mm_struct;
 struct peershm_file;
 struct peershm_region;
@@ -17,8 +17,8 @@ struct pid;
 /*
  * A client: one process attached to one region. It is in the registry while
  * any piece of its window is mapped and it has not detached. The object lives
- * while the open file, a piece of the window or a peer map refers to it. It
- * pins the region and the mm_struct, not the address space.
+ * while the device's open file, the window's file or a peer map refers to it.
+ * It pins the region and the mm_struct, not the address space.
  */
 struct peershm_client {
 	struct kref ref;
@@ -35,32 +35,23 @@ struct peershm_client {
 	/* Protected by the region's registry lock. */
 	int slot;			/* -1: not in the registry */
 	bool live;			/* attached: shown, and a peer */
+	bool partial;			/* has been at its window */
 	u64 mapped;
 
-	/* Protected by the windows lock. */
-	unsigned int pieces;		/* VMAs of the window */
-	struct hlist_node window;
-
-	struct work_struct reap;	/* the last piece is gone */
-	struct work_struct free;	/* the last reference is gone */
+	struct file *window;		/* of the attaching task; then NULL */
 };
 
 void peershm_client_put(struct peershm_client *client);
-void peershm_client_put_later(struct peershm_client *client);
-bool peershm_client_get_slot(struct peershm_region *region, unsigned int slot,
-			     struct peershm_client **client);
+void peershm_client_leave(struct peershm_client *client);
 bool peershm_client_live(struct peershm_client *client);
 s32 peershm_client_pid(const struct peershm_client *client);
 
 struct peershm_client *peershm_client_of(struct peershm_file *pf);
 struct peershm_region *peershm_client_region(struct peershm_file *pf, int mask);
 void peershm_client_trim_locked(struct peershm_region *region);
-void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end);
-
-void peershm_client_reap(struct peershm_client *client);
-
-int peershm_client_init(void);
-void peershm_client_exit(void);
+void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end,
+			   u64 shrinks);
+void peershm_client_partial(struct peershm_client *client);
 
 /* Commands. `arg` is the command's struct in kernel memory. */
 long peershm_client_attach(struct peershm_file *pf, void *arg);

@@ -176,7 +176,7 @@ static int mmap_control(const struct peershm_client *client,
 	return 0;
 }
 
-/* Runs under the caller's mmap lock: takes no lock but leaves. */
+/* Runs under the caller's mmap lock: see the lock order in main.c. */
 static int device_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct peershm_file *pf = file->private_data;
@@ -199,7 +199,7 @@ static int device_mmap(struct file *file, struct vm_area_struct *vma)
 		err = peershm_window_mmap(client, vma);
 	else
 		err = -EINVAL;
-	peershm_client_put_later(client);
+	peershm_client_put(client);
 	return err;
 }
 

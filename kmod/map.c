@@ -113,10 +113,11 @@ static void advance(struct peershm_map_job *job, u64 end)
  * peershm_map_self() - map the active memory into the caller's new window
  * @client: the caller
  * @size: bytes from the base
+ * @shrinks: how often the region had shrunk when that was its size
  *
  * Returns: 0, or -EINTR if the process is being killed.
  */
-int peershm_map_self(struct peershm_client *client, u64 size)
+int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks)
 {
 	unsigned long base = client->region->base;
 	u64 next = 0, stop;
@@ -135,7 +136,7 @@ int peershm_map_self(struct peershm_client *client, u64 size)
 	}
 	/* Less only if another thread of the caller has been at the window. */
 	if (whole)
-		peershm_client_mapped(client, 0, size);
+		peershm_client_mapped(client, 0, size, shrinks);
 	return 0;
 }
 
@@ -199,28 +200,31 @@ static void collect(struct peershm_map_call *call,
 {
 	struct peershm_region *region = call->region;
 	struct peershm_client *client;
+	struct peershm_map_job *job;
 	unsigned int slot;
 
 	spin_lock(&region->registry);
 	for (slot = 0; slot < region->max_clients; slot++) {
-		if (!peershm_client_get_slot(region, slot, &client))
+		client = region->clients[slot];
+		if (!client || !client->live)
 			continue;
-		if (!wanted(client, which)) {
-			peershm_client_put_later(client);
+		if (!wanted(client, which))
 			continue;
-		}
-		call->jobs[call->nr_jobs++] = (struct peershm_map_job){
-			.client = client,
-			.next = start,
-			.result = PEERSHM_PEER_DEFERRED,
-		};
+		job = &call->jobs[call->nr_jobs++];
+		kref_get(&client->ref);
+		job->client = client;
+		/* What an earlier call deferred, or is at, this one does. */
+		job->start = client->partial ? start :
+					       min(start, client->mapped);
+		job->next = job->start;
+		job->shrinks = region->shrinks;
+		job->result = PEERSHM_PEER_DEFERRED;
 	}
 	spin_unlock(&region->registry);
 }
 
 /* One round over the clients that are not done. Returns how many are left. */
-static unsigned int advance_all(struct peershm_map_call *call, u64 start,
-				u64 end)
+static unsigned int advance_all(struct peershm_map_call *call, u64 end)
 {
 	struct peershm_map_job *job;
 	unsigned int left = 0;
@@ -229,10 +233,22 @@ static unsigned int advance_all(struct peershm_map_call *call, u64 start,
 		if (job->result != PEERSHM_PEER_DEFERRED)
 			continue;
 		advance(job, end);
-		if (job->result == PEERSHM_PEER_DEFERRED)
+		switch (job->result) {
+		case PEERSHM_PEER_MAPPED:
+			peershm_client_mapped(job->client, job->start, end,
+					      job->shrinks);
+			break;
+		case PEERSHM_PEER_DEFERRED:
 			left++;
-		else if (job->result == PEERSHM_PEER_MAPPED)
-			peershm_client_mapped(job->client, start, end);
+			break;
+		case PEERSHM_PEER_GONE:
+			/* Its window's file may be held by somebody else. */
+			peershm_client_leave(job->client);
+			break;
+		case PEERSHM_PEER_PARTIAL:
+			peershm_client_partial(job->client);
+			break;
+		}
 	}
 	return left;
 }
@@ -256,7 +272,7 @@ void peershm_map_peers(struct peershm_map_call *call,
 	unsigned int pause_us = 50;
 
 	collect(call, which, start);
-	while (advance_all(call, start, end) && !signal_pending(current) &&
+	while (advance_all(call, end) && !signal_pending(current) &&
 	       ktime_before(ktime_get(), deadline)) {
 		usleep_range(pause_us, 2 * pause_us);
 		pause_us = min(2 * pause_us, 1000U);
@@ -364,9 +380,7 @@ long peershm_map_command(struct peershm_file *pf, void *arg)
 		if (args->flags || args->pid || args->name[0])
 			return -EINVAL;
 	}
-	region = args->region ?
-			 peershm_region_find(NULL, args->region, MAY_WRITE) :
-			 peershm_client_region(pf, MAY_WRITE);
+	region = peershm_region_of(pf, args->region, MAY_WRITE);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	err = check_range(region, args, &end);

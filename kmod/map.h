@@ -13,7 +13,9 @@ struct peershm_region;
 /* One client and how far it is. */
 struct peershm_map_job {
 	struct peershm_client *client;	/* a reference */
-	u64 next;			/* byte from the base */
+	u64 start;			/* in bytes from the base */
+	u64 next;			/* likewise */
+	u64 shrinks;			/* the region's, before */
 	enum peershm_peer_result result;
 	bool partial;
 };
@@ -41,7 +43,7 @@ int peershm_map_report(struct peershm_map_call *call,
 		       struct peershm_map_report *report);
 void peershm_map_end(struct peershm_map_call *call);
 
-int peershm_map_self(struct peershm_client *client, u64 size);
+int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks);
 
 /* Command. `arg` is the command's struct in kernel memory. */
 long peershm_map_command(struct peershm_file *pf, void *arg);

@@ -128,7 +128,7 @@ static void region_release(struct kref *ref)
  * peershm_region_put() - drop a reference
  * @region: gone with its memory if that was the last
  *
- * Takes the region list lock: never under an mmap lock.
+ * Takes the region list lock.
  */
 void peershm_region_put(struct peershm_region *region)
 {
@@ -173,9 +173,19 @@ struct peershm_region *peershm_region_find(const char *name, u64 id, int mask)
 	return region;
 }
 
-/* The region that a command is for, with a reference. */
-static struct peershm_region *target(struct peershm_file *pf, u64 id, int mask)
+/**
+ * peershm_region_of() - the region that a command is for
+ * @pf: through which file
+ * @id: which; 0: the one that the file is attached to
+ * @mask: what the caller means to do, MAY_READ, MAY_WRITE or both
+ *
+ * Returns: a reference, -ENOENT, -ENOTCONN or -EACCES.
+ */
+struct peershm_region *peershm_region_of(struct peershm_file *pf, u64 id,
+					 int mask)
 {
+	if (mask & MAY_WRITE && !peershm_file_writable(pf))
+		return ERR_PTR(-EACCES);
 	if (id)
 		return peershm_region_find(NULL, id, mask);
 	return peershm_client_region(pf, mask);
@@ -370,6 +380,8 @@ static void publish_size(struct peershm_region *region, u64 size)
 {
 	lockdep_assert_held(&region->resize);
 	spin_lock(&region->registry);
+	if (size < region->size)
+		region->shrinks++;
 	region->size = size;
 	peershm_client_trim_locked(region);
 	peershm_header_publish(region);
@@ -411,7 +423,7 @@ long peershm_region_grow(struct peershm_file *pf, void *arg)
 
 	if (args->flags & ~PEERSHM_GROW_TO || !args->length)
 		return -EINVAL;
-	region = target(pf, args->region, MAY_WRITE);
+	region = peershm_region_of(pf, args->region, MAY_WRITE);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	err = -EINVAL;
@@ -447,7 +459,7 @@ long peershm_region_shrink(struct peershm_file *pf, void *arg)
 
 	if (args->flags)
 		return -EINVAL;
-	region = target(pf, args->region, MAY_WRITE);
+	region = peershm_region_of(pf, args->region, MAY_WRITE);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	err = -EINVAL;
@@ -486,7 +498,7 @@ long peershm_region_set_root(struct peershm_file *pf, void *arg)
 
 	if (args->flags)
 		return -EINVAL;
-	region = target(pf, args->region, MAY_WRITE);
+	region = peershm_region_of(pf, args->region, MAY_WRITE);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 
@@ -540,7 +552,7 @@ long peershm_region_stat(struct peershm_file *pf, void *arg)
 	if (args->name[0])
 		region = peershm_region_find(args->name, 0, MAY_READ);
 	else
-		region = target(pf, args->region, MAY_READ);
+		region = peershm_region_of(pf, args->region, MAY_READ);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	fill_info(region, &args->info);

@@ -51,6 +51,7 @@ struct peershm_region {
 	u64 size;			/* written with resize held, too */
 	u64 root;
 	u64 generation;
+	u64 shrinks;			/* how often it shrank */
 	u64 next_client_id;
 	u32 header_seq;
 	u32 nr_clients;			/* live ones */
@@ -59,6 +60,8 @@ struct peershm_region {
 };
 
 struct peershm_region *peershm_region_find(const char *name, u64 id, int mask);
+struct peershm_region *peershm_region_of(struct peershm_file *pf, u64 id,
+					 int mask);
 void peershm_region_get(struct peershm_region *region);
 void peershm_region_put(struct peershm_region *region);
 bool peershm_region_may(const struct peershm_region *region, int mask);

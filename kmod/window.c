@@ -2,104 +2,79 @@
 /*
  * Windows: the VMAs of clients. A window starts as one VMA of the whole
  * capacity; munmap, mprotect and mremap can make it several pieces. They are
- * ordinary VMAs of tmpfs or hugetlbfs but for their open and close, which
- * count the pieces: with the last one the client is gone.
+ * ordinary VMAs of tmpfs or hugetlbfs in every respect: the core mm tells such
+ * memory by the vm_ops and the f_op (futexes, io_uring, userfaultfd).
  *
- * Every piece pins the module, because its vm_ops lie in it. That includes
- * pieces of an mm that is no client (a child of fork after MADV_DOFORK).
+ * But each window is a mapping of a file of its own, on the inode of the
+ * region: every piece holds the file. When its dentry is released, nothing of
+ * the window is mapped any more and the client is gone. That comes from
+ * fput(), in the task itself before its death can be seen, and with no lock
+ * held, in particular no mmap lock.
  */
+#include <linux/dcache.h>
+#include <linux/err.h>
+#include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/hashtable.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/sched/mm.h>
 
-#include "backing.h"
 #include "client.h"
 #include "region.h"
 #include "window.h"
 
-/* The backing's own operations, with ours around open and close. */
-struct window_ops {
-	const struct vm_operations_struct *inner;
-	struct vm_operations_struct ops;
+static void window_release(struct dentry *dentry)
+{
+	struct peershm_client *client = dentry->d_fsdata;
+
+	peershm_client_leave(client);
+	peershm_client_put(client);
+}
+
+/* What /proc/PID/maps shows; as for all files that are in no directory. */
+static char *window_dname(struct dentry *dentry, char *buffer, int length)
+{
+	int n = dentry->d_name.len + sizeof("/ (deleted)");
+
+	if (n > length)
+		return ERR_PTR(-ENAMETOOLONG);
+	buffer += length - n;
+	snprintf(buffer, n, "/%s (deleted)", dentry->d_name.name);
+	return buffer;
+}
+
+static const struct dentry_operations window_dentry_ops = {
+	.d_dname = window_dname,
+	.d_release = window_release,
 };
 
-/* Written once each, under ops_lock; a leaf, taken under an mmap lock. */
-static struct window_ops window_ops[PEERSHM_NR_BACKINGS];
-static DEFINE_MUTEX(ops_lock);
-
-/* The windows lock: which client a VMA belongs to. A leaf. */
-static DEFINE_SPINLOCK(windows_lock);
-static DEFINE_HASHTABLE(windows, 8);
-
-static struct peershm_client *find_locked(const struct vm_area_struct *vma)
+/**
+ * peershm_window_open() - make the file that the client's window maps
+ * @client: to which it has a reference until it is released
+ *
+ * The client leaves the registry when the file is released: by the last of the
+ * caller and the pieces of the window.
+ */
+struct file *peershm_window_open(struct peershm_client *client)
 {
-	struct peershm_client *client;
+	struct file *memory = client->region->file;
+	struct inode *inode = file_inode(memory);
+	struct dentry *dentry;
+	struct file *file;
 
-	lockdep_assert_held(&windows_lock);
-	hash_for_each_possible(windows, client, window,
-			       (unsigned long)vma->vm_mm)
-		if (client->mm == vma->vm_mm &&
-		    client->region->file == vma->vm_file)
-			return client;
-	return NULL;
-}
-
-static void window_open(struct vm_area_struct *vma)
-{
-	const struct window_ops *w =
-		container_of(vma->vm_ops, struct window_ops, ops);
-	struct peershm_client *client;
-
-	__module_get(THIS_MODULE);	/* the piece it came from holds one */
-	spin_lock(&windows_lock);
-	client = find_locked(vma);
-	if (client)
-		client->pieces++;
-	spin_unlock(&windows_lock);
-	if (w->inner->open)
-		w->inner->open(vma);
-}
-
-/* Under the mmap lock, or in exit_mmap(): count, and leave the rest to work. */
-static void window_close(struct vm_area_struct *vma)
-{
-	const struct window_ops *w =
-		container_of(vma->vm_ops, struct window_ops, ops);
-	struct peershm_client *client;
-
-	if (w->inner->close)
-		w->inner->close(vma);
-	spin_lock(&windows_lock);
-	client = find_locked(vma);
-	if (client && !--client->pieces) {
-		hash_del(&client->window);
-		peershm_client_reap(client);
+	ihold(inode);
+	file = alloc_file_pseudo(inode, memory->f_path.mnt,
+				 memory->f_path.dentry->d_name.name,
+				 O_RDWR | O_LARGEFILE, memory->f_op);
+	if (IS_ERR(file)) {
+		iput(inode);
+		return file;
 	}
-	spin_unlock(&windows_lock);
-	module_put(THIS_MODULE);
-}
-
-static int set_ops(u32 backing, struct vm_area_struct *vma)
-{
-	struct window_ops *w = &window_ops[backing];
-	int err = 0;
-
-	mutex_lock(&ops_lock);
-	if (!w->inner) {
-		w->ops = *vma->vm_ops;
-		w->ops.open = window_open;
-		w->ops.close = window_close;
-		w->inner = vma->vm_ops;
-	}
-	if (w->inner != vma->vm_ops)
-		err = -ENODEV;
-	mutex_unlock(&ops_lock);
-	if (!err)
-		vma->vm_ops = &w->ops;
-	return err;
+	kref_get(&client->ref);
+	dentry = file->f_path.dentry;
+	dentry->d_fsdata = client;
+	dentry->d_op = &window_dentry_ops;
+	return file;
 }
 
 /**
@@ -115,8 +90,7 @@ int peershm_window_mmap(struct peershm_client *client,
 	int err;
 
 	if (vma->vm_mm != client->mm || vma->vm_start != region->base ||
-	    vma->vm_end - vma->vm_start != region->capacity ||
-	    !(vma->vm_flags & VM_MAYSHARE))
+	    vma->vm_end - vma->vm_start != region->capacity)
 		return -EINVAL;
 
 	if (client->flags & PEERSHM_CLIENT_READ_ONLY) {
@@ -131,23 +105,13 @@ int peershm_window_mmap(struct peershm_client *client,
 	 * sees a mapping that is not writable now.
 	 */
 	vm_flags_clear(vma, VM_WRITE);
-	err = vfs_mmap(region->file, vma);
+	err = vfs_mmap(client->window, vma);
 	if (writable)
 		vm_flags_set(vma, VM_WRITE);
 	if (err)
 		return err;
-	err = set_ops(region->backing, vma);
-	if (err)
-		return err;
-	vma_set_file(vma, region->file);
+	vma_set_file(vma, client->window);
 	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND);
-
-	__module_get(THIS_MODULE);	/* the open file holds one */
-	kref_get(&client->ref);		/* the pieces', dropped when reaped */
-	spin_lock(&windows_lock);
-	client->pieces = 1;
-	hash_add(windows, &client->window, (unsigned long)client->mm);
-	spin_unlock(&windows_lock);
 	return 0;
 }
 
@@ -161,15 +125,16 @@ bool peershm_window_owns(const struct peershm_client *client,
 			 const struct vm_area_struct *vma, unsigned long addr)
 {
 	const struct peershm_region *region = client->region;
+	const struct file *file = vma->vm_file;
 
 	lockdep_assert_held(&client->mm->mmap_lock);
-	return vma->vm_file == region->file &&
-	       vma->vm_ops == &window_ops[region->backing].ops &&
+	return file && file->f_path.dentry->d_op == &window_dentry_ops &&
+	       file->f_path.dentry->d_fsdata == client &&
 	       vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT) ==
 		       (addr - region->base) >> PAGE_SHIFT;
 }
 
-/* The first piece at its usual place from @addr on, as start and end. */
+/* The first piece at its usual place from @start on, as start and end. */
 static bool next_piece(const struct peershm_client *client,
 		       unsigned long *start, unsigned long *end)
 {

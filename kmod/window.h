@@ -4,9 +4,11 @@
 
 #include <linux/types.h>
 
+struct file;
 struct peershm_client;
 struct vm_area_struct;
 
+struct file *peershm_window_open(struct peershm_client *client);
 int peershm_window_mmap(struct peershm_client *client,
 			struct vm_area_struct *vma);
 bool peershm_window_owns(const struct peershm_client *client,

@@ -34,6 +34,7 @@
  *   EINVAL        zero, overflow, not a multiple of the page size, a flag or
  *                 padding that must be zero, or a name that is not 1 to 63
  *                 bytes without '/' and control bytes
+ *   ENFILE        the system's limit on open files is reached (CREATE, ATTACH)
  *   ENODEV        the backing is not available on this machine
  *   ENOENT        no such region, or no such client
  *   ENOMEM        no memory, no huge page in the pool, or the memory cgroup's
