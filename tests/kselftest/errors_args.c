@@ -173,8 +173,8 @@ static void expect(struct fixture *f, const struct call *c, int fd, void *arg, i
 	int got = xioctl(fd, c->command, arg);
 
 	if (got != want) {
-		print_error("%s with %s\n", c->name, how);
-		assert_error(got, want);
+		print_error("with %s: ", how);
+		test_error(got, want, c->name, __FILE__, __LINE__);
 	}
 	if (want)
 		nothing_changed(f);
@@ -566,7 +566,7 @@ static void bad_regions_are_not_created(void **state)
 		{ { .capacity = GIB, .mode = 01000 }, -EINVAL },
 		{ { .capacity = GIB, .base = 12345 }, -EINVAL },
 		{ { .capacity = GIB, .base = (uint64_t)-4096 }, -EINVAL },
-		{ { .capacity = GIB, .base = 0x7ffffffff000 }, -EINVAL },
+		{ { .capacity = GIB, .base = 1ULL << 62 }, -EINVAL },
 		{ { .capacity = GIB, .base = MIB, .backing = PEERSHM_HUGETLB_2M }, -EINVAL },
 		{ { .capacity = (uint64_t)-4096 }, -ENOSPC },
 		{ { .capacity = 1ULL << 47 }, -ENOSPC },
@@ -586,7 +586,7 @@ static void bad_regions_are_not_created(void **state)
 		memcpy(c.name, name, sizeof(name));
 		got = xioctl(fd, PEERSHM_IOC_CREATE, &c);
 		if (got != bad[i].want)
-			print_error("bad region number %zu\n", i);
+			print_error("bad region number %zu: ", i);
 		assert_error(got, bad[i].want);
 		assert_error(do_stat(fd, 0, name, NULL), -ENOENT);
 	}

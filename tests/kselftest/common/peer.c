@@ -409,7 +409,8 @@ static long do_become(void *arg)
 	if (setgroups(0, NULL) || setresgid(ids[1], ids[1], ids[1]) ||
 	    setresuid(ids[0], ids[0], ids[0]))
 		return -errno;
-	return 0;
+	/* Its own /proc/self is not for root alone. */
+	return prctl(PR_SET_DUMPABLE, 1) ? -errno : 0;
 }
 
 void peer_become(struct peer *p, uid_t user, gid_t group)

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Peer map: whom it reaches, what it answers, and that nobody can hold it up. */
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/harness.h"
+
+#define STEP (4 * MIB)
+
+/* Far more than a grow takes that waits for nobody. */
+#define PROMPT_MS 10000
+
+static const struct backing *const small = &backings[PEERSHM_SMALL];
+
+struct three {
+	struct region *region;
+	struct peer *peers[3];
+};
+
+/* Three peers, none of which has the memory in its page tables. */
+static struct three three_without_pages(const struct backing *b)
+{
+	static const char *const names[] = { "a", "b", "c" };
+	struct three t;
+
+	backing_needs(b, b->step);
+	t.region = region_new(b, b->capacity);
+	region_grow(t.region, b->step);
+	for (int i = 0; i < 3; i++)
+		t.peers[i] = peer_join(t.region, names[i]);
+	for (int i = 0; i < 3; i++)
+		peer_forget(t.peers[i], t.region->base, b->step);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(peer_present(t.peers[i], t.region->base, b->step), 0);
+	return t;
+}
+
+static void all_peers_are_mapped(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct three t = three_without_pages(b);
+	struct peershm_peer_map m;
+
+	assert_ok(do_peer_map(t.region->fd, t.region->id, &m));
+	assert_int_equal(m.report.nr_peers, 3);
+	assert_int_equal(m.report.mapped, 3);
+	assert_int_equal(m.report.deferred, 0);
+	assert_int_equal(m.report.gone, 0);
+	assert_int_equal(m.report.partial, 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(peer_present(t.peers[i], t.region->base, b->step), b->step);
+}
+
+static void only_the_peer_of_that_pid_is_mapped(void **state)
+{
+	const struct backing *b = &backings[PEERSHM_SMALL];
+	struct three t = three_without_pages(b);
+	struct peershm_peer_map m;
+
+	(void)state;
+	assert_ok(do_map_pid(t.region->fd, t.region->id, t.peers[1]->pid, &m));
+	assert_int_equal(m.report.nr_peers, 1);
+	assert_int_equal(m.report.mapped, 1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(peer_present(t.peers[i], t.region->base, b->step),
+				 i == 1 ? b->step : 0);
+}
+
+static void only_the_peer_of_that_name_is_mapped(void **state)
+{
+	const struct backing *b = &backings[PEERSHM_SMALL];
+	struct three t = three_without_pages(b);
+	struct peershm_peer_map m;
+
+	(void)state;
+	assert_ok(do_map_name(t.region->fd, t.region->id, "c", &m));
+	assert_int_equal(m.report.nr_peers, 1);
+	assert_int_equal(m.report.mapped, 1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(peer_present(t.peers[i], t.region->base, b->step),
+				 i == 2 ? b->step : 0);
+}
+
+static void a_range_alone_is_mapped(void **state)
+{
+	const struct backing *b = &backings[PEERSHM_SMALL];
+	struct three t = three_without_pages(b);
+	struct peershm_peer_map m = {
+		.size = sizeof(m), .region = t.region->id, .offset = 2 * MIB, .length = 128 * KIB
+	};
+
+	(void)state;
+	assert_ok(xioctl(t.region->fd, PEERSHM_IOC_PEER_MAP, &m));
+	assert_int_equal(m.report.mapped, 3);
+	for (int i = 0; i < 3; i++) {
+		uint64_t base = t.region->base;
+
+		assert_int_equal(peer_present(t.peers[i], base + 2 * MIB, 128 * KIB), 128 * KIB);
+		assert_true(peer_present(t.peers[i], base, b->step) < MIB);
+	}
+}
+
+static void records_tell_client_pid_name_and_result(void **state)
+{
+	struct region *r = region_new(small, GIB);
+	struct peer *peers[2] = { peer_join(r, "a"), peer_join(r, "b") };
+	struct peershm_peer records[3], poison;
+	struct peershm_grow g = { .size = sizeof(g), .region = r->id, .length = STEP };
+
+	(void)state;
+	memset(records, POISON, sizeof(records));
+	memset(&poison, POISON, sizeof(poison));
+	g.report.peers = (uintptr_t)records;
+	g.report.nr_peers = 3;
+	assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));
+	assert_int_equal(g.report.nr_peers, 2);
+	for (int i = 0; i < 2; i++) {
+		struct peer *p = peers[records[i].client == peers[0]->at.client ? 0 : 1];
+
+		assert_int_equal(records[i].client, p->at.client);
+		assert_int_equal(records[i].pid, p->pid);
+		assert_int_equal(records[i].result, PEERSHM_PEER_MAPPED);
+		assert_int_equal(records[i].mapped, STEP);
+		assert_string_equal(records[i].name, p->name);
+	}
+	assert_int_not_equal(records[0].client, records[1].client);
+
+	/* Fewer records than clients: those there are, and how many there were. */
+	memset(records, POISON, sizeof(records));
+	g.report.nr_peers = 1;
+	assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));
+	assert_int_equal(g.report.nr_peers, 2);
+	assert_int_equal(g.report.mapped, 2);
+	assert_int_equal(records[0].result, PEERSHM_PEER_MAPPED);
+	assert_memory_equal(&records[1], &poison, sizeof(poison));
+}
+
+static void a_stopped_peer_is_mapped(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct peer *stopped;
+	struct peershm_grow g;
+	struct region *r;
+	uint64_t start;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	stopped = peer_join(r, "stopped");
+	peer_stop(stopped);
+	start = now_ms();
+	assert_ok(do_grow(r->fd, r->id, b->step, &g));
+	assert_true(now_ms() - start < PROMPT_MS);
+	assert_int_equal(g.report.mapped, 1);
+	peer_continue(stopped);
+	assert_int_equal(peer_present(stopped, r->base, b->step), b->step);
+	assert_int_equal(peer_write(stopped, r->base, b->step).minor, 0);
+}
+
+static void a_stopped_peer_does_not_hold_up_a_shrink(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct peer *stopped;
+	struct region *r;
+	uint64_t start;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	region_grow(r, b->step);
+	stopped = peer_join(r, "stopped");
+	peer_stop(stopped);
+	start = now_ms();
+	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+	assert_true(now_ms() - start < PROMPT_MS);
+	peer_continue(stopped);
+	assert_int_equal(peer_touch(stopped, r->base), SIGBUS);
+}
+
+/* A thread that holds its process's mmap lock for writing nearly all the time. */
+#define BUSY_LENGTH (256 * MIB)
+
+static volatile bool busy;
+
+static void *keep_mmap_lock_busy(void *arg)
+{
+	int protection = PROT_READ;
+
+	while (busy) {
+		mprotect(arg, BUSY_LENGTH, protection);
+		protection ^= PROT_WRITE;
+	}
+	return NULL;
+}
+
+static pthread_t busy_thread;
+
+static long start_busy_thread(void *arg)
+{
+	char *memory = mmap(NULL, BUSY_LENGTH, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	(void)arg;
+	if (memory == MAP_FAILED)
+		return -errno;
+	/* Small pages of zeroes: large page tables, little memory. */
+	madvise(memory, BUSY_LENGTH, MADV_NOHUGEPAGE);
+	for (uint64_t i = 0; i < BUSY_LENGTH; i += 4096)
+		(void)*(volatile char *)(memory + i);
+	busy = true;
+	return -pthread_create(&busy_thread, NULL, keep_mmap_lock_busy, memory);
+}
+
+static long stop_busy_thread(void *arg)
+{
+	(void)arg;
+	busy = false;
+	return -pthread_join(busy_thread, NULL);
+}
+
+static void a_peer_that_cannot_be_reached_is_deferred_and_still_works(void **state)
+{
+	struct region *r = region_new(small, GIB);
+	struct peer *p = peer_join(r, "busy"), *other = peer_join(r, "other");
+	struct peershm_grow g = { .size = sizeof(g), .region = r->id };
+	struct peershm_peer_map m;
+	uint64_t start, size = 0;
+	int tries = 0;
+
+	(void)state;
+	assert_ok(peer_call(p, start_busy_thread, NULL, 0));
+	do {
+		assert_true(++tries <= 200);
+		g.length = 64 * KIB;
+		g.report.timeout_ms = 1;
+		start = now_ms();
+		assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));
+		assert_true(now_ms() - start < PROMPT_MS);
+		assert_int_equal(g.report.nr_peers, 2);
+		assert_int_equal(g.report.mapped + g.report.deferred, 2);
+		size = g.new_size;
+		assert_int_equal(peer_present(other, r->base + size - 64 * KIB, 64 * KIB),
+				 64 * KIB);
+	} while (!g.report.deferred);
+	print_message("# deferred at try %d\n", tries);
+	assert_int_equal(peer_touch_write(p, r->base + size - 1), 0);
+	assert_ok(peer_call(p, stop_busy_thread, NULL, 0));
+
+	/* Asked again, it is reached. */
+	assert_ok(do_map_name(r->fd, r->id, "busy", &m));
+	assert_int_equal(m.report.mapped, 1);
+	assert_int_equal(peer_present(p, r->base, size), size);
+}
+
+/* A userfault handler that never answers, for the window. */
+static long register_userfault(void *arg)
+{
+	const uint64_t *range = arg;
+	struct uffdio_api api = { .api = UFFD_API, .features = range[2] };
+	struct uffdio_register reg = { .range = { range[0], range[1] }, .mode = range[3] };
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
+		return -ENOSYS;
+	return ioctl(fd, UFFDIO_REGISTER, &reg) ? -errno : 0;
+}
+
+static void userfault_handler_cannot_hold_up_a_grow(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	static const uint64_t modes[][2] = {
+		{ 0, UFFDIO_REGISTER_MODE_MISSING },
+		{ 0, UFFDIO_REGISTER_MODE_WP },
+		{ UFFD_FEATURE_MINOR_HUGETLBFS, UFFDIO_REGISTER_MODE_MINOR },
+		{ UFFD_FEATURE_MINOR_SHMEM, UFFDIO_REGISTER_MODE_MINOR },
+	};
+	struct peer *other, *handlers[4];
+	struct peershm_grow g;
+	struct region *r;
+	uint64_t start;
+	char name[16];
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	other = peer_join(r, "other");
+	for (int i = 0; i < 4; i++) {
+		uint64_t range[4] = { r->base, b->capacity, modes[i][0], modes[i][1] };
+		long err;
+
+		snprintf(name, sizeof(name), "handler %d", i);
+		handlers[i] = peer_join(r, name);
+		err = peer_call(handlers[i], register_userfault, range, sizeof(range));
+		/* The kernel may refuse; then it holds nobody up, either. */
+		if (err)
+			print_message("# mode %d: %s\n", i, strerror((int)-err));
+	}
+	start = now_ms();
+	assert_ok(do_grow(r->fd, r->id, b->step, &g));
+	assert_true(now_ms() - start < PROMPT_MS);
+	assert_int_equal(g.report.nr_peers, 5);
+	assert_int_equal(g.report.deferred + g.report.gone, 0);
+	assert_int_equal(g.report.mapped + g.report.partial, 5);
+	assert_int_equal(peer_present(other, r->base, b->step), b->step);
+	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+}
+
+static long map_stranger(void *arg)
+{
+	const uint64_t *range = arg;
+	void *got = mmap(at_address(range[0]), range[1], PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+
+	return got == MAP_FAILED ? -errno : register_userfault(arg);
+}
+
+static void userfault_handler_of_a_stranger_in_the_window_sees_nothing(void **state)
+{
+	struct region *r = region_new(small, GIB);
+	struct peer *p = peer_join(r, "covered");
+	uint64_t range[4] = { r->base, STEP, 0, UFFDIO_REGISTER_MODE_MISSING };
+	struct peershm_grow g;
+	uint64_t start;
+	long err;
+
+	(void)state;
+	err = peer_call(p, map_stranger, range, sizeof(range));
+	if (err == -ENOSYS)
+		skip_because("no userfaultfd");
+	assert_ok(err);
+	start = now_ms();
+	assert_ok(do_grow(r->fd, r->id, STEP, &g));
+	assert_true(now_ms() - start < PROMPT_MS);
+	assert_int_equal(g.report.partial, 1);
+	assert_int_equal(peer_present(p, r->base, STEP), 0);
+}
+
+static void who_has_no_rights_over_a_process_maps_memory_into_it(void **state)
+{
+	char name[PEERSHM_NAME_SIZE];
+	struct region *r = region_new(small, GIB);
+	struct peer *alice = peer_new(), *bob = peer_new();
+	struct peershm_grow g = { .size = sizeof(g), .length = STEP };
+	struct peershm_region_info info;
+
+	(void)state;
+	region_name(name);
+	assert_ok(do_create_mode(r->fd, name, 0666, 0));
+	peer_become(alice, 1000, 1000);
+	peer_become(bob, 1001, 1001);
+	assert_ok(peer_attach(alice, name, "alice", 0));
+	assert_ok(peer_attach(bob, name, "bob", 0));
+	assert_ok(do_stat(r->fd, 0, name, &info));
+	assert_ok(peer_ioctl(alice, PEERSHM_IOC_GROW, &g, sizeof(g)));
+	assert_ok(do_unlink(r->fd, name));
+	assert_int_equal(g.report.mapped, 2);
+	assert_int_equal(peer_present(bob, info.base, STEP), STEP);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST_BACKINGS(all_peers_are_mapped),
+		TEST(only_the_peer_of_that_pid_is_mapped),
+		TEST(only_the_peer_of_that_name_is_mapped),
+		TEST(a_range_alone_is_mapped),
+		TEST(records_tell_client_pid_name_and_result),
+		TEST_BACKINGS(a_stopped_peer_is_mapped),
+		TEST_BACKINGS(a_stopped_peer_does_not_hold_up_a_shrink),
+		TEST(a_peer_that_cannot_be_reached_is_deferred_and_still_works),
+		TEST_BACKINGS(userfault_handler_cannot_hold_up_a_grow),
+		TEST(userfault_handler_of_a_stranger_in_the_window_sees_nothing),
+		TEST(who_has_no_rights_over_a_process_maps_memory_into_it),
+	};
+
+	return test_run(tests);
+}

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Windows that their processes tear, cover, move and fork: others are not harmed. */
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/harness.h"
+
+/* How soon an entry has to be gone that nobody takes out. */
+#define SOON 1000
+
+struct child_touch {
+	uint64_t address;
+	int signal;
+};
+
+/* What a child of fork gets when it touches the window. */
+static long touch_in_child(void *arg)
+{
+	struct child_touch *t = arg;
+	int status;
+	pid_t child = fork();
+
+	if (child < 0)
+		return -errno;
+	if (child == 0)
+		_exit(touch(t->address, false));
+	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return -ECHILD;
+	t->signal = WEXITSTATUS(status);
+	return 0;
+}
+
+static void a_child_of_fork_has_no_window(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct child_touch t = { 0 };
+	struct region *r;
+	struct peer *p;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	region_grow(r, b->step);
+	p = peer_join(r, "parent");
+	t.address = r->base;
+	assert_ok(peer_call(p, touch_in_child, &t, sizeof(t)));
+	assert_int_equal(t.signal, SIGSEGV);
+	assert_int_equal(region_nr_clients(r), 1);
+	assert_int_equal(peer_touch(p, r->base), 0);
+}
+
+/* What a grow by one step does for one client. */
+static struct peershm_peer grow_and_report(const struct region *r, uint64_t client)
+{
+	struct peershm_peer peers[8];
+	struct peershm_grow g = { .size = sizeof(g), .region = r->id, .length = r->backing->step };
+
+	memset(peers, POISON, sizeof(peers));
+	g.report.peers = (uintptr_t)peers;
+	g.report.nr_peers = 8;
+	g.report.timeout_ms = 10000;
+	assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));
+	for (uint32_t i = 0; i < g.report.nr_peers; i++) {
+		if (peers[i].client == client)
+			return peers[i];
+	}
+	fail_msg("no record of the client");
+	return peers[0];
+}
+
+static void a_hole_in_a_window_is_partial_and_harms_nobody_else(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct peer *holed, *other;
+	struct region *r;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	holed = peer_join(r, "holed");
+	other = peer_join(r, "other");
+	assert_ok(peer_munmap(holed, r->base, b->page));
+	assert_int_equal(grow_and_report(r, holed->at.client).result, PEERSHM_PEER_PARTIAL);
+	assert_int_equal(peer_present(other, r->base, b->step), b->step);
+	assert_int_equal(peer_touch(holed, r->base), SIGSEGV);
+	if (b->step > b->page)
+		assert_int_equal(peer_present(holed, r->base + b->page, b->step - b->page),
+				 b->step - b->page);
+}
+
+static long map_stranger(void *arg)
+{
+	const uint64_t *range = arg;
+	void *got = mmap(at_address(range[0]), range[1], PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+
+	return got == MAP_FAILED ? -errno : 0;
+}
+
+static void a_stranger_mapped_over_the_window_is_not_populated(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	uint64_t range[2] = { 0, b->page };
+	struct peer *p, *other;
+	struct region *r;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	p = peer_join(r, "covered");
+	other = peer_join(r, "other");
+	range[0] = r->base;
+	assert_ok(peer_call(p, map_stranger, range, sizeof(range)));
+	assert_int_equal(grow_and_report(r, p->at.client).result, PEERSHM_PEER_PARTIAL);
+	assert_int_equal(peer_present(p, r->base, b->page), 0);
+	assert_int_equal(peer_present(other, r->base, b->step), b->step);
+	/* It is the process's own memory, and stays when the client leaves. */
+	peer_store(p, r->base, 77);
+	assert_ok(peer_detach(p));
+	assert_int_equal(peer_load(p, r->base), 77);
+	assert_ok(peer_munmap(p, r->base, b->page));
+}
+
+static void a_piece_without_access_is_partial_and_harms_nobody_else(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct peer *p, *other;
+	struct region *r;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	p = peer_join(r, "protected");
+	other = peer_join(r, "other");
+	assert_ok(peer_mprotect(p, r->base, b->page, PROT_NONE));
+	assert_int_equal(grow_and_report(r, p->at.client).result, PEERSHM_PEER_PARTIAL);
+	assert_int_equal(peer_present(other, r->base, b->step), b->step);
+	assert_int_equal(peer_touch(p, r->base), SIGSEGV);
+	assert_ok(peer_mprotect(p, r->base, b->page, PROT_READ | PROT_WRITE));
+	assert_int_equal(peer_touch_write(p, r->base), 0);
+	assert_int_equal(region_nr_clients(r), 2);
+}
+
+static void a_piece_made_read_only_is_mapped_all_the_same(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r;
+	struct peer *p;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	p = peer_join(r, "careful");
+	assert_ok(peer_mprotect(p, r->base, b->step, PROT_READ));
+	grow_and_report(r, p->at.client);
+	assert_int_equal(peer_present(p, r->base, b->step), b->step);
+	assert_int_equal(peer_touch(p, r->base), 0);
+	assert_int_equal(peer_touch_write(p, r->base), SIGSEGV);
+}
+
+static long move_piece(void *arg)
+{
+	uint64_t *range = arg;
+	void *to = mremap(at_address(range[0]), range[1], range[1], MREMAP_MAYMOVE | MREMAP_FIXED,
+			  at_address(range[2]));
+
+	return to == MAP_FAILED ? -errno : 0;
+}
+
+static void a_piece_moved_away_is_not_populated_and_keeps_the_client(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	uint64_t range[3] = { 0, b->page, 0 };
+	struct peer *p, *other;
+	struct region *r;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	p = peer_join(r, "mover");
+	other = peer_join(r, "other");
+	range[0] = r->base;
+	range[2] = 0x400000000000;
+	assert_ok(peer_call(p, move_piece, range, sizeof(range)));
+	assert_int_equal(grow_and_report(r, p->at.client).result, PEERSHM_PEER_PARTIAL);
+	assert_int_equal(peer_present(other, r->base, b->step), b->step);
+	/* The moved piece shows the same memory, and goes with the size. */
+	peer_store(other, r->base, 4711);
+	assert_int_equal(peer_load(p, range[2]), 4711);
+	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+	assert_int_equal(peer_touch(p, range[2]), SIGBUS);
+	/* The last piece is the one far away. */
+	assert_ok(peer_munmap(p, r->base, b->capacity));
+	assert_int_equal(region_nr_clients(r), 2);
+	assert_ok(peer_munmap(p, range[2], b->page));
+	assert_true(region_until_clients(r, 1, SOON));
+}
+
+static long grow_window(void *arg)
+{
+	const uint64_t *range = arg;
+	void *to = mremap(at_address(range[0]), range[1], 2 * range[1], MREMAP_MAYMOVE);
+
+	return to == MAP_FAILED ? -errno : 0;
+}
+
+static void a_window_cannot_be_made_longer(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r = region_new(b, b->capacity);
+	struct peer *p = peer_join(r, "p");
+	uint64_t range[2] = { r->base, b->capacity };
+
+	long err = peer_call(p, grow_window, range, sizeof(range));
+
+	/* EFAULT, and EINVAL where the kernel resizes no mapping of huge pages. */
+	assert_error(err, backing_is_hugetlb(b) ? -EINVAL : -EFAULT);
+	assert_int_equal(region_nr_clients(r), 1);
+}
+
+static long header_protection(void *arg)
+{
+	(void)arg;
+	if (mprotect((void *)self.header, self.at.header_length, PROT_READ | PROT_WRITE))
+		return -errno;
+	return 0;
+}
+
+static void nobody_can_make_the_header_writable(void **state)
+{
+	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+
+	(void)state;
+	assert_error(peer_call(peer_join(r, "p"), header_protection, NULL, 0), -EACCES);
+}
+
+static void a_read_only_client_cannot_make_its_window_writable(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r;
+	struct peer *p;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	region_grow(r, b->step);
+	p = peer_join_flags(r, "reader", PEERSHM_ATTACH_READ_ONLY);
+	assert_int_equal(peer_touch(p, r->base), 0);
+	assert_int_equal(peer_touch_write(p, r->base), SIGSEGV);
+	assert_error(peer_mprotect(p, r->base, b->step, PROT_READ | PROT_WRITE), -EACCES);
+	assert_error(peer_mprotect(p, r->base + b->step, b->page, PROT_READ | PROT_WRITE), -EACCES);
+}
+
+struct dofork {
+	uint64_t address, length;
+	int signal;
+};
+
+static long madvise_dofork_and_fork(void *arg)
+{
+	struct dofork *d = arg;
+	struct child_touch t = { d->address, 0 };
+	long err;
+
+	if (madvise(at_address(d->address), d->length, MADV_DOFORK))
+		return -errno;
+	err = touch_in_child(&t);
+	d->signal = t.signal;
+	return err;
+}
+
+/* Whether it is refused or the child sees memory, the registry stays right. */
+static void a_window_that_is_forked_after_all_does_no_harm(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct dofork d = { 0 };
+	struct region *r;
+	struct peer *p;
+	long err;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	region_grow(r, b->step);
+	p = peer_join(r, "parent");
+	d.address = r->base;
+	d.length = b->capacity;
+	err = peer_call(p, madvise_dofork_and_fork, &d, sizeof(d));
+	assert_true(err == 0 || err == -EINVAL);
+	assert_int_equal(region_nr_clients(r), 1);
+	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+	region_grow(r, b->step);
+	assert_int_equal(peer_present(p, r->base, b->step), b->step);
+	peer_kill(p);
+	assert_true(region_until_clients(r, 0, SOON));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST_BACKINGS(a_child_of_fork_has_no_window),
+		TEST_BACKINGS(a_hole_in_a_window_is_partial_and_harms_nobody_else),
+		TEST_BACKINGS(a_stranger_mapped_over_the_window_is_not_populated),
+		TEST_BACKINGS(a_piece_without_access_is_partial_and_harms_nobody_else),
+		TEST_BACKINGS(a_piece_made_read_only_is_mapped_all_the_same),
+		/* The kernel moves no mapping of 1 GiB pages. */
+		TEST_CASE("a_piece_moved_away_is_not_populated_and_keeps_the_client_small",
+			  a_piece_moved_away_is_not_populated_and_keeps_the_client, PEERSHM_SMALL,
+			  0),
+		TEST_CASE("a_piece_moved_away_is_not_populated_and_keeps_the_client_thp",
+			  a_piece_moved_away_is_not_populated_and_keeps_the_client, PEERSHM_THP, 0),
+		TEST_CASE("a_piece_moved_away_is_not_populated_and_keeps_the_client_hugetlb_2m",
+			  a_piece_moved_away_is_not_populated_and_keeps_the_client,
+			  PEERSHM_HUGETLB_2M, 0),
+		TEST_BACKINGS(a_window_cannot_be_made_longer),
+		TEST(nobody_can_make_the_header_writable),
+		TEST_BACKINGS(a_read_only_client_cannot_make_its_window_writable),
+		TEST_BACKINGS(a_window_that_is_forked_after_all_does_no_harm),
+	};
+
+	return test_run(tests);
+}
