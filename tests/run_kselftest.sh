@@ -97,7 +97,10 @@ log_check() {
 
 # shellcheck disable=SC2086 # one word a test
 set -- $tests
-ktap_start $(($# * (1 + log_readable) + unload * 5))
+leaks=/sys/kernel/debug/kmemleak
+leaks_readable=0
+[ "$unload" = 1 ] && [ -w $leaks ] && leaks_readable=1
+ktap_start $(($# * (1 + log_readable) + unload * 5 + leaks_readable))
 [ "$log_readable" = 1 ] || echo "# the kernel log is not readable, so it is no part of the verdict"
 
 pages_free() {
@@ -131,12 +134,21 @@ huge_pages_are_back() {
 	[ "$(pages_free)" = "$pages_before" ]
 }
 
+# two scans: what is found once may be on its way to being freed
+nothing_leaked() {
+	echo scan >$leaks && echo scan >$leaks || return
+	found=$(cat $leaks)
+	echo "$found"
+	[ -z "$found" ]
+}
+
 if [ "$unload" = 1 ]; then
 	log_mark unload
 	ktap_step "unload: rmmod succeeds" module_is_removed
 	ktap_step "unload: module and device are gone" no_trace_is_left
 	ktap_step "unload: no slab is left" no_slab_is_left
 	ktap_step "unload: huge pages are back in the pool" huge_pages_are_back
+	[ "$leaks_readable" = 0 ] || ktap_step "unload: nothing leaked" nothing_leaked
 	ktap_step "unload: the kernel log is clean" log_check
 fi
 ktap_totals
