@@ -236,6 +236,7 @@ static void a_peer_that_cannot_be_reached_is_deferred_and_still_works(void **sta
 	do {
 		assert_true(++tries <= 200);
 		g.length = 64 * KIB;
+		g.report.nr_peers = 0;
 		g.report.timeout_ms = 1;
 		start = now_ms();
 		assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));

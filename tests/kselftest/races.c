@@ -189,6 +189,7 @@ static long grow_while_others_die(void *arg)
 			return err;
 		err = do_shrink(self.fd, 0, 0, NULL);
 		race_expect(err == 0, err);
+		race_together();
 	}
 	return 0;
 }
@@ -212,6 +213,8 @@ static long parent_of_the_dying(void *arg)
 		}
 		race_expect(waitpid(child, &status, 0) == child, child);
 		race_expect(status == 0, status);
+		race_together();
+		/* The next one comes when this one has been looked for. */
 		race_together();
 	}
 	return 0;
@@ -535,7 +538,6 @@ static long tear_window(void *arg)
 		client_leave(&self);
 		munmap(window, GIB);
 		munmap(at_address(0x400000000000), 8192);
-		err = until_clients(race->id, 1);
 	}
 	return 0;
 }
