@@ -152,6 +152,11 @@ build/unit/%: build/obj/tests/unit/%.o build/libpeershm.a
 	$(call say,LD,$@)
 	$(call link,,-lcmocka $(urcu))
 
+# with what it tests, which is no part of the library
+structures := arena.c hash.c symbols.c table.c tree.c
+build/unit/demo_structures: $(call objects,$(addprefix tools/demo/,$(structures)),obj)
+build/unit-san/demo_structures: $(call objects,$(addprefix tools/demo/,$(structures)),obj-san)
+
 build/unit-san/%: build/obj-san/tests/unit/%.o build/libpeershm-san.a
 	$(call say,LD,$@)
 	$(call link,$(sanitize),-lcmocka $(urcu))

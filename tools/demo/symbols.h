@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Reading /proc/kallsyms, or a file like it: lines of "ADDRESS TYPE NAME [MODULE]". */
+#ifndef DEMO_SYMBOLS_H
+#define DEMO_SYMBOLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define SYMBOLS_FILE "/proc/kallsyms"
+
+struct symbols {
+	FILE *file;
+	char *line;
+	size_t room;
+	uint64_t address; /* of the symbol read last */
+	const char *name; /* likewise; good until the next one is read */
+};
+
+/* 0 or -errno. */
+int symbols_open(struct symbols *symbols, const char *path);
+
+/* Go to the next symbol. False: no more. Lines that are none are passed over. */
+bool symbols_next(struct symbols *symbols);
+
+void symbols_close(struct symbols *symbols);
+
+#endif /* DEMO_SYMBOLS_H */
