@@ -43,11 +43,6 @@ static struct peer *library_peer(const char *region, const char *client)
 	return p;
 }
 
-static void unlink_by_name(void *name)
-{
-	peershm_unlink(name);
-}
-
 /* A process that allocated memory has it mapped into a second one it looked up. */
 static void claim_01_peer_mapping_call_maps_all_active_memory_into_a_second_process(void **state)
 {
@@ -165,7 +160,6 @@ static void claim_04_processes_share_a_growing_structure_of_raw_pointers(void **
 
 	(void)state;
 	region_name(name);
-	test_cleanup(unlink_by_name, name);
 	a = library_peer(name, "a");
 	b = library_peer(name, "b");
 	for (uint64_t value = 1; value <= 20; value++) {

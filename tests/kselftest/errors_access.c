@@ -38,7 +38,6 @@ static uint64_t alices_region(char name[PEERSHM_NAME_SIZE], uint32_t mode)
 	struct region *r = region_new(small, GIB);
 
 	region_name(name);
-	test_cleanup(unlink_by_name, name);
 	assert_ok(peer_attach(alice, r->name, "alice", 0));
 	peer_become(alice, ALICE, CAROL);
 	memcpy(c.name, name, PEERSHM_NAME_SIZE);

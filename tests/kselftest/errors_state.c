@@ -20,14 +20,6 @@ static struct region *region_with_witness(struct client **witness, struct snapsh
 	return r;
 }
 
-static void unlink_by_name(void *name)
-{
-	int fd = device_open(O_RDWR);
-
-	do_unlink(fd, name);
-	close(fd);
-}
-
 static void a_name_that_is_not_there_is_enoent(void **state)
 {
 	struct snapshot *before;
@@ -167,7 +159,6 @@ static void a_base_of_ones_own_choice_is_kept(void **state)
 
 	(void)state;
 	region_name(c.name);
-	test_cleanup(unlink_by_name, strdup(c.name));
 	assert_ok(xioctl(r->fd, PEERSHM_IOC_CREATE, &c));
 	assert_ok(do_stat(r->fd, c.region, NULL, &info));
 	assert_int_equal(info.base, 0x520000000000);

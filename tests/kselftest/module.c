@@ -76,7 +76,8 @@ static bool remove_soon(void)
 	bool removed = test_until(is_removed, &err, SOON);
 
 	if (!removed)
-		print_error("rmmod gives %s\n", strerror(-err));
+		print_error("rmmod gives %s, references: %ld\n", strerror(-err),
+			    file_number("/sys/module/peershm/refcnt"));
 	return removed;
 }
 

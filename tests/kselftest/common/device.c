@@ -226,12 +226,45 @@ int do_clients(int fd, uint64_t region, struct peershm_client_info *clients, uin
 static struct region made[MAX_REGIONS];
 static size_t nr_made;
 
+static void unlink_name(void *name)
+{
+	int fd = device_open(O_RDWR);
+
+	if (fd >= 0) {
+		do_unlink(fd, name);
+		close(fd);
+	}
+	free(name);
+}
+
 void region_name(char name[PEERSHM_NAME_SIZE])
 {
 	static unsigned int number;
+	char *copy;
 
 	memset(name, 0, PEERSHM_NAME_SIZE);
 	snprintf(name, PEERSHM_NAME_SIZE, "t-%d-%u-%s", (int)getpid(), ++number, test_name());
+	copy = strdup(name);
+	assert_non_null(copy);
+	test_cleanup(unlink_name, copy);
+}
+
+int regions_left(void)
+{
+	static struct peershm_region_info infos[256];
+	struct peershm_regions r = { .size = sizeof(r), .nr_regions = 256 };
+	char prefix[32];
+	int left = 0, fd = device_open(O_RDONLY);
+
+	r.regions = (uintptr_t)infos;
+	if (fd < 0 || xioctl(fd, PEERSHM_IOC_REGIONS, &r))
+		r.nr_regions = 0;
+	if (fd >= 0)
+		close(fd);
+	snprintf(prefix, sizeof(prefix), "t-%d-", (int)getpid());
+	for (uint32_t i = 0; i < r.nr_regions && i < 256; i++)
+		left += strncmp(infos[i].name, prefix, strlen(prefix)) == 0;
+	return left;
 }
 
 struct region *region_new(const struct backing *b, uint64_t capacity)
@@ -260,6 +293,12 @@ void regions_end(void)
 		do_unlink(r->fd, r->name);
 		close(r->fd);
 	}
+}
+
+void regions_forget(void)
+{
+	while (nr_made > 0)
+		close(made[--nr_made].fd);
 }
 
 uint64_t region_size(const struct region *r)

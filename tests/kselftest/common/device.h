@@ -54,10 +54,16 @@ struct region {
 	char name[PEERSHM_NAME_SIZE];
 };
 
-/* A name no other test uses: t-PID-NUMBER-TEST. */
+/* A name no other test uses: t-PID-NUMBER-TEST. It is unlinked after the test. */
 void region_name(char name[PEERSHM_NAME_SIZE]);
 struct region *region_new(const struct backing *b, uint64_t capacity);
 void regions_end(void);
+
+/* Regions that the tests of this process have not unlinked. */
+int regions_left(void);
+
+/* In a new peer: close the files that only the test needs. */
+void regions_forget(void);
 
 uint64_t region_size(const struct region *r);
 int region_nr_clients(const struct region *r);

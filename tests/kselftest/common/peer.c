@@ -65,6 +65,7 @@ struct peer *peer_new(void)
 		for (size_t i = 0; i < nr_peers; i++)
 			close(peers[i].socket);
 		close(pair[0]);
+		regions_forget();
 		serve(pair[1]);
 	}
 	close(pair[1]);

@@ -5,7 +5,7 @@
 
 #include "harness.h"
 
-#define MAX_CLEANUPS 64
+#define MAX_CLEANUPS 512
 
 /* A test that hangs for longer ends its program. */
 #define TEST_SECONDS 240
@@ -53,7 +53,7 @@ int test_teardown(void **state)
 
 int test_main(const struct CMUnitTest *tests, size_t n)
 {
-	int fd = device_open(O_RDWR);
+	int fd = device_open(O_RDWR), failed;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (fd < 0) {
@@ -62,7 +62,14 @@ int test_main(const struct CMUnitTest *tests, size_t n)
 	}
 	close(fd);
 	signal(SIGPIPE, SIG_IGN);
-	return _cmocka_run_group_tests(program_invocation_short_name, tests, n, NULL, NULL) ? 1 : 0;
+	if (getenv("PEERSHM_TEST_FILTER"))
+		cmocka_set_test_filter(getenv("PEERSHM_TEST_FILTER"));
+	failed = _cmocka_run_group_tests(program_invocation_short_name, tests, n, NULL, NULL);
+	if (regions_left()) {
+		print_error("# %d regions are left behind\n", regions_left());
+		failed++;
+	}
+	return failed ? 1 : 0;
 }
 
 unsigned int test_scale(unsigned int n)
