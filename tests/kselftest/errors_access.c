@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Owner, group, mode, and how the device was opened, decide who may do what. */
+#include <sched.h>
 #include <unistd.h>
 
 #include "common/harness.h"
@@ -89,6 +90,28 @@ static void owner_group_and_others_get_what_the_mode_says(void **state)
 		check_access(name, 0, 0, 0, 0);
 		unlink_by_name(name);
 	}
+}
+
+static long become_root_of_a_namespace(void *arg)
+{
+	(void)arg;
+	return unshare(CLONE_NEWUSER) ? -errno : 0;
+}
+
+static void root_of_a_user_namespace_is_nobody_outside(void **state)
+{
+	char name[PEERSHM_NAME_SIZE];
+	struct peer *bob = peer_new();
+	long err;
+
+	(void)state;
+	alices_region(name, 0600);
+	peer_become(bob, BOB, BOB);
+	err = peer_call(bob, become_root_of_a_namespace, NULL, 0);
+	if (err)
+		skip_because("no user namespaces: %s", strerror((int)-err));
+	assert_error(peer_attach(bob, name, "bob", 0), -EACCES);
+	assert_error(peer_attach(bob, name, "bob", PEERSHM_ATTACH_READ_ONLY), -EACCES);
 }
 
 struct other_calls {
@@ -248,6 +271,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(owner_group_and_others_get_what_the_mode_says),
+		TEST(root_of_a_user_namespace_is_nobody_outside),
 		TEST(who_may_not_read_may_do_nothing),
 		TEST(who_may_only_read_may_look_but_not_change),
 		TEST(regions_lists_what_the_caller_may_read_and_no_more),

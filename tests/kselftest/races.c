@@ -10,13 +10,21 @@
 #include "common/harness.h"
 #include "common/race.h"
 
-#define PART (64 * KIB)
 #define MARK 0x6d61726b
 
 /* How soon an entry has to be gone that nobody takes out, on a busy machine. */
 #define SOON 2000
 
 static const struct backing *const small = &backings[PEERSHM_SMALL];
+
+/* Run a race on the test's backing; huge pages take longer to clear. */
+static void race_on_backing(void **state, const peer_function *functions, unsigned int n)
+{
+	const struct backing *b = param_of(state)->backing;
+
+	backing_needs(b, 8 * b->page);
+	race_run(region_new(b, GIB), functions, n, test_scale(b->id == PEERSHM_SMALL ? 2000 : 500));
+}
 
 static int join(const struct race *race, const char *name)
 {
@@ -59,7 +67,8 @@ static long grower(void *arg)
 
 	race_expect(err == 0, err);
 	for (unsigned int i = 0; i < race->rounds; i++) {
-		uint64_t length = (1 + test_random(&race->seed) % 16) * 4096;
+		uint64_t most = race->part / race->page;
+		uint64_t length = (1 + test_random(&race->seed) % most) * race->page;
 		struct peershm_peer_map m;
 		struct peershm_grow g;
 
@@ -77,7 +86,7 @@ static long grower(void *arg)
 		race_expect(!race_shared->values[0] || !race_shared->values[1], g.old_size);
 		race_expect(*(uint64_t *)at_address(race->base + g.old_size) == MARK + race->me,
 			    g.old_size);
-		err = check_size(race, 2 * PART);
+		err = check_size(race, 2 * race->part);
 		if (err)
 			return err;
 		race_together();
@@ -95,8 +104,7 @@ static void two_clients_that_grow_at_once_get_a_part_each(void **state)
 {
 	static const peer_function functions[] = { grower, grower };
 
-	(void)state;
-	race_run(region_new(small, GIB), functions, 2, test_scale(2000));
+	race_on_backing(state, functions, 2);
 }
 
 /* Grows while the other does its part, then looks and shrinks. */
@@ -113,18 +121,18 @@ static long grow_meanwhile(void *arg)
 
 		race_together();
 		race_stagger(&race->seed);
-		err = do_grow(self.fd, 0, PART, &g);
+		err = do_grow(self.fd, 0, race->part, &g);
 		race_expect(err == 0, err);
-		race_expect(g.new_size == PART, g.new_size);
+		race_expect(g.new_size == race->part, g.new_size);
 		race_together();
-		err = check_size(race, 2 * PART);
+		err = check_size(race, 2 * race->part);
 		if (err)
 			return err;
 		n = do_clients(self.fd, 0, infos, 4);
 		race_expect(n == 2, n);
 		race_expect(self.header->nr_clients == 2, self.header->nr_clients);
 		for (int j = 0; j < n; j++)
-			race_expect(infos[j].mapped == PART, infos[j].mapped);
+			race_expect(infos[j].mapped == race->part, infos[j].mapped);
 		race_together();
 		err = do_shrink(self.fd, 0, 0, NULL);
 		race_expect(err == 0, err);
@@ -144,13 +152,13 @@ static long attacher(void *arg)
 		race_stagger(&race->seed);
 		err = join(race, "attacher");
 		race_expect(err == 0, err);
-		race_expect(self.at.active == 0 || self.at.active == PART, self.at.active);
+		race_expect(self.at.active == 0 || self.at.active == race->part, self.at.active);
 		present = pagemap_present(race->base, self.at.active);
 		race_expect(present == self.at.active, present);
 		race_together();
 		/* Both are done: it is all there, whoever was first. */
-		present = pagemap_present(race->base, PART);
-		race_expect(present == PART, present);
+		present = pagemap_present(race->base, race->part);
+		race_expect(present == race->part, present);
 		race_together();
 		client_leave(&self);
 	}
@@ -161,8 +169,7 @@ static void a_client_that_attaches_during_a_grow_has_all_of_it(void **state)
 {
 	static const peer_function functions[] = { grow_meanwhile, attacher };
 
-	(void)state;
-	race_run(region_new(small, GIB), functions, 2, test_scale(2000));
+	race_on_backing(state, functions, 2);
 }
 
 static long grow_while_others_die(void *arg)
@@ -176,7 +183,7 @@ static long grow_while_others_die(void *arg)
 
 		race_expect(race_meet_two(), i);
 		race_stagger(&race->seed);
-		err = do_grow(self.fd, 0, PART, &g);
+		err = do_grow(self.fd, 0, race->part, &g);
 		race_expect(err == 0, err);
 		race_expect(g.report.mapped + g.report.gone + g.report.deferred ==
 				    g.report.nr_peers,
@@ -185,7 +192,7 @@ static long grow_while_others_die(void *arg)
 		err = until_clients(0, 1);
 		race_expect(err == 0, err);
 		race_expect(self.header->nr_clients == 1, self.header->nr_clients);
-		err = check_size(race, 2 * PART);
+		err = check_size(race, 2 * race->part);
 		if (err)
 			return err;
 		err = do_shrink(self.fd, 0, 0, NULL);
@@ -225,8 +232,7 @@ static void a_client_that_exits_during_a_grow_is_gone_and_the_grow_succeeds(void
 {
 	static const peer_function functions[] = { grow_while_others_die, parent_of_the_dying };
 
-	(void)state;
-	race_run(region_new(small, GIB), functions, 2, test_scale(1500));
+	race_on_backing(state, functions, 2);
 }
 
 /* What may be going on when it is killed. */
@@ -237,12 +243,12 @@ static void live_dangerously(const struct race *race, int started)
 	for (unsigned int i = 0;; i++) {
 		if (join(race, "victim"))
 			continue;
-		do_grow(self.fd, 0, PART, NULL);
+		do_grow(self.fd, 0, race->part, NULL);
 		*(volatile uint64_t *)at_address(race->base + 8) = i;
 		do_peer_map(self.fd, 0, NULL);
 		do_set_root(self.fd, 0, 0, race->base);
 		do_set_root(self.fd, 0, race->base, 0);
-		do_shrink(self.fd, 0, 4096, NULL);
+		do_shrink(self.fd, 0, race->page, NULL);
 		if (i == 0 && write(started, &byte, 1) != 1)
 			_exit(1);
 		client_leave(&self);
@@ -257,7 +263,7 @@ static long killer(void *arg)
 
 	race_expect(err == 0, err);
 	mine = self;
-	err = do_grow(mine.fd, 0, 4096, NULL);
+	err = do_grow(mine.fd, 0, race->page, NULL);
 	race_expect(err == 0, err);
 	*(uint64_t *)at_address(race->base) = MARK;
 	for (unsigned int i = 0; i < race->rounds; i++) {
@@ -284,13 +290,14 @@ static long killer(void *arg)
 		race_expect(*(uint64_t *)at_address(race->base) == MARK, i);
 		race_expect(mine.header->nr_clients == 1, mine.header->nr_clients);
 		race_expect((mine.header->seq & 1) == 0, mine.header->seq);
-		err = do_shrink(mine.fd, 0, 4096, NULL);
+		err = do_shrink(mine.fd, 0, race->page, NULL);
 		race_expect(err == 0, err);
-		err = do_grow(mine.fd, 0, PART, &g);
+		err = do_grow(mine.fd, 0, race->part, &g);
 		race_expect(err == 0, err);
-		race_expect(g.old_size == 4096, g.old_size);
-		race_expect(pagemap_present(race->base, 4096 + PART) == 4096 + PART, i);
-		err = do_shrink(mine.fd, 0, 4096, NULL);
+		race_expect(g.old_size == race->page, g.old_size);
+		race_expect(pagemap_present(race->base, 2 * race->part) == race->page + race->part,
+			    i);
+		err = do_shrink(mine.fd, 0, race->page, NULL);
 		race_expect(err == 0, err);
 	}
 	return 0;
@@ -300,8 +307,7 @@ static void a_client_killed_at_any_moment_leaves_contents_and_other_clients(void
 {
 	static const peer_function functions[] = { killer };
 
-	(void)state;
-	race_run(region_new(small, GIB), functions, 1, test_scale(1500));
+	race_on_backing(state, functions, 1);
 }
 
 struct storm {
@@ -365,7 +371,7 @@ static long resize_all_the_while(void *arg)
 
 	self.fd = device_open(O_RDWR);
 	for (unsigned int i = 0; i < race->rounds; i++) {
-		err = do_grow(self.fd, race->id, PART, NULL);
+		err = do_grow(self.fd, race->id, race->part, NULL);
 		race_expect(err == 0, err);
 		err = do_shrink(self.fd, race->id, 0, NULL);
 		race_expect(err == 0, err);
@@ -397,12 +403,13 @@ static long grow_against_shrink(void *arg)
 
 		race_together();
 		race_stagger(&race->seed);
-		err = race->me ? do_shrink(self.fd, 0, 0, NULL) : do_grow(self.fd, 0, PART, NULL);
+		err = race->me ? do_shrink(self.fd, 0, 0, NULL) :
+				 do_grow(self.fd, 0, race->part, NULL);
 		race_expect(err == 0, err);
 		race_together();
 		size = self.header->size;
-		race_expect(size == 0 || size == PART || size == 2 * PART, size);
-		err = check_size(race, 2 * PART);
+		race_expect(size == 0 || size == race->part || size == 2 * race->part, size);
+		err = check_size(race, 2 * race->part);
 		if (err)
 			return err;
 		race_expect(touch(race->base + size, false) == SIGBUS, size);
@@ -411,7 +418,7 @@ static long grow_against_shrink(void *arg)
 		if (race->me == 0) {
 			err = do_shrink(self.fd, 0, 0, NULL);
 			if (!err && i & 1)
-				err = do_grow(self.fd, 0, PART, NULL);
+				err = do_grow(self.fd, 0, race->part, NULL);
 			race_expect(err == 0, err);
 		}
 	}
@@ -422,8 +429,7 @@ static void a_grow_and_a_shrink_at_once_are_one_after_the_other(void **state)
 {
 	static const peer_function functions[] = { grow_against_shrink, grow_against_shrink };
 
-	(void)state;
-	race_run(region_new(small, GIB), functions, 2, test_scale(2000));
+	race_on_backing(state, functions, 2);
 }
 
 static long make_and_unlink(void *arg)
@@ -488,10 +494,10 @@ static long grow_past_torn_windows(void *arg)
 
 		race_together();
 		race_stagger(&race->seed);
-		err = do_grow(self.fd, 0, PART, &g);
+		err = do_grow(self.fd, 0, race->part, &g);
 		race_expect(err == 0, err);
 		race_expect(g.report.mapped >= 1, g.report.mapped);
-		err = check_size(race, 2 * PART);
+		err = check_size(race, 2 * race->part);
 		if (err)
 			return err;
 		race_together();
@@ -551,16 +557,81 @@ static void a_window_torn_during_a_grow_harms_nobody_else(void **state)
 	race_run(region_new(small, GIB), functions, 2, test_scale(2000));
 }
 
+/* Reads the header while others come and go: every copy makes sense in itself. */
+static long read_header(void *arg)
+{
+	struct race *race = arg;
+	struct peershm_header *h;
+	uint64_t last = 0;
+	long err = join(race, "reader");
+
+	race_expect(err == 0, err);
+	h = malloc(self.at.header_length);
+	race_expect(h, 0);
+	for (unsigned int i = 0; i < race->rounds; i++) {
+		unsigned int live = 0;
+
+		err = header_copy(&self, h);
+		race_expect(err == 0, err);
+		for (unsigned int j = 0; j < h->max_clients; j++) {
+			const struct peershm_header_client *c = header_client(h, j);
+
+			race_expect((c->state == PEERSHM_CLIENT_LIVE) == (c->id != 0), c->id);
+			if (c->state != PEERSHM_CLIENT_LIVE)
+				continue;
+			live++;
+			race_expect(c->mapped <= h->size, c->mapped);
+			race_expect(c->pid > 0 && c->base == h->base && c->name[0], c->pid);
+		}
+		race_expect(h->nr_clients == live, h->nr_clients);
+		race_expect(h->generation >= last, h->generation);
+		race_expect(h->size <= h->capacity, h->size);
+		last = h->generation;
+	}
+	free(h);
+	return 0;
+}
+
+static long come_and_go(void *arg)
+{
+	struct race *race = arg;
+	long err;
+
+	for (unsigned int i = 0; i < race->rounds / 4; i++) {
+		err = join(race, "visitor");
+		race_expect(err == 0, err);
+		err = do_grow(self.fd, 0, race->part, NULL);
+		race_expect(err == 0, err);
+		err = do_shrink(self.fd, 0, 0, NULL);
+		race_expect(err == 0, err);
+		client_leave(&self);
+	}
+	return 0;
+}
+
+static void every_copy_of_the_header_makes_sense(void **state)
+{
+	static const peer_function functions[] = { read_header, come_and_go };
+
+	(void)state;
+	race_run(region_new(small, GIB), functions, 2, test_scale(8000));
+}
+
+#define TEST_SMALL_AND_2M(f)                         \
+	TEST_CASE(#f "_small", f, PEERSHM_SMALL, 0), \
+		TEST_CASE(#f "_hugetlb_2m", f, PEERSHM_HUGETLB_2M, 0)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(two_clients_that_grow_at_once_get_a_part_each),
-		TEST(a_client_that_attaches_during_a_grow_has_all_of_it),
-		TEST(a_client_that_exits_during_a_grow_is_gone_and_the_grow_succeeds),
-		TEST(a_client_killed_at_any_moment_leaves_contents_and_other_clients),
+		TEST_SMALL_AND_2M(two_clients_that_grow_at_once_get_a_part_each),
+		TEST_SMALL_AND_2M(a_client_that_attaches_during_a_grow_has_all_of_it),
+		TEST_SMALL_AND_2M(a_client_that_exits_during_a_grow_is_gone_and_the_grow_succeeds),
+		TEST_SMALL_AND_2M(a_client_killed_at_any_moment_leaves_contents_and_other_clients),
 		TEST(threads_that_attach_and_detach_all_the_time_leave_no_client),
-		TEST(a_grow_and_a_shrink_at_once_are_one_after_the_other),
+		TEST_SMALL_AND_2M(a_grow_and_a_shrink_at_once_are_one_after_the_other),
 		TEST(one_name_made_and_unlinked_by_two_is_one_region_at_most),
+		TEST(every_copy_of_the_header_makes_sense),
 		TEST(a_window_torn_during_a_grow_harms_nobody_else),
 	};
 

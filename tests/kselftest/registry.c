@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The registry: who is a client, from when until when. */
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -323,6 +324,73 @@ static void a_client_that_unmaps_its_window_piece_by_piece_leaves_with_the_last(
 	assert_true(region_until_clients(r, 0, SOON));
 }
 
+struct in_namespace {
+	char region[PEERSHM_NAME_SIZE];
+	pid_t pid_outside, seen_self, seen_other;
+	long err;
+};
+
+/* Runs as the first process of a PID namespace of its own. */
+static long look_from_inside(struct in_namespace *n)
+{
+	struct client mine;
+	long err = client_attach(&mine, n->region, "inside", 0);
+
+	if (!err)
+		err = do_resolve_name(mine.fd, 0, "inside", &n->seen_self);
+	if (!err)
+		err = do_resolve_name(mine.fd, 0, "outside", &n->seen_other);
+	return err;
+}
+
+static long enter_namespace(void *arg)
+{
+	static int ends[2];
+	struct in_namespace *n = arg;
+
+	if (unshare(CLONE_NEWPID) || pipe(ends))
+		return -ENOSYS;
+	n->pid_outside = fork();
+	if (n->pid_outside < 0)
+		return -errno;
+	if (n->pid_outside == 0) {
+		n->err = look_from_inside(n);
+		if (write(ends[1], n, sizeof(*n)) == (ssize_t)sizeof(*n))
+			pause();
+		_exit(1);
+	} else {
+		pid_t child = n->pid_outside;
+
+		if (read(ends[0], n, sizeof(*n)) != (ssize_t)sizeof(*n))
+			return -EIO;
+		n->pid_outside = child;
+	}
+	return n->err;
+}
+
+static void pids_are_those_of_the_callers_namespace(void **state)
+{
+	static struct in_namespace n;
+	struct region *r = region_new(small, GIB);
+	struct client *c = client_new(r, "outside");
+	struct peer *p = peer_new();
+	pid_t pid;
+	long err;
+
+	(void)state;
+	memset(&n, 0, sizeof(n));
+	memcpy(n.region, r->name, sizeof(n.region));
+	err = peer_call(p, enter_namespace, &n, sizeof(n));
+	if (err == -ENOSYS)
+		skip_because("no PID namespaces");
+	test_cleanup(kill_pid, &n.pid_outside);
+	assert_ok(err);
+	assert_int_equal(n.seen_self, 1);
+	assert_int_equal(n.seen_other, 0);
+	assert_ok(do_resolve_name(c->fd, 0, "inside", &pid));
+	assert_int_equal(pid, n.pid_outside);
+}
+
 static void a_process_is_a_client_of_many_regions(void **state)
 {
 	struct region *regions[8];
@@ -356,6 +424,7 @@ int main(void)
 		TEST(closing_the_file_keeps_the_client),
 		TEST_BACKINGS(a_client_that_unmaps_its_whole_window_has_left),
 		TEST_BACKINGS(a_client_that_unmaps_its_window_piece_by_piece_leaves_with_the_last),
+		TEST(pids_are_those_of_the_callers_namespace),
 		TEST(a_process_is_a_client_of_many_regions),
 	};
 

@@ -90,6 +90,8 @@ void race_run(const struct region *r, const peer_function *functions, unsigned i
 	meetings[1].size = 2;
 	memcpy(race.region, r->name, sizeof(race.region));
 	race.rounds = rounds;
+	race.page = r->backing->page;
+	race.part = race.page > 64 * KIB ? race.page : 64 * KIB;
 	for (unsigned int i = 0; i < n; i++) {
 		peers[i] = peer_new();
 		race.me = i;

@@ -14,6 +14,7 @@
 struct race {
 	char region[PEERSHM_NAME_SIZE];
 	uint64_t id, base;
+	uint64_t page, part; /* the backing's, and what the race grows by at a time */
 	uint32_t seed;
 	unsigned int me, rounds;
 };
