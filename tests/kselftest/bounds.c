@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Memory that was never granted, or was taken back, cannot be touched. */
 #include <signal.h>
 #include <sys/mman.h>

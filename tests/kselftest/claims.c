@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* One test for each of the ten things peershm is made for. */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -346,7 +346,7 @@ static void claim_09_each_process_has_the_header_and_its_information_is_added_to
 		for (uint32_t i = 0; i <= n; i++) {
 			struct look_up l = { 0 };
 
-			strcpy(l.name, names[n]);
+			put_name(l.name, names[n]);
 			assert_ok(peer_call(peers[i], find_in_header, &l, sizeof(l)));
 			assert_int_equal(l.pid, peers[n]->pid);
 			assert_int_equal(l.nr_clients, n + 1);

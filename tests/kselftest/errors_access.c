@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Owner, group, mode, and how the device was opened, decide who may do what. */
 #include <sched.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Bad arguments get the errno value that the ABI says, and change nothing. */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -89,8 +89,8 @@ static int fill_create(struct fixture *f, union argument *a)
 
 static int fill_attach(struct fixture *f, union argument *a)
 {
-	strcpy(a->attach.region_name, f->other->name);
-	strcpy(a->attach.client_name, "client");
+	put_name(a->attach.region_name, f->other->name);
+	put_name(a->attach.client_name, "client");
 	return new_file(f);
 }
 
@@ -126,13 +126,13 @@ static int fill_set_root(struct fixture *f, union argument *a)
 
 static int fill_resolve(struct fixture *f, union argument *a)
 {
-	strcpy(a->resolve.name, "witness");
+	put_name(a->resolve.name, "witness");
 	return f->witness->fd;
 }
 
 static int fill_unlink(struct fixture *f, union argument *a)
 {
-	strcpy(a->unlink.name, f->other->name);
+	put_name(a->unlink.name, f->other->name);
 	return new_file(f);
 }
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What is not to be had is ENOSPC or ENOMEM, and nobody is killed for it. */
 #include <signal.h>
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Calls that the state of things forbids get their errno value, and change nothing. */
 #include <sys/mman.h>
 #include <sys/socket.h>

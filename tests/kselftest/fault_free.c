@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* When grow returns, the memory is in every client: no client takes a fault for it. */
 #include "common/harness.h"
 

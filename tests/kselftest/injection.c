@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Every allocation and every copy from and to user space that a command passes fails once,
  * one at a time: the first, the second, and so on until the command passes without one left

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The module goes when nothing needs it, not before, and leaves nothing behind. */
 #include <fcntl.h>
 #include <sys/mman.h>

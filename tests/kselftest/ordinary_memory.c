@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What works in other memory works in a region, on each backing. */
 #include <fcntl.h>
 #include <linux/futex.h>

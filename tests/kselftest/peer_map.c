@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Peer map: whom it reaches, what it answers, and that nobody can hold it up. */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Clients that do things at the same moment, thousands of times over. */
 #include <pthread.h>
 #include <signal.h>

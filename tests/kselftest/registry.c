@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The registry: who is a client, from when until when. */
 #include <sched.h>
 #include <signal.h>
@@ -237,7 +237,7 @@ static void a_child_that_holds_the_file_keeps_no_dead_client(void **state)
 	peer_kill(p);
 	assert_true(region_until_clients(r, 0, SOON));
 	assert_int_equal(kill(child, 0), 0); /* it lives, and so does its file */
-	p = peer_join(r, "parent");
+	peer_join(r, "parent");
 }
 
 static long exec_shell(void *arg)

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The end of a region: its name, its memory, its last client. */
 #include <poll.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Windows that their processes tear, cover, move and fork: others are not harmed. */
 #include <signal.h>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -17,7 +17,7 @@ int device_open(int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-static void put_name(char *to, const char *name)
+void put_name(char *to, const char *name)
 {
 	memset(to, 0, PEERSHM_NAME_SIZE);
 	strncpy(to, name, PEERSHM_NAME_SIZE - 1);

@@ -13,6 +13,9 @@
 
 #include "backing.h"
 
+/* Put a name into a name's buffer, zeroes after it. */
+void put_name(char *to, const char *name);
+
 /* What outputs hold before a call. */
 #define POISON 0xa5
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 #include <linux/futex.h>
 #include <poll.h>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 #include "harness.h"
 
 #define MAX_CLIENTS 32
@@ -54,13 +54,12 @@ void snapshot_same_(const struct snapshot *s, const char *file, int line)
 		changed = "what CLIENTS says";
 	else if (memcmp(s->header, now->header, s->witness->at.header_length) != 0)
 		changed = "the header";
-	if (changed) {
+	if (changed)
 		print_error("%s changed (size %llu then %llu, generation %llu then %llu)\n",
 			    changed, (unsigned long long)s->info.active,
 			    (unsigned long long)now->info.active, (unsigned long long)h->generation,
 			    (unsigned long long)((struct peershm_header *)now->header)->generation);
-		free(now);
-		_fail(file, line);
-	}
 	free(now);
+	if (changed)
+		_fail(file, line);
 }
