@@ -60,8 +60,10 @@ static void leave_locked(struct peershm_client *client)
 		return;
 	client->live = false;
 	region->nr_clients--;
-	peershm_header_publish_client(region, slot, NULL);
-	peershm_header_publish(region);
+	peershm_header_begin(region);
+	peershm_header_set_client(region, slot, NULL);
+	peershm_header_set_region(region);
+	peershm_header_end(region);
 }
 
 /**
@@ -141,7 +143,7 @@ struct peershm_region *peershm_client_region(struct peershm_file *pf, int mask)
 
 /**
  * peershm_client_trim_locked() - the size changed: no client has more mapped
- * @region: whose size changed
+ * @region: whose size changed, and of which a change of the header has begun
  */
 void peershm_client_trim_locked(struct peershm_region *region)
 {
@@ -155,7 +157,7 @@ void peershm_client_trim_locked(struct peershm_region *region)
 			continue;
 		client->mapped = region->size;
 		if (client->live)
-			peershm_header_publish_client(region, slot, client);
+			peershm_header_set_client(region, slot, client);
 	}
 }
 
@@ -177,9 +179,11 @@ void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end,
 	if (shrinks == region->shrinks && start <= client->mapped &&
 	    end > client->mapped) {
 		client->mapped = end;
-		if (client->live)
-			peershm_header_publish_client(region, client->slot,
-						      client);
+		if (client->live) {
+			peershm_header_begin(region);
+			peershm_header_set_client(region, client->slot, client);
+			peershm_header_end(region);
+		}
 	}
 	spin_unlock(&region->registry);
 }
@@ -264,8 +268,10 @@ static int go_live(struct peershm_client *client, struct peershm_attach *args,
 	} else {
 		client->live = true;
 		region->nr_clients++;
-		peershm_header_publish_client(region, client->slot, client);
-		peershm_header_publish(region);
+		peershm_header_begin(region);
+		peershm_header_set_client(region, client->slot, client);
+		peershm_header_set_region(region);
+		peershm_header_end(region);
 		args->active = region->size;
 		args->root = region->root;
 		*shrinks = region->shrinks;

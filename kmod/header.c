@@ -3,9 +3,9 @@
  * The header of a region: what clients read without entering the kernel. It
  * is a copy. The module never reads it back, and clients cannot write it.
  *
- * Pairing: begin() and end() here with the reader's loads of seq (see the
- * ABI). The stores to the fields lie between two write barriers, so a reader
- * that sees any of them sees seq changed.
+ * Pairing: the write barriers in begin and end with the reader's loads of seq
+ * (see the ABI). The stores to the fields lie between the two, so a reader that
+ * sees any of them sees seq changed.
  */
 #include <linux/mm.h>
 #include <linux/pid_namespace.h>
@@ -17,21 +17,6 @@
 #include "client.h"
 #include "header.h"
 #include "region.h"
-
-static void begin(struct peershm_region *region)
-{
-	struct peershm_header *header = region->header;
-
-	lockdep_assert_held(&region->registry);
-	WRITE_ONCE(header->seq, ++region->header_seq);
-	smp_wmb(); /* seq is odd before any field changes */
-}
-
-static void end(struct peershm_region *region)
-{
-	smp_wmb(); /* every field has changed before seq is even */
-	WRITE_ONCE(region->header->seq, ++region->header_seq);
-}
 
 static struct peershm_header_client *entry(struct peershm_header *header,
 					   unsigned int slot)
@@ -80,45 +65,64 @@ void peershm_header_free(struct peershm_header *header)
 }
 
 /**
- * peershm_header_publish() - show what changed in a region
- * @region: whose size, root, flags or number of clients changed
+ * peershm_header_begin() - begin a change that readers see whole or not at all
+ * @region: whose registry lock is held until the end
  */
-void peershm_header_publish(struct peershm_region *region)
+void peershm_header_begin(struct peershm_region *region)
 {
-	struct peershm_header *header = region->header;
-
-	begin(region);
-	header->size = region->size;
-	header->root = region->root;
-	header->flags = region->linked ? 0 : PEERSHM_HEADER_UNLINKED;
-	header->nr_clients = region->nr_clients;
-	header->generation = ++region->generation;
-	end(region);
+	lockdep_assert_held(&region->registry);
+	WRITE_ONCE(region->header->seq, ++region->header_seq);
+	smp_wmb(); /* seq is odd before any field changes */
 }
 
 /**
- * peershm_header_publish_client() - show what changed in a client
- * @region: its region
- * @slot: its entry
+ * peershm_header_set_region() - show size, root, flags and number of clients
+ * @region: of which a change has begun
+ */
+void peershm_header_set_region(struct peershm_region *region)
+{
+	struct peershm_header *header = region->header;
+
+	lockdep_assert_held(&region->registry);
+	WRITE_ONCE(header->size, region->size);
+	WRITE_ONCE(header->root, region->root);
+	WRITE_ONCE(header->flags, region->linked ? 0 : PEERSHM_HEADER_UNLINKED);
+	WRITE_ONCE(header->nr_clients, region->nr_clients);
+	WRITE_ONCE(header->generation, ++region->generation);
+}
+
+/**
+ * peershm_header_set_client() - show a client
+ * @region: of which a change has begun
+ * @slot: the client's entry
  * @client: NULL: the entry is free
  */
-void peershm_header_publish_client(struct peershm_region *region,
-				   unsigned int slot,
-				   const struct peershm_client *client)
+void peershm_header_set_client(struct peershm_region *region, unsigned int slot,
+			       const struct peershm_client *client)
 {
 	struct peershm_header_client *e = entry(region->header, slot);
 
-	begin(region);
+	lockdep_assert_held(&region->registry);
 	memset(e, 0, sizeof(*e));
-	if (client) {
-		e->id = client->id;
-		e->start_time = client->start_time;
-		e->base = region->base;
-		e->mapped = client->mapped;
-		e->pid = pid_nr_ns(client->pid, region->pid_ns);
-		e->state = PEERSHM_CLIENT_LIVE;
-		e->flags = client->flags;
-		memcpy(e->name, client->name, sizeof(e->name));
-	}
-	end(region);
+	if (!client)
+		return;
+	e->id = client->id;
+	e->start_time = client->start_time;
+	e->base = region->base;
+	e->mapped = client->mapped;
+	e->pid = pid_nr_ns(client->pid, region->pid_ns);
+	e->state = PEERSHM_CLIENT_LIVE;
+	e->flags = client->flags;
+	memcpy(e->name, client->name, sizeof(e->name));
+}
+
+/**
+ * peershm_header_end() - the change is complete
+ * @region: of which a change has begun
+ */
+void peershm_header_end(struct peershm_region *region)
+{
+	lockdep_assert_held(&region->registry);
+	smp_wmb(); /* every field has changed before seq is even */
+	WRITE_ONCE(region->header->seq, ++region->header_seq);
 }

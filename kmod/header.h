@@ -12,9 +12,11 @@ size_t peershm_header_length(u32 max_clients);
 struct peershm_header *peershm_header_alloc(const struct peershm_region *region);
 void peershm_header_free(struct peershm_header *header);
 
-void peershm_header_publish(struct peershm_region *region);
-void peershm_header_publish_client(struct peershm_region *region,
-				   unsigned int slot,
-				   const struct peershm_client *client);
+/* A change: begin, any number of sets, end. */
+void peershm_header_begin(struct peershm_region *region);
+void peershm_header_set_region(struct peershm_region *region);
+void peershm_header_set_client(struct peershm_region *region, unsigned int slot,
+			       const struct peershm_client *client);
+void peershm_header_end(struct peershm_region *region);
 
 #endif /* PEERSHM_HEADER_H */

@@ -243,6 +243,13 @@ static bool place(struct peershm_region *region)
 	return false;
 }
 
+static void publish_locked(struct peershm_region *region)
+{
+	peershm_header_begin(region);
+	peershm_header_set_region(region);
+	peershm_header_end(region);
+}
+
 /* Give a complete region its id, address and name: the last step of CREATE. */
 static int publish(struct peershm_region *region, unsigned long base)
 {
@@ -269,7 +276,7 @@ static int publish(struct peershm_region *region, unsigned long base)
 		goto unlock;
 	}
 	spin_lock(&region->registry);
-	peershm_header_publish(region);
+	publish_locked(region);
 	spin_unlock(&region->registry);
 	nr_regions++;
 unlock:
@@ -383,8 +390,10 @@ static void publish_size(struct peershm_region *region, u64 size)
 	if (size < region->size)
 		region->shrinks++;
 	region->size = size;
+	peershm_header_begin(region);
 	peershm_client_trim_locked(region);
-	peershm_header_publish(region);
+	peershm_header_set_region(region);
+	peershm_header_end(region);
 	spin_unlock(&region->registry);
 }
 
@@ -510,7 +519,7 @@ long peershm_region_set_root(struct peershm_file *pf, void *arg)
 		err = -EEXIST;
 	} else {
 		region->root = args->root;
-		peershm_header_publish(region);
+		publish_locked(region);
 	}
 	spin_unlock(&region->registry);
 	peershm_region_put(region);
@@ -614,7 +623,7 @@ long peershm_region_unlink(struct peershm_file *pf, void *arg)
 	spin_lock(&region->registry);
 	was_linked = region->linked;
 	region->linked = false;
-	peershm_header_publish(region);
+	publish_locked(region);
 	spin_unlock(&region->registry);
 	mutex_unlock(&list_lock);
 
