@@ -100,6 +100,11 @@ const char *peershm_strerror(int err);
  * Where the memory is. None of these blocks or enters the kernel, but for
  * peershm_size() and peershm_root() on a handle without window, which ask it.
  * 0, NULL and errno in a child of fork.
+ *
+ * The size tells what may be touched. It changes a moment before a grow has
+ * mapped the new part into everyone, so a client that watches it and is quicker
+ * than that takes a fault. None does that learns of new memory from the client
+ * that grew it, after the call.
  */
 void *peershm_base(const struct peershm *handle);    /* NULL without window */
 uint64_t peershm_size(const struct peershm *handle); /* active now */

@@ -195,7 +195,10 @@ struct peershm_peer {
 	char name[PEERSHM_NAME_SIZE];
 };
 
-/* How a call that maps peers is told to, and how it answers. */
+/*
+ * How a call that maps peers is told to, and how it answers. Set nr_peers again
+ * before every call: without an array it must be 0.
+ */
 struct peershm_map_report {
 	__u64 peers;	  /* in: array of struct peershm_peer, or 0 */
 	__u32 nr_peers;	  /* in: its length; out: clients there were */
