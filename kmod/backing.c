@@ -111,6 +111,20 @@ static void uncharge(u32 backing, u64 bytes)
 		atomic64_sub(bytes, &total_bytes);
 }
 
+/*
+ * The region's owner, group and mode decide who may do what with its memory,
+ * not what its first user's umask, or a security module, makes of the file.
+ */
+static void make_private(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+
+	inode_lock(inode);
+	inode->i_mode |= 0666;
+	inode->i_flags |= S_PRIVATE;
+	inode_unlock(inode);
+}
+
 /* An unnamed inode of hugetlbfs, as a file that shows the region's name. */
 static struct file *open_hugetlb(struct backing *b, const char *name)
 {
@@ -139,18 +153,17 @@ static struct file *open_shmem(struct backing *b, const char *name, loff_t size)
 					 PEERSHM_SHMEM_NORESERVE);
 }
 
-/*
- * The region's owner, group and mode decide who may do what with its memory,
- * not what its first user's umask, or a security module, makes of the file.
- */
-static void make_private(struct file *file)
+static struct file *open_file(struct backing *b, const char *name, loff_t size)
 {
-	struct inode *inode = file_inode(file);
+	struct file *file = b->pool ? open_hugetlb(b, name) :
+				      open_shmem(b, name, size);
 
-	inode_lock(inode);
-	inode->i_mode |= 0666;
-	inode->i_flags |= S_PRIVATE;
-	inode_unlock(inode);
+	/* An inode that cannot be allocated is "no space" to file systems. */
+	if (PTR_ERR_OR_ZERO(file) == -ENOSPC)
+		return ERR_PTR(-ENOMEM);
+	if (!IS_ERR(file))
+		make_private(file);
+	return file;
 }
 
 /**
@@ -163,15 +176,12 @@ struct file *peershm_backing_open(u32 backing, const char *name)
 	struct backing *b = &backings[backing];
 	struct file *file;
 
-	file = b->pool ? open_hugetlb(b, name) : open_shmem(b, name, 0);
-	if (IS_ERR(file))
-		return file;
-	make_private(file);
+	file = open_file(b, name, 0);
 	/*
 	 * A grow that meets the memory cgroup's limit is to fail, not to have
 	 * a process killed.
 	 */
-	if (!b->pool)
+	if (!IS_ERR(file) && !b->pool)
 		mapping_set_gfp_mask(file->f_mapping,
 				     mapping_gfp_mask(file->f_mapping) |
 				     __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
@@ -185,11 +195,7 @@ struct file *peershm_backing_open(u32 backing, const char *name)
  */
 struct file *peershm_backing_open_control(const char *name, size_t size)
 {
-	struct file *file = open_shmem(&backings[PEERSHM_SMALL], name, size);
-
-	if (!IS_ERR(file))
-		make_private(file);
-	return file;
+	return open_file(&backings[PEERSHM_SMALL], name, size);
 }
 
 static void set_size(struct file *file, u64 size)
