@@ -12,7 +12,7 @@ MANDIR ?= $(PREFIX)/share/man
 
 CFLAGS ?= -O2 -g
 WERROR ?= -Werror
-# the kernel the virtual machine boots, a line of tools/vm/kernel
+# the kernel the virtual machine boots, a line of tools/vm/suites
 KERNEL ?= 6.1
 # what the device tests and the demo need of the machine
 VM ?= --kernel $(KERNEL) --memory 6G --append "hugepages=200 hugepagesz=1G hugepages=2"
