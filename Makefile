@@ -17,6 +17,9 @@ KERNEL ?= 6.1
 # what the device tests and the demo need of the machine
 VM ?= --kernel $(KERNEL) --memory 6G --append "hugepages=200 hugepagesz=1G hugepages=2"
 
+# options for the run of the device tests (-l lists them, -t NAME runs one)
+SELFTEST ?= -u
+
 cflags = -std=gnu11 -D_GNU_SOURCE= -Wall -Wextra $(WERROR) $(CFLAGS) -fvisibility=hidden -pthread \
 	 -Iinclude -Iinclude/uapi -Ilibpeershm
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -41,8 +44,8 @@ programs := $(if $(peershmctl),build/peershmctl) $(if $(demo),build/peershm-demo
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all module modules_install lib tools kselftest unit-programs unit device check lint \
-	demo shell install clean help setup-build setup-test setup-lint FORCE
+.PHONY: all module modules_install lib tools kselftest unit-programs unit device check check-kernels lint \
+	demo shell install clean help setup-build setup-vm setup-test setup-lint FORCE
 
 ##  all          library, tools, and the module for the machine's kernel (default)
 all: lib tools $(if $(KDIR)$(shell command -v apt-get),module)
@@ -75,7 +78,12 @@ kselftest: $(kselftest)
 device:
 	$(call ready,build vm test,all kselftest)
 	$(Q)$(MAKE) --no-print-directory -C tests install
-	$(Q)tools/vm/run $(VM) --timeout 3000 -- /kselftest/run_kselftest.sh -u
+	$(Q)tools/vm/run $(VM) --timeout 3000 $(if $(VM_LOG),--log $(VM_LOG)) -- \
+		/kselftest/run_kselftest.sh $(SELFTEST)
+
+##  check-kernels  the device tests on every kernel of tools/vm/suites
+check-kernels: setup-build setup-vm setup-test
+	$(Q)MAKE='$(MAKE)' tests/check-kernels
 
 ##  check        set up, build and test everything; ends with the count
 check:
@@ -193,7 +201,7 @@ help:
 	@sed -n 's/^##  /  /p' $(firstword $(MAKEFILE_LIST))
 	@echo 'Variables: CC CFLAGS LDFLAGS DESTDIR PREFIX LIBDIR KDIR KERNEL V=1'
 
-setup-build setup-test setup-lint: setup-%:
+setup-build setup-vm setup-test setup-lint: setup-%:
 	$(Q)tools/setup $*
 
 -include $(shell find build/obj build/obj-san -name '*.d' 2>/dev/null)
