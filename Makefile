@@ -15,7 +15,7 @@ WERROR ?= -Werror
 # the kernel the virtual machine boots, a line of tools/vm/suites
 KERNEL ?= 6.1
 # what the device tests and the demo need of the machine
-VM ?= --kernel $(KERNEL) --memory 6G --append "hugepages=200 hugepagesz=1G hugepages=2"
+VM ?= --kernel $(KERNEL) --memory 6G --append "hugepagesz=2M hugepages=200 hugepagesz=1G hugepages=2"
 
 # options for the run of the device tests (-l lists them, -t NAME runs one)
 SELFTEST ?= -u
@@ -77,7 +77,10 @@ kselftest: $(kselftest)
 ##  device       run the device tests in the virtual machine
 device:
 	$(call ready,build vm test,all kselftest)
-	$(Q)$(MAKE) --no-print-directory -C tests install
+	$(Q)arch=$$(tools/vm/kernel $(KERNEL) arch) && case $$arch in \
+		amd64) $(MAKE) --no-print-directory -C tests install ;; \
+		*) tools/vm/userspace $$arch ;; \
+	esac
 	$(Q)tools/vm/run $(VM) --timeout 3000 $(if $(VM_LOG),--log $(VM_LOG)) -- \
 		/kselftest/run_kselftest.sh $(SELFTEST)
 
