@@ -113,15 +113,17 @@ static void uncharge(u32 backing, u64 bytes)
 
 /*
  * The region's owner, group and mode decide who may do what with its memory,
- * not what its first user's umask, or a security module, makes of the file.
+ * not what a security module makes of the file. And nobody is to reach the file
+ * through a window: "append only" keeps remap_file_pages() from mapping it anew
+ * (writable for a read-only client; beyond the size, on hugetlbfs) and
+ * MADV_REMOVE from punching holes, but not us from what grow and shrink do.
  */
 static void make_private(struct file *file)
 {
 	struct inode *inode = file_inode(file);
 
 	inode_lock(inode);
-	inode->i_mode |= 0666;
-	inode->i_flags |= S_PRIVATE;
+	inode->i_flags |= S_PRIVATE | S_APPEND;
 	inode_unlock(inode);
 }
 
@@ -173,19 +175,7 @@ static struct file *open_file(struct backing *b, const char *name, loff_t size)
  */
 struct file *peershm_backing_open(u32 backing, const char *name)
 {
-	struct backing *b = &backings[backing];
-	struct file *file;
-
-	file = open_file(b, name, 0);
-	/*
-	 * A grow that meets the memory cgroup's limit is to fail, not to have
-	 * a process killed.
-	 */
-	if (!IS_ERR(file) && !b->pool)
-		mapping_set_gfp_mask(file->f_mapping,
-				     mapping_gfp_mask(file->f_mapping) |
-				     __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
-	return file;
+	return open_file(&backings[backing], name, 0);
 }
 
 /**
@@ -198,6 +188,7 @@ struct file *peershm_backing_open_control(const char *name, size_t size)
 	return open_file(&backings[PEERSHM_SMALL], name, size);
 }
 
+/* To a larger size: what lies between is made accessible. */
 static void set_size(struct file *file, u64 size)
 {
 	struct inode *inode = file_inode(file);
@@ -205,6 +196,43 @@ static void set_size(struct file *file, u64 size)
 	inode_lock(inode);
 	i_size_write(inode, size);
 	inode_unlock(inode);
+}
+
+/* To a smaller size, or the same: unmap and free what lies beyond. */
+static int truncate(struct file *file, u64 size)
+{
+	struct iattr attr = { .ia_valid = ATTR_SIZE, .ia_size = size };
+	struct inode *inode = file_inode(file);
+	int err;
+
+	inode_lock(inode);
+	err = peershm_notify_change(file->f_path.dentry, &attr);
+	inode_unlock(inode);
+	return err;
+}
+
+/*
+ * A signal ends a grow. But one whose handler asks for system calls to be
+ * restarted must not: a periodic timer would have it start over for ever. Such
+ * a handler runs when the grow is done.
+ */
+static void block_restarting_signals(sigset_t *old)
+{
+	struct sighand_struct *sighand = current->sighand;
+	sigset_t restarting;
+	int sig;
+
+	sigemptyset(&restarting);
+	spin_lock_irq(&sighand->siglock);
+	for (sig = 1; sig <= _NSIG; sig++) {
+		const struct sigaction *sa = &sighand->action[sig - 1].sa;
+
+		if (sa->sa_handler != SIG_DFL && sa->sa_handler != SIG_IGN &&
+		    sa->sa_flags & SA_RESTART)
+			sigaddset(&restarting, sig);
+	}
+	spin_unlock_irq(&sighand->siglock);
+	sigprocmask(SIG_BLOCK, &restarting, old);
 }
 
 /*
@@ -253,6 +281,28 @@ static int fill(struct file *file, u64 start, u64 end)
 	return 0;
 }
 
+/*
+ * A grow that meets the memory cgroup's limit is to fail, not to have a process
+ * killed. Page faults, which cannot fail, go on as usual.
+ */
+static int allocate(struct file *file, u64 old_size, u64 new_size, bool pool)
+{
+	struct address_space *mapping = file->f_mapping;
+	gfp_t gfp = mapping_gfp_mask(mapping);
+	int err;
+
+	if (!pool)
+		mapping_set_gfp_mask(mapping, gfp | __GFP_RETRY_MAYFAIL |
+					      __GFP_NOWARN);
+	err = vfs_fallocate(file, FALLOC_FL_KEEP_SIZE, old_size,
+			    new_size - old_size);
+	if (!err && !pool)
+		err = fill(file, old_size, new_size);
+	if (!pool)
+		mapping_set_gfp_mask(mapping, gfp);
+	return err;
+}
+
 /**
  * peershm_backing_grow() - allocate and zero memory, then make it accessible
  * @backing: kind
@@ -272,6 +322,7 @@ int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
 	 * SIGXFSZ. It is only looked at beyond the file's size.
 	 */
 	bool limited = new_size > rlimit(RLIMIT_FSIZE);
+	sigset_t old_signals;
 	int err;
 
 	if (!charge(backing, new_size - old_size))
@@ -279,12 +330,11 @@ int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
 
 	if (limited)
 		set_size(file, new_size);
-	err = vfs_fallocate(file, FALLOC_FL_KEEP_SIZE, old_size,
-			    new_size - old_size);
-	if (!err && !backings[backing].pool)
-		err = fill(file, old_size, new_size);
+	block_restarting_signals(&old_signals);
+	err = allocate(file, old_size, new_size, backings[backing].pool);
+	sigprocmask(SIG_SETMASK, &old_signals, NULL);
 	if (err) {
-		if (vfs_truncate(&file->f_path, old_size))
+		if (truncate(file, old_size))
 			pr_warn_once("peershm: memory of a failed grow was not freed\n");
 		uncharge(backing, new_size - old_size);
 		/* An empty pool of huge pages is out of memory, too. */
@@ -309,7 +359,7 @@ int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
 int peershm_backing_shrink(u32 backing, struct file *file, u64 old_size,
 			   u64 new_size)
 {
-	int err = vfs_truncate(&file->f_path, new_size);
+	int err = truncate(file, new_size);
 
 	if (!err)
 		uncharge(backing, old_size - new_size);
@@ -350,6 +400,8 @@ static int mount_backing(struct backing *b)
 	module_put(type->owner);
 	if (IS_ERR(mnt))
 		return PTR_ERR(mnt);
+	/* As the kernel's own mounts of these: no path leads here. */
+	mnt->mnt_sb->s_flags |= SB_NOUSER;
 	b->mnt = mnt;
 	return 0;
 }

@@ -31,14 +31,12 @@ static void client_release(struct kref *ref)
 	put_pid(client->pid);
 	mmdrop(client->mm);
 	kfree(client);
-	peershm_region_put(region);
+	peershm_region_drop(region);
 }
 
 /**
  * peershm_client_put() - drop a reference
- * @client: frees it, and its region with its memory, if they were the last
- *
- * May take the region list lock.
+ * @client: freed with the last one
  */
 void peershm_client_put(struct peershm_client *client)
 {
@@ -131,12 +129,15 @@ struct peershm_region *peershm_client_region(struct peershm_file *pf, int mask)
 	if (!client)
 		return ERR_PTR(-ENOTCONN);
 	region = client->region;
-	if (client->mm != current->mm || !peershm_client_live(client))
+	/* A client that is live has a window, which is a user. */
+	spin_lock(&region->registry);
+	if (client->mm != current->mm || !client->live)
 		region = ERR_PTR(-ENOTCONN);
 	else if (mask & MAY_WRITE && client->flags & PEERSHM_CLIENT_READ_ONLY)
 		region = ERR_PTR(-EACCES);
 	else
 		peershm_region_get(region);
+	spin_unlock(&client->region->registry);
 	peershm_client_put(client);
 	return region;
 }
@@ -200,14 +201,25 @@ void peershm_client_partial(struct peershm_client *client)
 }
 
 /*
- * Has the process ended, although its memory is still being torn down? What it
- * was named is free then.
+ * Attached, and with an address space: somebody else may hold the window's
+ * file for longer, such as a child of fork after MADV_DOFORK.
+ */
+static bool present(const struct peershm_client *client)
+{
+	return client->live && atomic_read(&client->mm->mm_users);
+}
+
+/*
+ * Has the process ended, or become another program, although its old memory is
+ * still being torn down? What it was named is free then.
  */
 static bool ended(const struct peershm_client *client)
 {
 	struct task_struct *task;
 	bool dead;
 
+	if (client->pid == task_tgid(current) && client->mm != current->mm)
+		return true;
 	rcu_read_lock();
 	task = pid_task(client->pid, PIDTYPE_TGID);
 	dead = !task || !atomic_read(&task->signal->live);
@@ -227,15 +239,12 @@ static int enter(struct peershm_client *client)
 	spin_lock(&region->registry);
 	for (slot = 0; slot < region->max_clients; slot++) {
 		other = region->clients[slot];
-		if (other && (!strcmp(other->name, client->name) ||
-			      other->mm == client->mm)) {
-			if (other->live && ended(other))
-				leave_locked(other);
-			else if (other->mm == client->mm)
-				err = -EALREADY;
-			else
-				err = -EEXIST;
-		}
+		if (other && other->live && (!present(other) || ended(other)))
+			leave_locked(other);
+		else if (other && other->mm == client->mm)
+			err = -EALREADY;
+		else if (other && !strcmp(other->name, client->name))
+			err = -EEXIST;
 		if (free < 0 && !region->clients[slot])
 			free = slot;
 		if (err)
@@ -289,7 +298,7 @@ static struct peershm_client *client_alloc(struct peershm_region *region,
 	if (!client)
 		return NULL;
 	kref_init(&client->ref);
-	peershm_region_get(region);
+	peershm_region_hold(region);
 	client->region = region;
 	mmgrab(current->mm);
 	client->mm = current->mm;
@@ -312,7 +321,7 @@ static int claim(struct peershm_file *pf)
 	spin_lock(&pf->lock);
 	if (pf->attacher || pf->client != client) {
 		err = -EBUSY;
-	} else if (client && peershm_client_live(client)) {
+	} else if (client && peershm_client_live(client) && !ended(client)) {
 		err = -EBUSY;
 	} else {
 		old = client;
@@ -379,8 +388,9 @@ static int attach(struct peershm_file *pf, struct peershm_client *client,
 	err = go_live(client, args, &shrinks);
 	if (!err)
 		err = peershm_map_self(client, args->active, shrinks);
-	if (err)
-		peershm_window_unmap(client);
+	/* What cannot be unmapped goes with the process. */
+	if (err && peershm_window_unmap(client))
+		pr_debug("peershm: a window that was not wanted stays\n");
 put_window:
 	fput(window);
 leave:
@@ -436,45 +446,52 @@ put_region:
 	return err;
 }
 
-long peershm_client_detach(struct peershm_file *pf, void *arg)
+/* @id: of the client that it must be, or 0 */
+static int detach(struct peershm_file *pf, u64 id)
 {
-	struct peershm_detach *args = arg;
-	struct peershm_client *client;
-	bool last = true;
+	struct peershm_client *client = peershm_client_of(pf);
+	bool mine = false;
 	int err = 0;
 
-	if (args->flags)
-		return -EINVAL;
-	client = peershm_client_of(pf);
 	if (!client)
 		return -ENOTCONN;
-	if (client->mm != current->mm || !peershm_client_live(client)) {
+	if (client->mm != current->mm || !peershm_client_live(client) ||
+	    (id && client->id != id)) {
 		err = -ENOTCONN;
 		goto put_client;
 	}
+	err = peershm_window_unmap(client);
+	if (err)
+		goto put_client;
 	peershm_client_leave(client);
-	peershm_window_unmap(client);
 
 	spin_lock(&pf->lock);
-	if (pf->client == client && !pf->attacher)
+	if (pf->client == client && !pf->attacher) {
 		pf->client = NULL;
-	else
-		last = false;
+		mine = true;
+	}
 	spin_unlock(&pf->lock);
-	if (last)
+	if (mine)
 		peershm_client_put(client);	/* the file's */
 put_client:
 	peershm_client_put(client);
 	return err;
 }
 
-/*
- * Attached, and with an address space: somebody else may hold the window's
- * file for longer, such as a child of fork after MADV_DOFORK.
- */
-static bool present(const struct peershm_client *client)
+long peershm_client_detach(struct peershm_file *pf, void *arg)
 {
-	return client->live && atomic_read(&client->mm->mm_users);
+	struct peershm_detach *args = arg;
+
+	return args->flags ? -EINVAL : detach(pf, 0);
+}
+
+/* The caller of ATTACH could not be told; it may have detached since. */
+void peershm_client_unattach(struct peershm_file *pf, void *arg)
+{
+	struct peershm_attach *args = arg;
+
+	if (detach(pf, args->client))
+		pr_debug("peershm: a client that was not wanted stays\n");
 }
 
 static void fill_info(const struct peershm_client *client,

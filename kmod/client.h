@@ -55,6 +55,7 @@ void peershm_client_partial(struct peershm_client *client);
 
 /* Commands. `arg` is the command's struct in kernel memory. */
 long peershm_client_attach(struct peershm_file *pf, void *arg);
+void peershm_client_unattach(struct peershm_file *pf, void *arg);
 long peershm_client_detach(struct peershm_file *pf, void *arg);
 long peershm_client_list(struct peershm_file *pf, void *arg);
 long peershm_client_resolve(struct peershm_file *pf, void *arg);

@@ -21,6 +21,23 @@
 #error "peershm needs a 64-bit kernel"
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
+#define peershm_notify_change(dentry, attr) notify_change(dentry, attr, NULL)
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define peershm_notify_change(dentry, attr) \
+	notify_change(&init_user_ns, dentry, attr, NULL)
+#else
+#define peershm_notify_change(dentry, attr) \
+	notify_change(&nop_mnt_idmap, dentry, attr, NULL)
+#endif
+
+/* Pages charged to a memory cgroup can be mapped from 5.11 on. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
+#define PEERSHM_GFP_MAPPED GFP_KERNEL
+#else
+#define PEERSHM_GFP_MAPPED GFP_KERNEL_ACCOUNT
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
 static inline void vma_set_file(struct vm_area_struct *vma, struct file *file)
 {

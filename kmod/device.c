@@ -8,12 +8,12 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 
 #include <uapi/linux/peershm.h>
 
 #include "client.h"
 #include "device.h"
+#include "header.h"
 #include "map.h"
 #include "region.h"
 #include "window.h"
@@ -24,21 +24,23 @@ struct command {
 	size_t size;
 	size_t min_size;
 	long (*run)(struct peershm_file *pf, void *arg);
+	void (*undo)(struct peershm_file *pf, void *arg);
 };
 
-#define COMMAND(nr_, type, last, run_) \
+#define COMMAND(nr_, type, last, run_, ...) \
 	{ \
 		.nr = nr_, \
 		.size = sizeof(struct type), \
 		.min_size = offsetofend(struct type, last), \
 		.run = run_, \
+		__VA_ARGS__ \
 	}
 
 static const struct command commands[] = {
 	COMMAND(PEERSHM_IOC_CREATE, peershm_create, region,
-		peershm_region_create),
+		peershm_region_create, .undo = peershm_region_uncreate),
 	COMMAND(PEERSHM_IOC_ATTACH, peershm_attach, control_length,
-		peershm_client_attach),
+		peershm_client_attach, .undo = peershm_client_unattach),
 	COMMAND(PEERSHM_IOC_DETACH, peershm_detach, flags,
 		peershm_client_detach),
 	COMMAND(PEERSHM_IOC_GROW, peershm_grow, report, peershm_region_grow),
@@ -76,6 +78,26 @@ union argument {
 	struct peershm_unlink unlink;
 };
 
+/* The ABI's layout is for ever. */
+static_assert(sizeof(struct peershm_header_client) == 128);
+static_assert(sizeof(struct peershm_header) == 184);
+static_assert(sizeof(struct peershm_create) == 112);
+static_assert(sizeof(struct peershm_attach) == 200);
+static_assert(sizeof(struct peershm_detach) == 8);
+static_assert(sizeof(struct peershm_peer) == 88);
+static_assert(sizeof(struct peershm_map_report) == 32);
+static_assert(sizeof(struct peershm_grow) == 72);
+static_assert(sizeof(struct peershm_peer_map) == 136);
+static_assert(sizeof(struct peershm_shrink) == 32);
+static_assert(sizeof(struct peershm_set_root) == 32);
+static_assert(sizeof(struct peershm_client_info) == 104);
+static_assert(sizeof(struct peershm_clients) == 32);
+static_assert(sizeof(struct peershm_resolve) == 96);
+static_assert(sizeof(struct peershm_region_info) == 144);
+static_assert(sizeof(struct peershm_regions) == 24);
+static_assert(sizeof(struct peershm_stat) == 224);
+static_assert(sizeof(struct peershm_unlink) == 80);
+
 /**
  * peershm_file_writable() - was the device opened for reading and writing?
  * @pf: of which
@@ -112,6 +134,7 @@ static const struct command *find_command(unsigned int nr)
 static long device_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
 {
 	const struct command *command = find_command(nr);
+	struct peershm_file *pf = file->private_data;
 	void __user *user = (void __user *)uarg;
 	union argument arg = {};
 	size_t known;
@@ -135,9 +158,12 @@ static long device_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
 	known = min_t(size_t, size, command->size);
 	if (copy_to_user(user, &arg, known))
 		return -EFAULT;
-	ret = command->run(file->private_data, &arg);
-	if (!ret && copy_to_user(user, &arg, known))
-		return -EFAULT;
+	ret = command->run(pf, &arg);
+	if (!ret && copy_to_user(user, &arg, known)) {
+		if (command->undo)
+			command->undo(pf, &arg);
+		ret = -EFAULT;
+	}
 	return ret;
 }
 
@@ -147,20 +173,19 @@ static int mmap_header(const struct peershm_region *region,
 	if (vma->vm_flags & VM_WRITE)
 		return -EACCES;
 	vm_flags_clear(vma, VM_MAYWRITE);
-	vm_flags_set(vma, VM_DONTCOPY);
-	return remap_vmalloc_range(vma, region->header, 0);
+	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	return peershm_header_mmap(region, vma);
 }
 
-static int mmap_control(const struct peershm_client *client,
+static int mmap_control(const struct peershm_region *region, bool read_only,
 			struct vm_area_struct *vma)
 {
-	const struct peershm_region *region = client->region;
 	unsigned long offset = vma->vm_pgoff;
 	int err;
 
 	if (vma->vm_end - vma->vm_start > region->control_length)
 		return -EINVAL;
-	if (client->flags & PEERSHM_CLIENT_READ_ONLY) {
+	if (read_only) {
 		if (vma->vm_flags & VM_WRITE)
 			return -EACCES;
 		vm_flags_clear(vma, VM_MAYWRITE);
@@ -176,31 +201,52 @@ static int mmap_control(const struct peershm_client *client,
 	return 0;
 }
 
+/* What a client maps by itself: header and control. */
+static int mmap_pages(struct peershm_file *pf, u64 offset,
+		      struct vm_area_struct *vma)
+{
+	struct peershm_region *region = peershm_client_region(pf, MAY_READ);
+	struct peershm_region *writable;
+	int err = -EINVAL;
+
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	if (offset == PEERSHM_HEADER_OFFSET) {
+		err = mmap_header(region, vma);
+	} else if (offset == PEERSHM_CONTROL_OFFSET) {
+		writable = peershm_client_region(pf, MAY_WRITE);
+		err = mmap_control(region, IS_ERR(writable), vma);
+		if (!IS_ERR(writable))
+			peershm_region_put(writable);
+	}
+	peershm_region_put(region);
+	return err;
+}
+
+/* In ATTACH: the window. The attaching task keeps the file's client in place. */
+static int mmap_window(struct peershm_file *pf, struct vm_area_struct *vma)
+{
+	struct peershm_client *client = peershm_client_of(pf);
+	int err;
+
+	if (!client)
+		return -ENOTCONN;
+	err = peershm_window_mmap(client, vma);
+	peershm_client_put(client);
+	return err;
+}
+
 /* Runs under the caller's mmap lock: see the lock order in main.c. */
 static int device_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct peershm_file *pf = file->private_data;
 	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
-	struct peershm_client *client;
-	int err;
 
-	client = peershm_client_of(pf);
-	if (!client)
-		return -ENOTCONN;
-	if (client->mm != current->mm)
-		err = -ENOTCONN;
-	else if (!(vma->vm_flags & VM_MAYSHARE))
-		err = -EINVAL;
-	else if (offset == PEERSHM_HEADER_OFFSET)
-		err = mmap_header(client->region, vma);
-	else if (offset == PEERSHM_CONTROL_OFFSET)
-		err = mmap_control(client, vma);
-	else if (!offset && READ_ONCE(pf->attacher) == current)
-		err = peershm_window_mmap(client, vma);
-	else
-		err = -EINVAL;
-	peershm_client_put(client);
-	return err;
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (!offset && READ_ONCE(pf->attacher) == current)
+		return mmap_window(pf, vma);
+	return mmap_pages(pf, offset, vma);
 }
 
 static int device_open(struct inode *inode, struct file *file)

@@ -35,20 +35,19 @@ size_t peershm_header_length(u32 max_clients)
 }
 
 /**
- * peershm_header_alloc() - make the header of a region that has no client yet
- * @region: whose constant fields are set
+ * peershm_header_alloc() - make the header of a region that has no place yet
+ * @region: whose other constant fields are set
  */
 struct peershm_header *peershm_header_alloc(const struct peershm_region *region)
 {
 	struct peershm_header *header;
 
-	header = vmalloc_user(peershm_header_length(region->max_clients));
+	header = __vmalloc(peershm_header_length(region->max_clients),
+			   PEERSHM_GFP_MAPPED | __GFP_ZERO | __GFP_NOWARN);
 	if (!header)
 		return NULL;
 	header->magic = PEERSHM_HEADER_MAGIC;
 	header->version = PEERSHM_HEADER_VERSION;
-	header->region = region->id;
-	header->base = region->base;
 	header->capacity = region->capacity;
 	header->backing = region->backing;
 	header->page_size = region->page_size;
@@ -65,6 +64,27 @@ void peershm_header_free(struct peershm_header *header)
 }
 
 /**
+ * peershm_header_mmap() - map the header into a client
+ * @region: whose
+ * @vma: not writable, and never to be
+ */
+int peershm_header_mmap(const struct peershm_region *region,
+			struct vm_area_struct *vma)
+{
+	size_t length = vma->vm_end - vma->vm_start;
+	size_t offset;
+	int err = 0;
+
+	if (length > peershm_header_length(region->max_clients))
+		return -EINVAL;
+	for (offset = 0; !err && offset < length; offset += PAGE_SIZE)
+		err = vm_insert_page(vma, vma->vm_start + offset,
+				     vmalloc_to_page((char *)region->header +
+						     offset));
+	return err;
+}
+
+/**
  * peershm_header_begin() - begin a change that readers see whole or not at all
  * @region: whose registry lock is held until the end
  */
@@ -73,6 +93,17 @@ void peershm_header_begin(struct peershm_region *region)
 	lockdep_assert_held(&region->registry);
 	WRITE_ONCE(region->header->seq, ++region->header_seq);
 	smp_wmb(); /* seq is odd before any field changes */
+}
+
+/**
+ * peershm_header_set_place() - show id and base
+ * @region: which has just been given them, and of which a change has begun
+ */
+void peershm_header_set_place(struct peershm_region *region)
+{
+	lockdep_assert_held(&region->registry);
+	region->header->region = region->id;
+	region->header->base = region->base;
 }
 
 /**

@@ -71,18 +71,34 @@ static bool map_range(const struct peershm_client *client, unsigned long addr,
 		 */
 		n = get_user_pages_remote(mm, addr, (stop - addr) >> PAGE_SHIFT,
 					  0, NULL, NULL);
-		if (n <= 0) {
-			/* If the region shrank meanwhile, there is no more. */
-			return whole &&
-			       addr - region->base >= READ_ONCE(region->size);
+		if (n > 0) {
+			addr += (unsigned long)n << PAGE_SHIFT;
+			continue;
 		}
-		addr += (unsigned long)n << PAGE_SHIFT;
+		/* If the region shrank meanwhile, there is no more. */
+		if (addr - region->base >= READ_ONCE(region->size))
+			return whole;
+		whole = false;
+		/* One bad page is not to keep the others from being mapped. */
+		if (n != -EFAULT && n != -EHWPOISON)
+			return false;
+		addr += PAGE_SIZE;
 	}
 	return whole;
 }
 
+/*
+ * What an earlier call left undone is done on the way, but not for longer than
+ * this call is ready to wait.
+ */
+static bool may_catch_up(const struct peershm_map_call *call)
+{
+	return !signal_pending(current) &&
+	       ktime_before(ktime_get(), call->deadline);
+}
+
 /* Go on with a job for as long as the client's mmap lock is to be had. */
-static void advance(struct peershm_map_job *job, u64 end)
+static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 {
 	struct peershm_client *client = job->client;
 	unsigned long base = client->region->base;
@@ -94,16 +110,18 @@ static void advance(struct peershm_map_job *job, u64 end)
 		return;
 	}
 	job->result = PEERSHM_PEER_DEFERRED;
-	while (job->next < end && !fatal_signal_pending(current) &&
+	while (job->next < call->end && !fatal_signal_pending(current) &&
+	       (job->next >= call->start || may_catch_up(call)) &&
 	       mmap_read_trylock(mm)) {
-		stop = min_t(u64, end, round_down(job->next, CHUNK) + CHUNK);
+		stop = min_t(u64, call->end,
+			     round_down(job->next, CHUNK) + CHUNK);
 		if (!map_range(client, base + job->next, base + stop))
 			job->partial = true;
 		mmap_read_unlock(mm);
 		job->next = stop;
 		cond_resched();
 	}
-	if (job->next >= end)
+	if (job->next >= call->end)
 		job->result = job->partial ? PEERSHM_PEER_PARTIAL :
 					     PEERSHM_PEER_MAPPED;
 	mmput_async(mm);
@@ -137,6 +155,8 @@ int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks)
 	/* Less only if another thread of the caller has been at the window. */
 	if (whole)
 		peershm_client_mapped(client, 0, size, shrinks);
+	else
+		peershm_client_partial(client);
 	return 0;
 }
 
@@ -196,7 +216,7 @@ static bool wanted(const struct peershm_client *client,
 }
 
 static void collect(struct peershm_map_call *call,
-		    const struct peershm_peer_map *which, u64 start)
+		    const struct peershm_peer_map *which)
 {
 	struct peershm_region *region = call->region;
 	struct peershm_client *client;
@@ -214,8 +234,9 @@ static void collect(struct peershm_map_call *call,
 		kref_get(&client->ref);
 		job->client = client;
 		/* What an earlier call deferred, or is at, this one does. */
-		job->start = client->partial ? start :
-					       min(start, client->mapped);
+		job->start = client->partial ?
+				     call->start :
+				     min(call->start, client->mapped);
 		job->next = job->start;
 		job->shrinks = region->shrinks;
 		job->result = PEERSHM_PEER_DEFERRED;
@@ -224,7 +245,7 @@ static void collect(struct peershm_map_call *call,
 }
 
 /* One round over the clients that are not done. Returns how many are left. */
-static unsigned int advance_all(struct peershm_map_call *call, u64 end)
+static unsigned int advance_all(struct peershm_map_call *call)
 {
 	struct peershm_map_job *job;
 	unsigned int left = 0;
@@ -232,11 +253,11 @@ static unsigned int advance_all(struct peershm_map_call *call, u64 end)
 	for (job = call->jobs; job < call->jobs + call->nr_jobs; job++) {
 		if (job->result != PEERSHM_PEER_DEFERRED)
 			continue;
-		advance(job, end);
+		advance(call, job);
 		switch (job->result) {
 		case PEERSHM_PEER_MAPPED:
-			peershm_client_mapped(job->client, job->start, end,
-					      job->shrinks);
+			peershm_client_mapped(job->client, job->start,
+					      call->end, job->shrinks);
 			break;
 		case PEERSHM_PEER_DEFERRED:
 			left++;
@@ -268,12 +289,14 @@ void peershm_map_peers(struct peershm_map_call *call,
 		       const struct peershm_peer_map *which, u64 start,
 		       u64 end)
 {
-	ktime_t deadline = ktime_add_ms(ktime_get(), call->timeout_ms);
 	unsigned int pause_us = 50;
 
-	collect(call, which, start);
-	while (advance_all(call, end) && !signal_pending(current) &&
-	       ktime_before(ktime_get(), deadline)) {
+	call->start = start;
+	call->end = end;
+	call->deadline = ktime_add_ms(ktime_get(), call->timeout_ms);
+	collect(call, which);
+	while (advance_all(call) && !signal_pending(current) &&
+	       ktime_before(ktime_get(), call->deadline)) {
 		usleep_range(pause_us, 2 * pause_us);
 		pause_us = min(2 * pause_us, 1000U);
 	}

@@ -2,6 +2,7 @@
 #ifndef PEERSHM_MAP_H
 #define PEERSHM_MAP_H
 
+#include <linux/ktime.h>
 #include <linux/types.h>
 
 #include <uapi/linux/peershm.h>
@@ -31,6 +32,9 @@ struct peershm_map_call {
 	struct peershm_peer *peers;	/* what goes to user space */
 	unsigned int max_peers;
 	unsigned int timeout_ms;
+	u64 start;			/* what is asked for, from the base */
+	u64 end;
+	ktime_t deadline;
 };
 
 int peershm_map_begin(struct peershm_map_call *call,

@@ -31,6 +31,16 @@ module_param(max_clients, uint, 0644);
 MODULE_PARM_DESC(max_clients,
 		 "clients of a region made from now on (at most 1024)");
 
+static uint max_user_regions = 64;
+module_param(max_user_regions, uint, 0644);
+MODULE_PARM_DESC(max_user_regions,
+		 "regions at a time of one user without CAP_SYS_RESOURCE");
+
+static ulong max_user_capacity = 1UL << 40;
+module_param(max_user_capacity, ulong, 0644);
+MODULE_PARM_DESC(max_user_capacity,
+		 "bytes of address space of all regions of one user without CAP_SYS_RESOURCE");
+
 #define MAX_CLIENTS 1024U
 #define CONTROL_BYTES_PER_CLIENT 128
 
@@ -92,19 +102,9 @@ bool peershm_region_may(const struct peershm_region *region, int mask)
 	return ns_capable(region->user_ns, CAP_IPC_OWNER);
 }
 
-void peershm_region_get(struct peershm_region *region)
+/* Also what creation has made of a region that has no address yet. */
+static void free_region(struct peershm_region *region)
 {
-	kref_get(&region->ref);
-}
-
-/* What creation makes before the region has an address and a name. */
-static void region_free(struct peershm_region *region)
-{
-	if (region->control)
-		fput(region->control);
-	if (!IS_ERR_OR_NULL(region->file))
-		peershm_backing_release(region->backing, region->file,
-					region->size);
 	peershm_header_free(region->header);
 	kvfree(region->clients);
 	put_pid_ns(region->pid_ns);
@@ -113,26 +113,68 @@ static void region_free(struct peershm_region *region)
 	module_put(THIS_MODULE);
 }
 
+static void release_memory(struct peershm_region *region)
+{
+	if (region->control)
+		fput(region->control);
+	if (!IS_ERR_OR_NULL(region->file))
+		peershm_backing_release(region->backing, region->file,
+					region->size);
+}
+
 static void region_release(struct kref *ref)
 {
+	free_region(container_of(ref, struct peershm_region, ref));
+}
+
+static void users_release(struct kref *users)
+{
 	struct peershm_region *region =
-		container_of(ref, struct peershm_region, ref);
+		container_of(users, struct peershm_region, users);
 
 	list_del(&region->node);
 	nr_regions--;
 	mutex_unlock(&list_lock);
-	region_free(region);
+	release_memory(region);
+	peershm_region_drop(region);
 }
 
 /**
- * peershm_region_put() - drop a reference
- * @region: gone with its memory if that was the last
+ * peershm_region_get() - become a user
+ * @region: that has one
+ */
+void peershm_region_get(struct peershm_region *region)
+{
+	kref_get(&region->users);
+}
+
+/**
+ * peershm_region_put() - be a user no more
+ * @region: its memory is freed with the last one
  *
  * Takes the region list lock.
  */
 void peershm_region_put(struct peershm_region *region)
 {
-	kref_put_mutex(&region->ref, region_release, &list_lock);
+	kref_put_mutex(&region->users, users_release, &list_lock);
+}
+
+/**
+ * peershm_region_hold() - keep the struct alone
+ * @region: which
+ */
+void peershm_region_hold(struct peershm_region *region)
+{
+	kref_get(&region->ref);
+}
+
+/**
+ * peershm_region_drop() - undo peershm_region_hold()
+ * @region: freed with the last one
+ */
+void peershm_region_drop(struct peershm_region *region)
+{
+	kref_put(&region->ref, region_release);
 }
 
 static struct peershm_region *find_locked(const char *name, u64 id)
@@ -168,7 +210,7 @@ struct peershm_region *peershm_region_find(const char *name, u64 id, int mask)
 	else if (!peershm_region_may(region, mask))
 		region = ERR_PTR(-EACCES);
 	else
-		kref_get(&region->ref);
+		kref_get(&region->users);
 	mutex_unlock(&list_lock);
 	return region;
 }
@@ -250,15 +292,39 @@ static void publish_locked(struct peershm_region *region)
 	peershm_header_end(region);
 }
 
-/* Give a complete region its id, address and name: the last step of CREATE. */
-static int publish(struct peershm_region *region, unsigned long base)
+/* Is there room for one more region of this user, with this capacity? */
+static bool user_may(kuid_t uid, u64 capacity)
 {
+	struct peershm_region *region;
+	u64 total = capacity;
+	unsigned int n = 1;
+
+	lockdep_assert_held(&list_lock);
+	list_for_each_entry(region, &list, node) {
+		if (!uid_eq(region->uid, uid))
+			continue;
+		total += region->capacity;
+		n++;
+	}
+	return (n <= READ_ONCE(max_user_regions) &&
+		total <= READ_ONCE(max_user_capacity)) ||
+	       capable(CAP_SYS_RESOURCE);
+}
+
+/*
+ * Give a complete region its id, address and name: the last step of CREATE.
+ * After it somebody may unlink and free the region at any moment.
+ */
+static int publish(struct peershm_region *region, struct peershm_create *args)
+{
+	u64 base = args->base;
 	int err = 0;
 
 	mutex_lock(&list_lock);
 	if (find_locked(region->name, 0))
 		err = -EEXIST;
-	else if (nr_regions >= READ_ONCE(max_regions))
+	else if (nr_regions >= READ_ONCE(max_regions) ||
+		 !user_may(region->uid, region->capacity))
 		err = -ENOSPC;
 	else if (base && !place_at(region, base))
 		err = -EADDRINUSE;
@@ -268,17 +334,15 @@ static int publish(struct peershm_region *region, unsigned long base)
 		goto unlock;
 
 	region->id = ++last_id;
-	region->linked = true;
-	region->header = peershm_header_alloc(region);
-	if (!region->header) {
-		list_del(&region->node);
-		err = -ENOMEM;
-		goto unlock;
-	}
-	spin_lock(&region->registry);
-	publish_locked(region);
-	spin_unlock(&region->registry);
+	args->region = region->id;
 	nr_regions++;
+	spin_lock(&region->registry);
+	region->linked = true;
+	peershm_header_begin(region);
+	peershm_header_set_place(region);
+	peershm_header_set_region(region);
+	peershm_header_end(region);
+	spin_unlock(&region->registry);
 unlock:
 	mutex_unlock(&list_lock);
 	return err;
@@ -331,6 +395,7 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 	if (!region)
 		return -ENOMEM;
 	__module_get(THIS_MODULE);	/* the open file holds one already */
+	kref_init(&region->users);
 	kref_init(&region->ref);
 	mutex_init(&region->resize);
 	spin_lock_init(&region->registry);
@@ -352,7 +417,8 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 	region->clients = kvcalloc(region->max_clients,
 				   sizeof(*region->clients),
 				   GFP_KERNEL_ACCOUNT);
-	if (!region->clients)
+	region->header = peershm_header_alloc(region);
+	if (!region->clients || !region->header)
 		goto free_region;
 
 	snprintf(title, sizeof(title), "peershm:%s", region->name);
@@ -369,16 +435,15 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 		region->control = NULL;
 		goto free_region;
 	}
-	err = publish(region, args->base);
+	err = publish(region, args);
 	if (err)
 		goto free_region;
 
-	/* Somebody may have unlinked it already: only the id is safe. */
-	args->region = region->id;
 	return 0;
 
 free_region:
-	region_free(region);
+	release_memory(region);
+	free_region(region);
 	return err;
 }
 
@@ -448,7 +513,8 @@ long peershm_region_grow(struct peershm_file *pf, void *arg)
 		goto end_call;
 	err = grow_locked(region, args);
 	mutex_unlock(&region->resize);
-	if (!err && args->new_size > args->old_size)
+	/* Also if it was that large: another grow may still be mapping. */
+	if (!err)
 		peershm_map_peers(&call, NULL, args->old_size, args->new_size);
 	if (!err)
 		err = peershm_map_report(&call, &args->report);
@@ -579,15 +645,13 @@ long peershm_region_list(struct peershm_file *pf, void *arg)
 
 	if (args->flags || args->reserved || (!args->regions && args->nr_regions))
 		return -EINVAL;
-	mutex_lock(&list_lock);
-	room = min(args->nr_regions, nr_regions);
+	room = min(args->nr_regions, READ_ONCE(nr_regions));
 	if (room) {
 		infos = kvcalloc(room, sizeof(*infos), GFP_KERNEL_ACCOUNT);
-		if (!infos) {
-			mutex_unlock(&list_lock);
+		if (!infos)
 			return -ENOMEM;
-		}
 	}
+	mutex_lock(&list_lock);
 	list_for_each_entry(region, &list, node) {
 		if (!region->linked || !peershm_region_may(region, MAY_READ))
 			continue;
@@ -604,31 +668,56 @@ long peershm_region_list(struct peershm_file *pf, void *arg)
 	return err;
 }
 
+/* Take the name away. Whoever is first drops the name's reference. */
+static bool unlink_region(struct peershm_region *region)
+{
+	bool was_linked;
+
+	mutex_lock(&list_lock);
+	was_linked = region->linked;
+	spin_lock(&region->registry);
+	region->linked = false;
+	if (was_linked)
+		publish_locked(region);
+	spin_unlock(&region->registry);
+	mutex_unlock(&list_lock);
+
+	if (was_linked)
+		peershm_region_put(region);
+	return was_linked;
+}
+
 long peershm_region_unlink(struct peershm_file *pf, void *arg)
 {
 	struct peershm_unlink *args = arg;
 	struct peershm_region *region;
-	bool was_linked;
+	int err;
 
 	if (args->flags || (args->region && args->name[0]) ||
 	    (!args->region && !peershm_name_valid(args->name)))
 		return -EINVAL;
 	if (!peershm_file_writable(pf))
 		return -EACCES;
-	region = peershm_region_find(args->name, args->region, MAY_WRITE);
+	region = peershm_region_find(args->name, args->region, 0);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
-
-	mutex_lock(&list_lock);
-	spin_lock(&region->registry);
-	was_linked = region->linked;
-	region->linked = false;
-	publish_locked(region);
-	spin_unlock(&region->registry);
-	mutex_unlock(&list_lock);
-
-	if (was_linked)
-		peershm_region_put(region);	/* the name's */
+	err = -EACCES;
+	if (uid_eq(current_fsuid(), region->uid) ||
+	    ns_capable(region->user_ns, CAP_IPC_OWNER))
+		err = unlink_region(region) ? 0 : -ENOENT;
 	peershm_region_put(region);
-	return was_linked ? 0 : -ENOENT;
+	return err;
+}
+
+/* The caller of CREATE could not be told. */
+void peershm_region_uncreate(struct peershm_file *pf, void *arg)
+{
+	struct peershm_create *args = arg;
+	struct peershm_region *region;
+
+	region = peershm_region_find(NULL, args->region, 0);
+	if (IS_ERR(region))
+		return;		/* somebody unlinked it already */
+	unlink_region(region);
+	peershm_region_put(region);
 }

@@ -18,11 +18,14 @@ struct pid_namespace;
 struct user_namespace;
 
 /*
- * A region lives while it is linked (has its name), while a client of it
- * lives, and during look-ups. It pins the module.
+ * A region has its memory and its address while it is linked (has its name),
+ * while a window of it is mapped, and during commands: these are its users.
+ * The struct alone lives on while a client's struct refers to it: what an open
+ * file that nobody uses any more can hold is that, and the module.
  */
 struct peershm_region {
-	struct kref ref;
+	struct kref users;
+	struct kref ref;		/* the users have one */
 
 	/* Constant after creation. */
 	u64 id;
@@ -64,12 +67,15 @@ struct peershm_region *peershm_region_of(struct peershm_file *pf, u64 id,
 					 int mask);
 void peershm_region_get(struct peershm_region *region);
 void peershm_region_put(struct peershm_region *region);
+void peershm_region_hold(struct peershm_region *region);
+void peershm_region_drop(struct peershm_region *region);
 bool peershm_region_may(const struct peershm_region *region, int mask);
 
 bool peershm_name_valid(const char *name);
 
 /* Commands. `arg` is the command's struct in kernel memory. */
 long peershm_region_create(struct peershm_file *pf, void *arg);
+void peershm_region_uncreate(struct peershm_file *pf, void *arg);
 long peershm_region_grow(struct peershm_file *pf, void *arg);
 long peershm_region_shrink(struct peershm_file *pf, void *arg);
 long peershm_region_set_root(struct peershm_file *pf, void *arg);

@@ -28,7 +28,14 @@ static void window_release(struct dentry *dentry)
 	struct peershm_client *client = dentry->d_fsdata;
 
 	peershm_client_leave(client);
+	peershm_region_put(client->region);
 	peershm_client_put(client);
+}
+
+/* In no directory, so nobody could look it up again. */
+static int window_delete(const struct dentry *dentry)
+{
+	return 1;
 }
 
 /* What /proc/PID/maps shows; as for all files that are in no directory. */
@@ -44,13 +51,14 @@ static char *window_dname(struct dentry *dentry, char *buffer, int length)
 }
 
 static const struct dentry_operations window_dentry_ops = {
+	.d_delete = window_delete,
 	.d_dname = window_dname,
 	.d_release = window_release,
 };
 
 /**
  * peershm_window_open() - make the file that the client's window maps
- * @client: to which it has a reference until it is released
+ * @client: to which it has a reference until it is released, as to its region
  *
  * The client leaves the registry when the file is released: by the last of the
  * caller and the pieces of the window.
@@ -58,6 +66,7 @@ static const struct dentry_operations window_dentry_ops = {
 struct file *peershm_window_open(struct peershm_client *client)
 {
 	struct file *memory = client->region->file;
+	bool read_only = client->flags & PEERSHM_CLIENT_READ_ONLY;
 	struct inode *inode = file_inode(memory);
 	struct dentry *dentry;
 	struct file *file;
@@ -65,12 +74,14 @@ struct file *peershm_window_open(struct peershm_client *client)
 	ihold(inode);
 	file = alloc_file_pseudo(inode, memory->f_path.mnt,
 				 memory->f_path.dentry->d_name.name,
-				 O_RDWR | O_LARGEFILE, memory->f_op);
+				 (read_only ? O_RDONLY : O_RDWR) | O_LARGEFILE,
+				 memory->f_op);
 	if (IS_ERR(file)) {
 		iput(inode);
 		return file;
 	}
 	kref_get(&client->ref);
+	peershm_region_get(client->region);
 	dentry = file->f_path.dentry;
 	dentry->d_fsdata = client;
 	dentry->d_op = &window_dentry_ops;
@@ -105,6 +116,8 @@ int peershm_window_mmap(struct peershm_client *client,
 	 * sees a mapping that is not writable now.
 	 */
 	vm_flags_clear(vma, VM_WRITE);
+	/* It would reserve the capacity, too, if it is told to be strict. */
+	vm_flags_set(vma, VM_NORESERVE);
 	err = vfs_mmap(client->window, vma);
 	if (writable)
 		vm_flags_set(vma, VM_WRITE);
@@ -163,15 +176,18 @@ static bool next_piece(const struct peershm_client *client,
  * @client: of the calling process
  *
  * Leaves alone what the process mapped over parts of it.
+ *
+ * Returns: 0, or an error of munmap() after which some of it is still there.
  */
-void peershm_window_unmap(const struct peershm_client *client)
+int peershm_window_unmap(const struct peershm_client *client)
 {
 	unsigned long start = client->region->base;
 	unsigned long end;
+	int err = 0;
 
-	while (next_piece(client, &start, &end)) {
-		if (vm_munmap(start, end - start))
-			break;
+	while (!err && next_piece(client, &start, &end)) {
+		err = vm_munmap(start, end - start);
 		start = end;
 	}
+	return err;
 }

@@ -13,6 +13,6 @@ int peershm_window_mmap(struct peershm_client *client,
 			struct vm_area_struct *vma);
 bool peershm_window_owns(const struct peershm_client *client,
 			 const struct vm_area_struct *vma, unsigned long addr);
-void peershm_window_unmap(const struct peershm_client *client);
+int peershm_window_unmap(const struct peershm_client *client);
 
 #endif /* PEERSHM_WINDOW_H */

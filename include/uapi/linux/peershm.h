@@ -17,7 +17,8 @@
  *   E2BIG         the struct is longer than the module knows and its tail is
  *                 not zero
  *   EACCES        the region's owner, group and mode (or the way the device
- *                 was opened, or a read-only attach) do not allow it
+ *                 was opened, or a read-only attach) do not allow it; only the
+ *                 owner may UNLINK
  *   EADDRINUSE    part of the address range is taken, by a mapping of the
  *                 process (ATTACH) or by another region (CREATE)
  *   EAGAIN        the process locks its future memory (mlockall) and the
@@ -26,11 +27,11 @@
  *   EBUSY         the file is bound to a region already (ATTACH)
  *   EEXIST        the region name, or the live client name, is taken, or the
  *                 root is not the expected one (SET_ROOT)
- *   EFAULT        a pointer is bad; nothing was done. A caller that takes its
- *                 own memory away while the call runs loses the answer of a
- *                 change that stands
+ *   EFAULT        a pointer is bad; nothing was done. From a caller that takes
+ *                 its own memory away while the call runs, CREATE and ATTACH
+ *                 are undone; what else was changed stands, without an answer
  *   EINTR         a signal's handler, installed without SA_RESTART, ran before
- *                 the change was made
+ *                 the change was made. One with SA_RESTART runs after it
  *   EINVAL        zero, overflow, not a multiple of the page size, a flag or
  *                 padding that must be zero, or a name that is not 1 to 63
  *                 bytes without '/' and control bytes
@@ -38,8 +39,11 @@
  *   ENODEV        the backing is not available on this machine
  *   ENOENT        no such region, or no such client
  *   ENOMEM        no memory, no huge page in the pool, or the memory cgroup's
- *                 limit was hit; nobody is killed for it
- *   ENOSPC        beyond the capacity, or a limit of the module
+ *                 limit was hit; nobody is killed for a region's memory. (Page
+ *                 tables, 8 bytes a page and client, are charged to the caller
+ *                 as for any memory.)
+ *   ENOSPC        beyond the capacity, or a limit of the module (in all, or
+ *                 for one user without CAP_SYS_RESOURCE)
  *   ENOTCONN      this process is not a client through this file (never
  *                 attached, detached, or the file was inherited or passed)
  *   ENOTTY        unknown command

@@ -10,6 +10,16 @@ struct snapshot;
 /* Of the region this client is attached to; freed after the test. */
 struct snapshot *snapshot_take(const struct client *witness);
 
+/* How many changes there had been. */
+uint64_t snapshot_generation(const struct snapshot *s);
+
+/* The same anew, as it is now. */
+void snapshot_again(struct snapshot *s);
+
+/* Fail unless only the count of changes went on: somebody came and left. */
+void snapshot_same_but_count_(struct snapshot *s, const char *file, int line);
+#define snapshot_same_but_count(s) snapshot_same_but_count_(s, __FILE__, __LINE__)
+
 /* Fail unless size, registry and header are what they were. */
 void snapshot_same_(const struct snapshot *s, const char *file, int line);
 #define snapshot_same(s) snapshot_same_(s, __FILE__, __LINE__)
