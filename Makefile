@@ -44,7 +44,7 @@ programs := $(if $(peershmctl),build/peershmctl) $(if $(demo),build/peershm-demo
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all module modules_install lib tools kselftest unit-programs unit device check check-kernels lint \
+.PHONY: all module modules_install lib tools kselftest unit-programs unit device check check-kernels check-debug check-mutants lint \
 	demo shell install clean help setup-build setup-vm setup-test setup-lint FORCE
 
 ##  all          library, tools, and the module for the machine's kernel (default)
@@ -87,6 +87,24 @@ device:
 ##  check-kernels  the device tests on every kernel of tools/vm/suites
 check-kernels: setup-build setup-vm setup-test
 	$(Q)MAKE='$(MAKE)' tests/check-kernels
+
+##  check-debug  the device tests on a kernel with every checker on, built once
+check-debug:
+	$(Q)tools/setup debug
+	$(call ready,build vm test,all kselftest)
+	$(Q)$(MAKE) --no-print-directory -C tests install
+	$(Q)tools/vm/module --tree $(CURDIR)/build/module/debug $$(tools/vm/debug-kernel headers)
+	$(Q)tools/vm/run --vmlinuz $$(tools/vm/debug-kernel vmlinuz) \
+		--module build/module/debug/peershm.ko --memory 8G $(HUGE) --timeout 7200 \
+		--log build/vm/debug.log -- env PEERSHM_TEST_SCALE=$(or $(SCALE),0.05) \
+		/kselftest/run_kselftest.sh -o 1800 $(SELFTEST)
+
+##  check-mutants  do the device tests catch the mistakes in tests/mutants?
+check-mutants:
+	$(Q)tools/setup debug
+	$(call ready,build vm test,all kselftest)
+	$(Q)$(MAKE) --no-print-directory -C tests install
+	$(Q)tests/check-mutants $(MUTANTS)
 
 ##  check        set up, build and test everything; ends with the count
 check:
