@@ -310,7 +310,7 @@ static bool is_clean(long err)
  * undone, or stands (the ABI says which). Anything else has changed nothing.
  */
 static void check_error(struct peer *p, struct injection *in, struct snapshot *before,
-			const struct client *witness, unsigned int *stood)
+			const struct client *witness)
 {
 	struct peershm_region_info info;
 	const struct operation *o = &operations[in->operation];
@@ -322,7 +322,6 @@ static void check_error(struct peer *p, struct injection *in, struct snapshot *b
 	}
 	assert_ok(do_stat(witness->fd, 0, NULL, &info));
 	if (in->err == -EFAULT && info.generation != snapshot_generation(before)) {
-		(*stood)++;
 		print_message("# %s, site %u: done, but not answered\n", o->name, in->nth);
 		assert_ok(peer_call(p, undo, in, sizeof(*in)));
 		snapshot_again(before);
@@ -331,11 +330,13 @@ static void check_error(struct peer *p, struct injection *in, struct snapshot *b
 	snapshot_same(before);
 }
 
-/* Gives how many sites the operation passes. */
+/*
+ * Gives how many sites the operation passes: about, because it depends on what the caches of
+ * the kernel's allocators have at hand.
+ */
 static unsigned int fail_each_site(struct peer *p, struct injection *in, struct client *witness)
 {
 	struct snapshot *before = snapshot_take(witness);
-	unsigned int stood = 0;
 
 	for (in->nth = 1; in->nth <= MAX_SITES; in->nth++) {
 		assert_ok(peer_call(p, inject, in, sizeof(*in)));
@@ -346,11 +347,10 @@ static unsigned int fail_each_site(struct peer *p, struct injection *in, struct 
 		if (!in->injected) {
 			assert_ok(in->err);
 			assert_ok(peer_call(p, undo, in, sizeof(*in)));
-			assert_true(stood <= 2); /* the report's array, and the struct */
 			return in->nth - 1;
 		}
 		if (in->err) {
-			check_error(p, in, before, witness, &stood);
+			check_error(p, in, before, witness);
 			continue;
 		}
 		assert_ok(peer_call(p, undo, in, sizeof(*in)));
