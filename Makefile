@@ -13,7 +13,9 @@ MANDIR ?= $(PREFIX)/share/man
 CFLAGS ?= -O2 -g
 WERROR ?= -Werror
 # the kernel the virtual machine boots, a line of tools/vm/suites
-KERNEL ?= 6.1
+KERNEL ?= $(own_kernel)
+# the one that the machine's own compiler and checkers are for
+own_kernel := 6.1
 # what the device tests and the demo need of the machine
 VM ?= --kernel $(KERNEL) --memory 6G --append "hugepagesz=2M hugepages=200 hugepagesz=1G hugepages=2"
 
@@ -113,7 +115,7 @@ check:
 
 ##  lint         every static check there is
 lint: setup-lint lib tools kselftest unit-programs
-	$(Q)headers=$(or $(KDIR),$$(tools/vm/kernel $(KERNEL) headers)) && \
+	$(Q)headers=$(or $(KDIR),$$(tools/vm/kernel $(own_kernel) headers)) && \
 		tools/lint $$headers
 
 ##  demo         build everything, boot the virtual machine, show the demo
