@@ -257,6 +257,36 @@ static void a_peer_that_cannot_be_reached_is_deferred_and_still_works(void **sta
 	assert_int_equal(peer_present(p, r->base, size), size);
 }
 
+static void grow_to_a_size_there_is_already_maps_whoever_is_not_mapped(void **state)
+{
+	struct region *r = region_new(small, GIB);
+	struct peer *p = peer_join(r, "busy"), *other = peer_join(r, "other");
+	struct peershm_grow g = { .size = sizeof(g), .region = r->id };
+	struct peershm_client_info infos[2];
+	int tries = 0;
+
+	(void)state;
+	assert_ok(peer_call(p, start_busy_thread, NULL, 0));
+	do {
+		assert_true(++tries <= 200);
+		g.length = 64 * KIB;
+		g.report.nr_peers = 0;
+		g.report.timeout_ms = 1;
+		assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));
+	} while (!g.report.deferred);
+	assert_ok(peer_call(p, stop_busy_thread, NULL, 0));
+
+	assert_ok(do_grow_to(r->fd, r->id, g.new_size, &g));
+	assert_int_equal(g.old_size, g.new_size);
+	assert_int_equal(g.report.nr_peers, 2);
+	assert_int_equal(g.report.mapped, 2);
+	assert_int_equal(peer_present(p, r->base, g.new_size), g.new_size);
+	assert_int_equal(peer_present(other, r->base, g.new_size), g.new_size);
+	assert_int_equal(do_clients(r->fd, r->id, infos, 2), 2);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(infos[i].mapped, g.new_size);
+}
+
 /* A userfault handler that never answers, for the window. */
 static long register_userfault(void *arg)
 {
@@ -372,6 +402,7 @@ int main(void)
 		TEST_BACKINGS(a_stopped_peer_is_mapped),
 		TEST_BACKINGS(a_stopped_peer_does_not_hold_up_a_shrink),
 		TEST(a_peer_that_cannot_be_reached_is_deferred_and_still_works),
+		TEST(grow_to_a_size_there_is_already_maps_whoever_is_not_mapped),
 		TEST_BACKINGS(userfault_handler_cannot_hold_up_a_grow),
 		TEST(userfault_handler_of_a_stranger_in_the_window_sees_nothing),
 		TEST(who_has_no_rights_over_a_process_maps_memory_into_it),
