@@ -61,6 +61,7 @@ struct peershm_options {
 #define PEERSHM_CREATE (1u << 0)    /* make the region if there is none */
 #define PEERSHM_EXCLUSIVE (1u << 1) /* with CREATE: EEXIST if there is one */
 #define PEERSHM_READ_ONLY (1u << 2) /* no writing, growing, shrinking */
+#define PEERSHM_DUMP (1u << 3)	    /* the window is part of this process's core dumps */
 
 /*
  * Open region `name`, as the client named `client`, or for administration
@@ -130,21 +131,25 @@ int peershm_header_clients(const struct peershm *handle, struct peershm_header_c
 			   size_t n);
 
 /*
- * How a call that maps peers answers. `peers` and `nr_peers` are the caller's
+ * How a call that maps peers answers. `peers` and `max_peers` are the caller's
  * array for one record a client (or NULL and 0), `timeout_ms` how long to wait
  * in all for clients that cannot be reached at once (0: 100 ms). On return
  * nr_peers is how many clients there were, which may be more than the array
  * takes, and mapped, deferred, gone and partial count them by result; the
- * caller's own window is one of them.
+ * caller's own window is one of them. peershm_grow() tells the region's size
+ * before and after, too. What goes in stays as it is, for the next call.
  */
 struct peershm_report {
 	struct peershm_peer *peers;
-	uint32_t nr_peers;
+	uint32_t max_peers;
 	uint32_t timeout_ms;
+	uint32_t nr_peers;
 	uint32_t mapped;
 	uint32_t deferred;
 	uint32_t gone;
 	uint32_t partial;
+	uint64_t old_size;
+	uint64_t new_size;
 };
 
 /*

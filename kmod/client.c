@@ -3,6 +3,7 @@
  * The registry of a region: who its clients are.
  */
 #include <linux/cred.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/lockdep.h>
@@ -21,6 +22,9 @@
 #include "map.h"
 #include "region.h"
 #include "window.h"
+
+/* How long a process that is being killed may take to stop running. */
+#define DYING_MS 1000
 
 static void client_release(struct kref *ref)
 {
@@ -227,8 +231,34 @@ static bool ended(const struct peershm_client *client)
 	return dead;
 }
 
-/* Put @client into a free slot, not yet shown. */
-static int enter(struct peershm_client *client)
+/* Is the process being killed, or dumping core? Its threads stop any moment. */
+static bool dying(const struct peershm_client *client)
+{
+	struct task_struct *task;
+	bool yes;
+
+	rcu_read_lock();
+	task = pid_task(client->pid, PIDTYPE_TGID);
+	yes = task && READ_ONCE(task->signal->flags) & SIGNAL_GROUP_EXIT;
+	rcu_read_unlock();
+	return yes;
+}
+
+static int same_name(struct peershm_client *other, bool patient)
+{
+	if (!other->live || !dying(other))
+		return -EEXIST;
+	if (patient)
+		return -EINPROGRESS;
+	leave_locked(other);
+	return 0;
+}
+
+/*
+ * Put @client into a free slot, not yet shown. The name of a client that is
+ * dying is -EINPROGRESS, until it has had time enough to stop running.
+ */
+static int try_enter(struct peershm_client *client, bool patient)
 {
 	struct peershm_region *region = client->region;
 	struct peershm_client *other;
@@ -244,7 +274,7 @@ static int enter(struct peershm_client *client)
 		else if (other && other->mm == client->mm)
 			err = -EALREADY;
 		else if (other && !strcmp(other->name, client->name))
-			err = -EEXIST;
+			err = same_name(other, patient);
 		if (free < 0 && !region->clients[slot])
 			free = slot;
 		if (err)
@@ -259,6 +289,20 @@ static int enter(struct peershm_client *client)
 	}
 	spin_unlock(&region->registry);
 	return err;
+}
+
+static int enter(struct peershm_client *client)
+{
+	unsigned int ms;
+	int err;
+
+	for (ms = 0;; ms++) {
+		err = try_enter(client, ms < DYING_MS);
+		if (err != -EINPROGRESS)
+			return err;
+		if (msleep_interruptible(1))
+			return -ERESTARTSYS;
+	}
 }
 
 /*
@@ -306,6 +350,7 @@ static struct peershm_client *client_alloc(struct peershm_region *region,
 	client->start_time = current->group_leader->start_boottime;
 	if (args->flags & PEERSHM_ATTACH_READ_ONLY)
 		client->flags = PEERSHM_CLIENT_READ_ONLY;
+	client->dump = args->flags & PEERSHM_ATTACH_DUMP;
 	memcpy(client->name, args->client_name, sizeof(client->name));
 	client->slot = -1;
 	return client;
@@ -407,7 +452,7 @@ long peershm_client_attach(struct peershm_file *pf, void *arg)
 	int mask = MAY_READ;
 	int err;
 
-	if (args->flags & ~PEERSHM_ATTACH_READ_ONLY ||
+	if (args->flags & ~(PEERSHM_ATTACH_READ_ONLY | PEERSHM_ATTACH_DUMP) ||
 	    !peershm_name_valid(args->region_name) ||
 	    !peershm_name_valid(args->client_name))
 		return -EINVAL;

@@ -30,6 +30,7 @@ struct peershm_client {
 	u64 id;
 	u64 start_time;
 	u32 flags;
+	bool dump;			/* its window is part of core dumps */
 	char name[PEERSHM_NAME_SIZE];
 
 	/* Protected by the region's registry lock. */

@@ -44,6 +44,9 @@ MODULE_PARM_DESC(max_user_capacity,
 #define MAX_CLIENTS 1024U
 #define CONTROL_BYTES_PER_CLIENT 128
 
+/* Below it, address 0 and what may not be mapped (vm.mmap_min_addr) are near. */
+#define MIN_BASE SZ_16M
+
 /*
  * Where the module places regions: addresses that programs, their heaps and
  * libraries, and the shadow memory of AddressSanitizer, ThreadSanitizer and
@@ -366,7 +369,8 @@ static int check_create(const struct peershm_create *args)
 		return -ENOSPC;
 	if (!args->base)
 		return 0;
-	if (!IS_ALIGNED(args->base, peershm_backing_align(args->backing)) ||
+	if (args->base < MIN_BASE ||
+	    !IS_ALIGNED(args->base, peershm_backing_align(args->backing)) ||
 	    check_add_overflow((unsigned long)args->base,
 			       (unsigned long)args->capacity, &end) ||
 	    end > TASK_SIZE)
@@ -455,6 +459,8 @@ static void publish_size(struct peershm_region *region, u64 size)
 	if (size < region->size)
 		region->shrinks++;
 	region->size = size;
+	if (region->root && region->root - region->base >= size)
+		region->root = 0;
 	peershm_header_begin(region);
 	peershm_client_trim_locked(region);
 	peershm_header_set_region(region);

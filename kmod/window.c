@@ -125,6 +125,9 @@ int peershm_window_mmap(struct peershm_client *client,
 		return err;
 	vma_set_file(vma, client->window);
 	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND);
+	/* A dump looks at every page of the capacity, which takes minutes. */
+	if (!client->dump)
+		vm_flags_set(vma, VM_DONTDUMP);
 	return 0;
 }
 

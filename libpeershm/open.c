@@ -16,7 +16,7 @@
 /* How often DETACH is called when signals keep it from starting. */
 #define DETACH_ATTEMPTS 64
 
-#define KNOWN_FLAGS (PEERSHM_CREATE | PEERSHM_EXCLUSIVE | PEERSHM_READ_ONLY)
+#define KNOWN_FLAGS (PEERSHM_CREATE | PEERSHM_EXCLUSIVE | PEERSHM_READ_ONLY | PEERSHM_DUMP)
 
 /* One call of peershm_open(). */
 struct request {
@@ -84,6 +84,8 @@ static int attach(struct peershm *handle, const struct request *request)
 		return err;
 	if (handle->read_only)
 		command.flags |= PEERSHM_ATTACH_READ_ONLY;
+	if (request->flags & PEERSHM_DUMP)
+		command.flags |= PEERSHM_ATTACH_DUMP;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_ATTACH, &command);
 	if (err)
 		return pshm_reason_attach(err, handle->fd, &command);

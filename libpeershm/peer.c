@@ -9,7 +9,7 @@ static void report_to_kernel(struct peershm_map_report *to, const struct peershm
 	if (!from)
 		return;
 	to->peers = (uintptr_t)from->peers;
-	to->nr_peers = from->peers ? from->nr_peers : 0;
+	to->nr_peers = from->peers ? from->max_peers : 0;
 	to->timeout_ms = from->timeout_ms;
 }
 
@@ -41,6 +41,10 @@ PEERSHM_API int peershm_grow(struct peershm *handle, uint64_t size, struct peers
 	if (err)
 		return pshm_reason_grow(err, handle, rounded);
 	report_to_caller(report, &command.report);
+	if (report) {
+		report->old_size = command.old_size;
+		report->new_size = command.new_size;
+	}
 	return 0;
 }
 

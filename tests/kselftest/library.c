@@ -312,7 +312,7 @@ static void a_handle_without_client_administers(void **state)
 	struct peershm *handle = open_here(name, NULL);
 	struct peer *p = library_peer(name, "peer");
 	struct peershm_peer peers[2];
-	struct peershm_report report = { .peers = peers, .nr_peers = 2 };
+	struct peershm_report report = { .peers = peers, .max_peers = 2 };
 
 	(void)state;
 	assert_null(peershm_base(handle));

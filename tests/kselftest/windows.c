@@ -170,6 +170,7 @@ static void a_piece_moved_away_is_not_populated_and_keeps_the_client(void **stat
 	uint64_t range[3] = { 0, b->page, 0 };
 	struct peer *p, *other;
 	struct region *r;
+	long err;
 
 	backing_needs(b, b->step);
 	r = region_new(b, b->capacity);
@@ -177,7 +178,10 @@ static void a_piece_moved_away_is_not_populated_and_keeps_the_client(void **stat
 	other = peer_join(r, "other");
 	range[0] = r->base;
 	range[2] = 0x400000000000;
-	assert_ok(peer_call(p, move_piece, range, sizeof(range)));
+	err = peer_call(p, move_piece, range, sizeof(range));
+	if (err == -EINVAL && backing_is_hugetlb(b) && kernel_before(5, 16))
+		skip_because("mremap() does not take huge pages of the pool before Linux 5.16");
+	assert_ok(err);
 	assert_int_equal(grow_and_report(r, p->at.client).result, PEERSHM_PEER_PARTIAL);
 	assert_int_equal(peer_present(other, r->base, b->step), b->step);
 	/* The moved piece shows the same memory, and goes with the size. */

@@ -78,7 +78,7 @@ static void administrator_grows_the_region_by_its_id(void **state)
 static void report_passes_the_callers_array_and_timeout(void **state)
 {
 	struct peershm_peer peers[3];
-	struct peershm_report report = { .peers = peers, .nr_peers = 3, .timeout_ms = 250 };
+	struct peershm_report report = { .peers = peers, .max_peers = 3, .timeout_ms = 250 };
 
 	(void)state;
 	assert_int_equal(peershm_grow(client, 4096, &report), 0);
@@ -92,7 +92,7 @@ static void report_passes_the_callers_array_and_timeout(void **state)
 
 static void report_without_array_passes_no_length(void **state)
 {
-	struct peershm_report report = { .nr_peers = 99 };
+	struct peershm_report report = { .max_peers = 99 };
 
 	(void)state;
 	assert_int_equal(peershm_grow(client, 4096, &report), 0);

@@ -145,7 +145,7 @@ static int grow_and_print(const struct command *command, struct peershm *handle,
 	change->report.peers = calloc(room ? room : 1, sizeof(struct peershm_peer));
 	if (!change->report.peers)
 		return command_failed(command, change->name, -ENOMEM);
-	change->report.nr_peers = room;
+	change->report.max_peers = room;
 	err = grow(handle, change, by, amount);
 	if (err)
 		code = command_failed(command, change->name, err);

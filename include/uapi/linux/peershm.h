@@ -136,7 +136,10 @@ struct peershm_create {
 	__u32 flags;	   /* must be 0 */
 	char name[PEERSHM_NAME_SIZE];
 	__u64 capacity;	   /* multiple of the backing's page size */
-	__u64 base;	   /* 0: the module picks one */
+	/* 0: the module picks one. Else at least 16 MiB, a multiple of the
+	 * page size, and of 1 GiB for huge pages from the pool.
+	 */
+	__u64 base;
 	__u32 backing;	   /* enum peershm_backing */
 	__u32 mode;	   /* permission bits, 0 to 0777; no umask is applied */
 	__u32 max_clients; /* 0: the module's limit */
@@ -150,9 +153,11 @@ struct peershm_create {
  * client lives until DETACH or until nothing of the window is mapped any more
  * (exit, exec, death); closing the file alone does not end it. A child of
  * fork is no client and has no window. Write access needs a file opened for
- * reading and writing.
+ * reading and writing. A client that is being killed, or dumps core, makes room
+ * for another of its name: ATTACH waits for it, up to a second.
  */
 #define PEERSHM_ATTACH_READ_ONLY (1u << 0) /* window PROT_READ, for good */
+#define PEERSHM_ATTACH_DUMP (1u << 1)	   /* the window is part of core dumps */
 
 struct peershm_attach {
 	__u32 size;
@@ -249,7 +254,10 @@ struct peershm_peer_map {
 	struct peershm_map_report report;
 };
 
-/* SHRINK: memory beyond the new size is gone from every client and freed. */
+/*
+ * SHRINK: memory beyond the new size is gone from every client and freed. A
+ * root that lay there is 0 from then on.
+ */
 struct peershm_shrink {
 	__u32 size;
 	__u32 flags;	/* must be 0 */

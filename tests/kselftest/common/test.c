@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <signal.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -79,6 +80,16 @@ unsigned int test_scale(unsigned int n)
 	double scaled = n * (scale > 0 ? scale : 1);
 
 	return scaled < 1 ? 1 : scaled > 1e9 ? 1000000000 : (unsigned int)scaled;
+}
+
+bool kernel_before(unsigned int major, unsigned int minor)
+{
+	struct utsname name;
+	unsigned int has[2];
+
+	assert_int_equal(uname(&name), 0);
+	assert_int_equal(sscanf(name.release, "%u.%u", &has[0], &has[1]), 2);
+	return has[0] < major || (has[0] == major && has[1] < minor);
 }
 
 unsigned int test_seed(void)

@@ -65,6 +65,9 @@ unsigned int test_scale(unsigned int n);
 unsigned int test_seed(void);
 uint32_t test_random(uint32_t *seed);
 
+/* Does an older kernel than this version run? For what the kernel itself learnt later. */
+bool kernel_before(unsigned int major, unsigned int minor);
+
 uint64_t now_ms(void);
 uint64_t now_ns(void);
 
