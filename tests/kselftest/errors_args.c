@@ -263,8 +263,7 @@ static void every_call_with_an_unknown_flag_is_einval(void **state)
 			uint32_t flag = 1u << bit;
 			int fd;
 
-			if ((c->command == PEERSHM_IOC_ATTACH &&
-			     flag == PEERSHM_ATTACH_READ_ONLY) ||
+			if ((c->command == PEERSHM_IOC_ATTACH && flag <= PEERSHM_ATTACH_DUMP) ||
 			    (c->command == PEERSHM_IOC_GROW && flag == PEERSHM_GROW_TO) ||
 			    (c->command == PEERSHM_IOC_PEER_MAP && flag <= PEERSHM_MAP_BY_NAME) ||
 			    (c->command == PEERSHM_IOC_RESOLVE && flag == PEERSHM_RESOLVE_BY_PID))
