@@ -47,7 +47,6 @@ static void share_value(int which, uint64_t value)
 static long create_for_ever(void *arg)
 {
 	const struct race *race = arg;
-	uint64_t end = now_ms() + 2ULL * DEADLINE_MS;
 	uint64_t id, last = race->id;
 	int fd = device_open(O_RDWR);
 
@@ -55,6 +54,7 @@ static long create_for_ever(void *arg)
 	share_value(LAST_ID, last);
 	race_together();
 	for (unsigned int i = 0; i < race->rounds; i++) {
+		uint64_t end = now_ms() + DEADLINE_MS;
 		long err;
 
 		do {
