@@ -218,20 +218,22 @@ static int truncate(struct file *file, u64 size)
  */
 static void block_restarting_signals(sigset_t *old)
 {
+	/* A task that runs keeps its own. */
+	struct sighand_struct *sighand =
+		rcu_dereference_protected(current->sighand, true);
 	sigset_t restarting;
 	int sig;
 
 	sigemptyset(&restarting);
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(&sighand->siglock);
 	for (sig = 1; sig <= _NSIG; sig++) {
-		const struct sigaction *sa =
-			&current->sighand->action[sig - 1].sa;
+		const struct sigaction *sa = &sighand->action[sig - 1].sa;
 
 		if (sa->sa_handler != SIG_DFL && sa->sa_handler != SIG_IGN &&
 		    sa->sa_flags & SA_RESTART)
 			sigaddset(&restarting, sig);
 	}
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(&sighand->siglock);
 	sigprocmask(SIG_BLOCK, &restarting, old);
 }
 
