@@ -28,7 +28,7 @@ static char *more(void *context, size_t length)
 
 	message.grew.old_size = peershm_size(loader->shm);
 	message.grew.report.peers = message.grew.peers;
-	message.grew.report.nr_peers = MESSAGE_PEERS;
+	message.grew.report.max_peers = MESSAGE_PEERS;
 	message.grew.report.timeout_ms = PATIENCE_MS;
 	start = message_now();
 	err = peershm_grow(loader->shm, message.grew.old_size + step, &message.grew.report);
