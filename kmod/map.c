@@ -103,6 +103,7 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 	struct peershm_client *client = job->client;
 	unsigned long base = client->region->base;
 	struct mm_struct *mm = client->mm;
+	bool whole;
 	u64 stop;
 
 	if (!mmget_not_zero(mm)) {
@@ -115,9 +116,13 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 	       mmap_read_trylock(mm)) {
 		stop = min_t(u64, call->end,
 			     round_down(job->next, CHUNK) + CHUNK);
-		if (!map_range(client, base + job->next, base + stop))
-			job->partial = true;
+		whole = map_range(client, base + job->next, base + stop);
 		mmap_read_unlock(mm);
+		/* A caller that is being killed says nothing about the peer. */
+		if (!whole && fatal_signal_pending(current))
+			break;
+		if (!whole)
+			job->partial = true;
 		job->next = stop;
 		cond_resched();
 	}
