@@ -47,6 +47,7 @@
  *   ENOTCONN      this process is not a client through this file (never
  *                 attached, detached, or the file was inherited or passed)
  *   ENOTTY        unknown command
+ *   EPERM         part of the window is sealed with mseal() (DETACH)
  * After any error the size, the registry and the header are as before.
  */
 #ifndef _UAPI_LINUX_PEERSHM_H
