@@ -16,6 +16,7 @@
 #include "header.h"
 #include "map.h"
 #include "region.h"
+#include "size.h"
 #include "window.h"
 
 /* A command: its struct may grow, but never be less than it first was. */
@@ -43,11 +44,11 @@ static const struct command commands[] = {
 		peershm_client_attach, .undo = peershm_client_unattach),
 	COMMAND(PEERSHM_IOC_DETACH, peershm_detach, flags,
 		peershm_client_detach),
-	COMMAND(PEERSHM_IOC_GROW, peershm_grow, report, peershm_region_grow),
+	COMMAND(PEERSHM_IOC_GROW, peershm_grow, report, peershm_size_grow),
 	COMMAND(PEERSHM_IOC_PEER_MAP, peershm_peer_map, report,
 		peershm_map_command),
 	COMMAND(PEERSHM_IOC_SHRINK, peershm_shrink, old_size,
-		peershm_region_shrink),
+		peershm_size_shrink),
 	COMMAND(PEERSHM_IOC_SET_ROOT, peershm_set_root, root,
 		peershm_region_set_root),
 	COMMAND(PEERSHM_IOC_CLIENTS, peershm_clients, reserved,

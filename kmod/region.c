@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regions: their names, addresses, sizes and roots.
+ * Regions: their names, addresses and roots.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -19,7 +19,6 @@
 #include "client.h"
 #include "device.h"
 #include "header.h"
-#include "map.h"
 #include "region.h"
 
 static uint max_regions = 256;
@@ -448,126 +447,6 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 free_region:
 	release_memory(region);
 	free_region(region);
-	return err;
-}
-
-/* The size as it now is, for everyone to see. */
-static void publish_size(struct peershm_region *region, u64 size)
-{
-	lockdep_assert_held(&region->resize);
-	spin_lock(&region->registry);
-	if (size < region->size)
-		region->shrinks++;
-	region->size = size;
-	if (region->root && region->root - region->base >= size)
-		region->root = 0;
-	peershm_header_begin(region);
-	peershm_client_trim_locked(region);
-	peershm_header_set_region(region);
-	peershm_header_end(region);
-	spin_unlock(&region->registry);
-}
-
-static int grow_locked(struct peershm_region *region,
-		       struct peershm_grow *args)
-{
-	u64 old_size = region->size;
-	u64 new_size;
-	int err;
-
-	lockdep_assert_held(&region->resize);
-	if (args->flags & PEERSHM_GROW_TO)
-		new_size = max(old_size, (u64)args->length);
-	else if (check_add_overflow(old_size, (u64)args->length, &new_size))
-		return -EINVAL;
-	if (new_size > region->capacity)
-		return -ENOSPC;
-	if (new_size > old_size) {
-		err = peershm_backing_grow(region->backing, region->file,
-					   old_size, new_size);
-		if (err)
-			return err;
-		publish_size(region, new_size);
-	}
-	args->old_size = old_size;
-	args->new_size = new_size;
-	return 0;
-}
-
-long peershm_region_grow(struct peershm_file *pf, void *arg)
-{
-	struct peershm_grow *args = arg;
-	struct peershm_region *region;
-	struct peershm_map_call call;
-	int err;
-
-	if (args->flags & ~PEERSHM_GROW_TO || !args->length)
-		return -EINVAL;
-	region = peershm_region_of(pf, args->region, MAY_WRITE);
-	if (IS_ERR(region))
-		return PTR_ERR(region);
-	err = -EINVAL;
-	if (!IS_ALIGNED(args->length, region->page_size))
-		goto put_region;
-
-	/* All that can fail comes before the region changes. */
-	err = peershm_map_begin(&call, region, &args->report);
-	if (err)
-		goto put_region;
-	err = -ERESTARTSYS;
-	if (mutex_lock_interruptible(&region->resize))
-		goto end_call;
-	err = grow_locked(region, args);
-	mutex_unlock(&region->resize);
-	/* Also if it was that large: another grow may still be mapping. */
-	if (!err)
-		peershm_map_peers(&call, NULL, args->old_size, args->new_size);
-	if (!err)
-		err = peershm_map_report(&call, &args->report);
-end_call:
-	peershm_map_end(&call);
-put_region:
-	peershm_region_put(region);
-	return err;
-}
-
-long peershm_region_shrink(struct peershm_file *pf, void *arg)
-{
-	struct peershm_shrink *args = arg;
-	struct peershm_region *region;
-	u64 old_size;
-	int err;
-
-	if (args->flags)
-		return -EINVAL;
-	region = peershm_region_of(pf, args->region, MAY_WRITE);
-	if (IS_ERR(region))
-		return PTR_ERR(region);
-	err = -EINVAL;
-	if (!IS_ALIGNED(args->new_size, region->page_size))
-		goto put_region;
-	err = -ERESTARTSYS;
-	if (mutex_lock_interruptible(&region->resize))
-		goto put_region;
-
-	old_size = region->size;
-	err = -EINVAL;
-	if (args->new_size > old_size)
-		goto unlock;
-	err = 0;
-	if (args->new_size < old_size) {
-		/* The header first: nobody is to learn of memory that goes. */
-		publish_size(region, args->new_size);
-		err = peershm_backing_shrink(region->backing, region->file,
-					     old_size, args->new_size);
-		if (err)
-			publish_size(region, old_size);
-	}
-	args->old_size = old_size;
-unlock:
-	mutex_unlock(&region->resize);
-put_region:
-	peershm_region_put(region);
 	return err;
 }
 

@@ -76,8 +76,6 @@ bool peershm_name_valid(const char *name);
 /* Commands. `arg` is the command's struct in kernel memory. */
 long peershm_region_create(struct peershm_file *pf, void *arg);
 void peershm_region_uncreate(struct peershm_file *pf, void *arg);
-long peershm_region_grow(struct peershm_file *pf, void *arg);
-long peershm_region_shrink(struct peershm_file *pf, void *arg);
 long peershm_region_set_root(struct peershm_file *pf, void *arg);
 long peershm_region_stat(struct peershm_file *pf, void *arg);
 long peershm_region_list(struct peershm_file *pf, void *arg);
