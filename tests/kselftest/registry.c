@@ -409,6 +409,22 @@ static void a_process_is_a_client_of_many_regions(void **state)
 	}
 }
 
+static void mapped_goes_down_with_the_size(void **state)
+{
+	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct peershm_client_info info;
+
+	(void)state;
+	region_grow(r, 2 * MIB);
+	peer_join(r, "peer");
+	assert_int_equal(do_clients(r->fd, r->id, &info, 1), 1);
+	assert_int_equal(info.mapped, 2 * MIB);
+	assert_ok(do_shrink(r->fd, r->id, MIB, NULL));
+	memset(&info, POISON, sizeof(info));
+	assert_int_equal(do_clients(r->fd, r->id, &info, 1), 1);
+	assert_int_equal(info.mapped, MIB);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +442,7 @@ int main(void)
 		TEST_BACKINGS(a_client_that_unmaps_its_window_piece_by_piece_leaves_with_the_last),
 		TEST(pids_are_those_of_the_callers_namespace),
 		TEST(a_process_is_a_client_of_many_regions),
+		TEST(mapped_goes_down_with_the_size),
 	};
 
 	return test_run(tests);
