@@ -128,7 +128,7 @@ static long try_other_calls(void *arg)
 
 	if (fd < 0)
 		return fd;
-	o->grow = do_grow(fd, o->region, 4096, NULL);
+	o->grow = do_grow(fd, o->region, SYSTEM_PAGE, NULL);
 	o->shrink = do_shrink(fd, o->region, 0, NULL);
 	o->map = do_peer_map(fd, o->region, NULL);
 	o->root = do_set_root(fd, o->region, 0, 0);
@@ -230,7 +230,7 @@ static void a_read_only_client_may_change_nothing(void **state)
 	struct client *witness;
 	struct region *r = region_with_witness(&witness, &before);
 	struct peer *p = peer_join_flags(r, "reader", PEERSHM_ATTACH_READ_ONLY);
-	struct peershm_grow g = { .size = sizeof(g), .length = 4096 };
+	struct peershm_grow g = { .size = sizeof(g), .length = SYSTEM_PAGE };
 	struct peershm_shrink s = { .size = sizeof(s) };
 	struct peershm_set_root root = { .size = sizeof(root), .root = r->base };
 	struct peershm_peer_map m = { .size = sizeof(m) };
@@ -259,7 +259,7 @@ static void a_device_opened_for_reading_changes_nothing(void **state)
 	region_name(name);
 	assert_error_changes_nothing(before, do_create(fd, name, small, GIB, NULL), -EACCES);
 	assert_error_changes_nothing(before, do_attach(fd, r->name, "x", 0, NULL), -EACCES);
-	assert_error_changes_nothing(before, do_grow(fd, r->id, 4096, NULL), -EACCES);
+	assert_error_changes_nothing(before, do_grow(fd, r->id, SYSTEM_PAGE, NULL), -EACCES);
 	assert_error_changes_nothing(before, do_shrink(fd, r->id, 0, NULL), -EACCES);
 	assert_error_changes_nothing(before, do_set_root(fd, r->id, 0, r->base), -EACCES);
 	assert_error_changes_nothing(before, do_unlink(fd, r->name), -EACCES);

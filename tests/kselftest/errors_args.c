@@ -5,7 +5,6 @@
 
 #include "common/harness.h"
 
-#define PAGE 4096
 #define STEP (1 * MIB)
 
 /* A region this process is a client of, and one that it is not. */
@@ -102,7 +101,7 @@ static int fill_detach(struct fixture *f, union argument *a)
 
 static int fill_grow(struct fixture *f, union argument *a)
 {
-	a->grow.length = PAGE;
+	a->grow.length = SYSTEM_PAGE;
 	return f->witness->fd;
 }
 
@@ -114,7 +113,7 @@ static int fill_nothing(struct fixture *f, union argument *a)
 
 static int fill_shrink(struct fixture *f, union argument *a)
 {
-	a->shrink.new_size = STEP - PAGE;
+	a->shrink.new_size = STEP - SYSTEM_PAGE;
 	return f->witness->fd;
 }
 
@@ -282,26 +281,27 @@ static void every_call_with_a_bad_pointer_is_efault(void **state)
 	char *memory;
 
 	(void)state;
-	memory = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory = mmap(NULL, 3 * SYSTEM_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		      -1, 0);
 	assert_ptr_not_equal(memory, MAP_FAILED);
-	assert_int_equal(munmap(memory + PAGE, PAGE), 0);
+	assert_int_equal(munmap(memory + SYSTEM_PAGE, SYSTEM_PAGE), 0);
 	for_each_call(c)
 	{
 		union argument a;
 		int fd = prepare(f, c, &a);
 
 		expect(f, c, fd, NULL, -EFAULT, "NULL");
-		expect(f, c, fd, memory + PAGE, -EFAULT, "an unmapped page");
+		expect(f, c, fd, memory + SYSTEM_PAGE, -EFAULT, "an unmapped page");
 		expect(f, c, fd, (void *)~0xfffUL, -EFAULT, "an address of the kernel");
-		memcpy(memory + PAGE - 8, &a, 8);
+		memcpy(memory + SYSTEM_PAGE - 8, &a, 8);
 		if (c->size > 8)
-			expect(f, c, fd, memory + PAGE - 8, -EFAULT, "a struct cut off");
+			expect(f, c, fd, memory + SYSTEM_PAGE - 8, -EFAULT, "a struct cut off");
 		memcpy(memory, &a, sizeof(a));
-		assert_int_equal(mprotect(memory, PAGE, PROT_READ), 0);
+		assert_int_equal(mprotect(memory, SYSTEM_PAGE, PROT_READ), 0);
 		expect(f, c, fd, memory, -EFAULT, "a struct that cannot be written");
-		assert_int_equal(mprotect(memory, PAGE, PROT_READ | PROT_WRITE), 0);
+		assert_int_equal(mprotect(memory, SYSTEM_PAGE, PROT_READ | PROT_WRITE), 0);
 	}
-	munmap(memory, 3 * PAGE);
+	munmap(memory, 3 * SYSTEM_PAGE);
 }
 
 static void arrays_that_cannot_be_written_are_efault(void **state)
@@ -309,14 +309,16 @@ static void arrays_that_cannot_be_written_are_efault(void **state)
 	struct fixture *f = setup();
 	struct peershm_clients clients = { .size = sizeof(clients), .nr_clients = 4 };
 	struct peershm_regions regions = { .size = sizeof(regions), .nr_regions = 4 };
-	struct peershm_grow grow = { .size = sizeof(grow), .length = PAGE, .report.nr_peers = 4 };
+	struct peershm_grow grow = { .size = sizeof(grow),
+				     .length = SYSTEM_PAGE,
+				     .report.nr_peers = 4 };
 	struct peershm_peer_map map = { .size = sizeof(map), .report.nr_peers = 4 };
 	uint64_t bad[2];
 	int fd = f->witness->fd;
 	void *read_only;
 
 	(void)state;
-	read_only = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	read_only = mmap(NULL, SYSTEM_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(read_only, MAP_FAILED);
 	bad[0] = 8;
 	bad[1] = (uintptr_t)read_only;
@@ -331,14 +333,16 @@ static void arrays_that_cannot_be_written_are_efault(void **state)
 		assert_error(xioctl(fd, PEERSHM_IOC_PEER_MAP, &map), -EFAULT);
 		nothing_changed(f);
 	}
-	munmap(read_only, PAGE);
+	munmap(read_only, SYSTEM_PAGE);
 }
 
 static void a_length_of_records_without_an_array_is_einval(void **state)
 {
 	struct fixture *f = setup();
 	struct peershm_clients clients = { .size = sizeof(clients), .nr_clients = 1 };
-	struct peershm_grow grow = { .size = sizeof(grow), .length = PAGE, .report.nr_peers = 1 };
+	struct peershm_grow grow = { .size = sizeof(grow),
+				     .length = SYSTEM_PAGE,
+				     .report.nr_peers = 1 };
 
 	(void)state;
 	assert_error(xioctl(f->witness->fd, PEERSHM_IOC_CLIENTS, &clients), -EINVAL);
@@ -467,9 +471,13 @@ static void names_of_1_to_63_bytes_of_any_kind_are_good(void **state)
 
 static void lengths_that_make_no_sense_are_einval(void **state)
 {
-	static const uint64_t bad[] = {
-		0, 1, PAGE - 1, PAGE + 1, ~0ULL, 1ULL << 63 | 1, (uint64_t)-PAGE
-	};
+	const uint64_t bad[] = { 0,
+				 1,
+				 SYSTEM_PAGE - 1,
+				 SYSTEM_PAGE + 1,
+				 ~0ULL,
+				 1ULL << 63 | 1,
+				 (uint64_t)-SYSTEM_PAGE };
 	struct fixture *f = setup();
 	int fd = f->witness->fd;
 
@@ -477,14 +485,14 @@ static void lengths_that_make_no_sense_are_einval(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_error(do_grow(fd, 0, bad[i], NULL), -EINVAL);
 		nothing_changed(f);
-		if (bad[i] & (PAGE - 1)) {
+		if (bad[i] & (SYSTEM_PAGE - 1)) {
 			assert_error(do_grow_to(fd, 0, bad[i], NULL), -EINVAL);
 			assert_error(do_shrink(fd, 0, bad[i], NULL), -EINVAL);
 		}
 		nothing_changed(f);
 	}
-	assert_error(do_shrink(fd, 0, STEP + PAGE, NULL), -EINVAL);
-	assert_error(do_shrink(fd, 0, (uint64_t)-PAGE, NULL), -EINVAL);
+	assert_error(do_shrink(fd, 0, STEP + SYSTEM_PAGE, NULL), -EINVAL);
+	assert_error(do_shrink(fd, 0, (uint64_t)-SYSTEM_PAGE, NULL), -EINVAL);
 	nothing_changed(f);
 }
 
@@ -503,18 +511,18 @@ static void lengths_of_half_a_huge_page_are_einval(void **state)
 
 static void bad_ranges_of_peer_map_are_einval(void **state)
 {
-	static const struct {
+	const struct {
 		uint64_t offset, length;
 	} bad[] = {
-		{ 1, PAGE },
+		{ 1, SYSTEM_PAGE },
 		{ 0, 1 },
-		{ 0, STEP + PAGE },
-		{ STEP + PAGE, 0 },
-		{ STEP, PAGE },
-		{ PAGE, STEP },
-		{ (uint64_t)-PAGE, PAGE },
-		{ PAGE, (uint64_t)-PAGE },
-		{ 0, (uint64_t)-PAGE },
+		{ 0, STEP + SYSTEM_PAGE },
+		{ STEP + SYSTEM_PAGE, 0 },
+		{ STEP, SYSTEM_PAGE },
+		{ SYSTEM_PAGE, STEP },
+		{ (uint64_t)-SYSTEM_PAGE, SYSTEM_PAGE },
+		{ SYSTEM_PAGE, (uint64_t)-SYSTEM_PAGE },
+		{ 0, (uint64_t)-SYSTEM_PAGE },
 	};
 	struct fixture *f = setup();
 
@@ -550,7 +558,7 @@ static void bad_choices_of_peers_are_einval(void **state)
 
 static void bad_regions_are_not_created(void **state)
 {
-	static const struct {
+	const struct {
 		struct peershm_create create;
 		int want;
 	} bad[] = {
@@ -559,15 +567,15 @@ static void bad_regions_are_not_created(void **state)
 		{ { .capacity = GIB + 1 }, -EINVAL },
 		{ { .capacity = GIB, .backing = 4 }, -EINVAL },
 		{ { .capacity = GIB, .backing = ~0u }, -EINVAL },
-		{ { .capacity = GIB + 4096, .backing = PEERSHM_THP }, -EINVAL },
-		{ { .capacity = GIB + 4096, .backing = PEERSHM_HUGETLB_2M }, -EINVAL },
+		{ { .capacity = GIB + SYSTEM_PAGE, .backing = PEERSHM_THP }, -EINVAL },
+		{ { .capacity = GIB + SYSTEM_PAGE, .backing = PEERSHM_HUGETLB_2M }, -EINVAL },
 		{ { .capacity = GIB + 2 * MIB, .backing = PEERSHM_HUGETLB_1G }, -EINVAL },
 		{ { .capacity = GIB, .mode = 01000 }, -EINVAL },
 		{ { .capacity = GIB, .base = 12345 }, -EINVAL },
-		{ { .capacity = GIB, .base = (uint64_t)-4096 }, -EINVAL },
+		{ { .capacity = GIB, .base = (uint64_t)-SYSTEM_PAGE }, -EINVAL },
 		{ { .capacity = GIB, .base = 1ULL << 62 }, -EINVAL },
 		{ { .capacity = GIB, .base = MIB, .backing = PEERSHM_HUGETLB_2M }, -EINVAL },
-		{ { .capacity = (uint64_t)-4096 }, -ENOSPC },
+		{ { .capacity = (uint64_t)-SYSTEM_PAGE }, -ENOSPC },
 		{ { .capacity = 1ULL << 47 }, -ENOSPC },
 		{ { .capacity = GIB, .max_clients = ~0u }, -ENOSPC },
 	};

@@ -46,7 +46,7 @@ static void an_id_that_is_not_there_is_enoent(void **state)
 	int fd = device_open(O_RDWR);
 
 	(void)state;
-	assert_error(do_grow(fd, id, 4096, NULL), -ENOENT);
+	assert_error(do_grow(fd, id, SYSTEM_PAGE, NULL), -ENOENT);
 	assert_error(do_shrink(fd, id, 0, NULL), -ENOENT);
 	assert_error(do_peer_map(fd, id, NULL), -ENOENT);
 	assert_error(do_set_root(fd, id, 0, 0), -ENOENT);
@@ -115,11 +115,11 @@ static void a_mapping_anywhere_in_the_window_is_eaddrinuse(void **state)
 	struct snapshot *before;
 	struct client *witness;
 	struct region *r = region_with_witness(&witness, &before);
-	const uint64_t places[] = { r->base, r->base + GIB / 2, r->base + GIB - 4096 };
+	const uint64_t places[] = { r->base, r->base + GIB / 2, r->base + GIB - SYSTEM_PAGE };
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		struct in_the_way w = { places[i], 4096 };
+		struct in_the_way w = { places[i], SYSTEM_PAGE };
 		struct peer *p = peer_new();
 
 		assert_ok(peer_call(p, map_something, &w, sizeof(w)));
@@ -145,9 +145,9 @@ static void an_address_of_another_region_is_eaddrinuse(void **state)
 	region_name(c.name);
 	c.base = r->base;
 	assert_error_changes_nothing(before, xioctl(r->fd, PEERSHM_IOC_CREATE, &c), -EADDRINUSE);
-	c.base = r->base + GIB - 4096;
+	c.base = r->base + GIB - SYSTEM_PAGE;
 	assert_error_changes_nothing(before, xioctl(r->fd, PEERSHM_IOC_CREATE, &c), -EADDRINUSE);
-	c.base = r->base - GIB + 4096;
+	c.base = r->base - GIB + SYSTEM_PAGE;
 	assert_error_changes_nothing(before, xioctl(r->fd, PEERSHM_IOC_CREATE, &c), -EADDRINUSE);
 }
 
@@ -195,14 +195,15 @@ static void a_file_that_is_attached_already_is_ebusy(void **state)
 static void all_are_enotconn(int fd)
 {
 	assert_error(do_detach(fd), -ENOTCONN);
-	assert_error(do_grow(fd, 0, 4096, NULL), -ENOTCONN);
+	assert_error(do_grow(fd, 0, SYSTEM_PAGE, NULL), -ENOTCONN);
 	assert_error(do_shrink(fd, 0, 0, NULL), -ENOTCONN);
 	assert_error(do_peer_map(fd, 0, NULL), -ENOTCONN);
 	assert_error(do_set_root(fd, 0, 0, 0), -ENOTCONN);
 	assert_error(do_clients(fd, 0, NULL, 0), -ENOTCONN);
 	assert_error(do_resolve_name(fd, 0, "a", NULL), -ENOTCONN);
 	assert_error(do_stat(fd, 0, NULL, NULL), -ENOTCONN);
-	assert_ptr_equal(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, (off_t)PEERSHM_HEADER_OFFSET),
+	assert_ptr_equal(mmap(NULL, SYSTEM_PAGE, PROT_READ, MAP_SHARED, fd,
+			      (off_t)PEERSHM_HEADER_OFFSET),
 			 MAP_FAILED);
 	assert_int_equal(errno, ENOTCONN);
 }
@@ -246,13 +247,14 @@ static long try_all_calls(void *arg)
 	void *header;
 
 	a->detach = do_detach(a->fd);
-	a->grow = do_grow(a->fd, 0, 4096, NULL);
+	a->grow = do_grow(a->fd, 0, SYSTEM_PAGE, NULL);
 	a->shrink = do_shrink(a->fd, 0, 0, NULL);
 	a->map = do_peer_map(a->fd, 0, NULL);
 	a->root = do_set_root(a->fd, 0, 0, 0);
 	a->clients = do_clients(a->fd, 0, NULL, 0);
 	a->stat = do_stat(a->fd, 0, NULL, NULL);
-	header = mmap(NULL, 4096, PROT_READ, MAP_SHARED, a->fd, (off_t)PEERSHM_HEADER_OFFSET);
+	header =
+		mmap(NULL, SYSTEM_PAGE, PROT_READ, MAP_SHARED, a->fd, (off_t)PEERSHM_HEADER_OFFSET);
 	a->header = header == MAP_FAILED ? -errno : 0;
 	return 0;
 }
@@ -343,17 +345,17 @@ static void mappings_of_the_device_other_than_the_abi_names_are_refused(void **s
 	struct client *witness;
 	struct region *r = region_with_witness(&witness, &before);
 	size_t header = witness->at.header_length, control = witness->at.control_length;
-	static const struct {
+	const struct {
 		uint64_t offset;
 		size_t extra; /* pages longer than the header or control */
 		int protection, flags, want;
 	} bad[] = {
 		{ 0, 0, PROT_READ, MAP_SHARED, EINVAL }, /* the window is for ATTACH */
-		{ 4096, 0, PROT_READ, MAP_SHARED, EINVAL },
+		{ SYSTEM_PAGE, 0, PROT_READ, MAP_SHARED, EINVAL },
 		{ PEERSHM_HEADER_OFFSET, 0, PROT_READ | PROT_WRITE, MAP_SHARED, EACCES },
 		{ PEERSHM_HEADER_OFFSET, 0, PROT_READ, MAP_PRIVATE, EINVAL },
 		{ PEERSHM_HEADER_OFFSET, 1, PROT_READ, MAP_SHARED, EINVAL },
-		{ PEERSHM_HEADER_OFFSET + 4096, 0, PROT_READ, MAP_SHARED, EINVAL },
+		{ PEERSHM_HEADER_OFFSET + SYSTEM_PAGE, 0, PROT_READ, MAP_SHARED, EINVAL },
 		{ PEERSHM_CONTROL_OFFSET, 0, PROT_READ, MAP_PRIVATE, EINVAL },
 		{ PEERSHM_CONTROL_OFFSET, 1, PROT_READ, MAP_SHARED, EINVAL },
 	};
@@ -362,7 +364,7 @@ static void mappings_of_the_device_other_than_the_abi_names_are_refused(void **s
 	(void)r;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		bool is_control = bad[i].offset >= PEERSHM_CONTROL_OFFSET;
-		size_t length = (is_control ? control : header) + bad[i].extra * 4096;
+		size_t length = (is_control ? control : header) + bad[i].extra * SYSTEM_PAGE;
 		void *got = mmap(NULL, length, bad[i].protection, bad[i].flags, witness->fd,
 				 (off_t)bad[i].offset);
 

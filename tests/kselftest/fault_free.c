@@ -101,6 +101,7 @@ static void restore_fault_around(void *arg)
 static void grown_memory_is_complete_when_faults_bring_in_one_page(void **state)
 {
 	static char old[32];
+	char one_page[32];
 	const struct backing *b = param_of(state)->backing;
 	long bytes = file_number("/sys/kernel/debug/fault_around_bytes");
 	struct faults faults;
@@ -111,7 +112,8 @@ static void grown_memory_is_complete_when_faults_bring_in_one_page(void **state)
 		skip_because("no fault_around_bytes in debugfs");
 	snprintf(old, sizeof(old), "%ld", bytes);
 	test_cleanup(restore_fault_around, old);
-	assert_ok(file_write("/sys/kernel/debug/fault_around_bytes", "4096"));
+	snprintf(one_page, sizeof(one_page), "%llu", (unsigned long long)b->page);
+	assert_ok(file_write("/sys/kernel/debug/fault_around_bytes", one_page));
 	r = region_new(b, b->capacity);
 	p = peer_join(r, "peer");
 	region_grow(r, b->step);

@@ -118,7 +118,7 @@ static long extend_many(void *arg)
 	unsigned int n = (unsigned int)starts[0];
 
 	for (unsigned int i = 0; i < n; i++) {
-		uint64_t *part = peershm_extend(shm, 4096);
+		uint64_t *part = peershm_extend(shm, SYSTEM_PAGE);
 
 		if (!part)
 			return -errno;
@@ -145,10 +145,10 @@ static void two_processes_that_extend_at_once_get_parts_of_their_own(void **stat
 		peer_start(peers[i], extend_many, starts[i], sizeof(starts[i]));
 	for (int i = 0; i < 2; i++)
 		assert_ok(peer_finish(peers[i], starts[i], sizeof(starts[i])));
-	assert_int_equal(peershm_size(handle), 2 * parts * 4096);
+	assert_int_equal(peershm_size(handle), 2 * parts * SYSTEM_PAGE);
 	for (int i = 0; i < 2 * parts; i++) {
 		uint64_t start = starts[i / parts][i % parts];
-		uint64_t page = (start - (uintptr_t)peershm_base(handle)) / 4096;
+		uint64_t page = (start - (uintptr_t)peershm_base(handle)) / SYSTEM_PAGE;
 
 		assert_true(page < 2 * parts);
 		assert_false(taken[page]);
@@ -169,7 +169,7 @@ static void grow_and_shrink_round_up_to_the_page_size(void **state)
 	assert_int_equal(report.nr_peers, 1);
 	assert_int_equal(report.mapped, 1);
 	assert_ok(peershm_shrink(handle, 4097));
-	assert_int_equal(peershm_size(handle), 8192);
+	assert_int_equal(peershm_size(handle), 2 * SYSTEM_PAGE);
 	assert_non_null(peershm_extend(handle, 1));
 	assert_int_equal(peershm_size(handle), 12288);
 }
@@ -194,14 +194,14 @@ static void a_root_is_set_once(void **state)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm *handle = open_here(name, "test");
-	char *part = peershm_extend(handle, 4096);
+	char *part = peershm_extend(handle, SYSTEM_PAGE);
 
 	(void)state;
 	assert_non_null(part);
 	assert_ok(peershm_set_root(handle, NULL, part));
 	assert_error(peershm_set_root(handle, NULL, part + 8), -EEXIST);
 	assert_ptr_equal(peershm_root(handle), part);
-	assert_error(peershm_set_root(handle, part, part + 4096), -EINVAL);
+	assert_error(peershm_set_root(handle, part, part + SYSTEM_PAGE), -EINVAL);
 	assert_ok(peershm_set_root(handle, part, NULL));
 	assert_null(peershm_root(handle));
 }
@@ -233,7 +233,7 @@ static void the_message_names_the_mapping_in_the_way(void **state)
 
 	(void)state;
 	assert_ok(peershm_stat(handle, &info));
-	in_the_way = mmap(at_address(info.base + 16 * MIB), 4096, PROT_READ,
+	in_the_way = mmap(at_address(info.base + 16 * MIB), SYSTEM_PAGE, PROT_READ,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	assert_int_equal((uintptr_t)in_the_way, info.base + 16 * MIB);
 	assert_error(peershm_open(&client, name, "late", 0, NULL), -EADDRINUSE);
@@ -241,7 +241,7 @@ static void the_message_names_the_mapping_in_the_way(void **state)
 	snprintf(address, sizeof(address), "%llx", (unsigned long long)(uintptr_t)in_the_way);
 	print_message("# %s\n", peershm_strerror(EADDRINUSE));
 	assert_non_null(strstr(peershm_strerror(EADDRINUSE), address));
-	munmap(in_the_way, 4096);
+	munmap(in_the_way, SYSTEM_PAGE);
 }
 
 static void the_message_names_the_client_whose_name_is_taken(void **state)
@@ -274,7 +274,7 @@ static long use_in_child(void *arg)
 		results[2] = peershm_map_all(shm, 0, 0, NULL);
 		results[3] = peershm_set_root(shm, NULL, NULL);
 		results[4] = peershm_stat(shm, &info);
-		results[5] = peershm_extend(shm, 4096) ? 0 : -errno;
+		results[5] = peershm_extend(shm, SYSTEM_PAGE) ? 0 : -errno;
 		results[6] = peershm_clients(shm, NULL, 0);
 		peershm_close(shm);
 		if (write(ends[1], results, 7 * sizeof(int)) < 0)
@@ -288,7 +288,7 @@ static long use_in_child(void *arg)
 	if (waitpid(child, &status, 0) != child || status)
 		return -ECHILD;
 	/* The parent's client is as before. */
-	return peershm_grow(shm, 128 * 4096, NULL);
+	return peershm_grow(shm, 128 * SYSTEM_PAGE, NULL);
 }
 
 static void a_handle_in_a_child_of_fork_is_enotconn(void **state)
@@ -303,7 +303,7 @@ static void a_handle_in_a_child_of_fork_is_enotconn(void **state)
 	for (int i = 0; i < 7; i++)
 		assert_error(results[i], -ENOTCONN);
 	assert_int_equal(peershm_clients(handle, NULL, 0), 1);
-	assert_int_equal(peershm_size(handle), 128 * 4096);
+	assert_int_equal(peershm_size(handle), 128 * SYSTEM_PAGE);
 }
 
 static void a_handle_without_client_administers(void **state)
@@ -393,7 +393,7 @@ static void close_leaves_the_region_to_the_others(void **state)
 	uint64_t base = (uintptr_t)peershm_base(handle);
 
 	(void)state;
-	assert_ok(peershm_grow(handle, 4096, NULL));
+	assert_ok(peershm_grow(handle, SYSTEM_PAGE, NULL));
 	*(uint64_t *)at_address(base) = 31337;
 	close_handle(&shm);
 	assert_int_equal(touch(base, false), SIGSEGV);

@@ -129,7 +129,7 @@ static long close_and_keep_a_piece(void *arg)
 	uint64_t *keep = arg;
 
 	/* One page far away is all that is left of the client. */
-	if (mremap(at_address(keep[0]), 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED,
+	if (mremap(at_address(keep[0]), SYSTEM_PAGE, SYSTEM_PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 		   at_address(keep[1])) == MAP_FAILED ||
 	    munmap(at_address(keep[0]), GIB) || close(self.fd))
 		return -errno;
@@ -153,7 +153,7 @@ static void a_module_whose_window_is_mapped_somewhere_is_not_removed(void **stat
 	regions_end();
 	assert_error(module_remove(), -EAGAIN);
 	assert_int_equal(peer_touch_write(p, keep[1]), 0);
-	assert_ok(peer_munmap(p, keep[1], 4096));
+	assert_ok(peer_munmap(p, keep[1], SYSTEM_PAGE));
 	assert_true(remove_soon());
 }
 

@@ -172,7 +172,8 @@ static void direct_read_into_the_region_is_seen_by_a_peer(void **state)
 	assert_int_equal(pread(fd, at_address(r->base), FILE_SIZE, 0), FILE_SIZE);
 	close(fd);
 	assert_true(holds_the_file(r->base));
-	assert_int_equal(peer_load(peer, r->base + 4096), *(uint64_t *)at_address(r->base + 4096));
+	assert_int_equal(peer_load(peer, r->base + SYSTEM_PAGE),
+			 *(uint64_t *)at_address(r->base + SYSTEM_PAGE));
 }
 
 static void direct_write_from_the_region_reaches_the_file(void **state)
@@ -320,12 +321,12 @@ static void system_calls_read_and_write_the_region(void **state)
 	int ends[2];
 
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	memset(memory, 0x31, 4096);
-	assert_int_equal(write(ends[1], memory, 4096), 4096);
-	assert_int_equal(read(ends[0], memory + 8192, 4096), 4096);
-	assert_memory_equal(memory, memory + 8192, 4096);
+	memset(memory, 0x31, SYSTEM_PAGE);
+	assert_int_equal(write(ends[1], memory, SYSTEM_PAGE), SYSTEM_PAGE);
+	assert_int_equal(read(ends[0], memory + 2 * SYSTEM_PAGE, SYSTEM_PAGE), SYSTEM_PAGE);
+	assert_memory_equal(memory, memory + 2 * SYSTEM_PAGE, SYSTEM_PAGE);
 	/* Memory that is not there is a bad pointer. */
-	assert_int_equal(write(ends[1], memory + r->backing->step, 4096), -1);
+	assert_int_equal(write(ends[1], memory + r->backing->step, SYSTEM_PAGE), -1);
 	assert_int_equal(errno, EFAULT);
 	close(ends[0]);
 	close(ends[1]);

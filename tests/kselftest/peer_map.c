@@ -209,7 +209,7 @@ static long start_busy_thread(void *arg)
 		return -errno;
 	/* Small pages of zeroes: large page tables, little memory. */
 	madvise(memory, BUSY_LENGTH, MADV_NOHUGEPAGE);
-	for (uint64_t i = 0; i < BUSY_LENGTH; i += 4096)
+	for (uint64_t i = 0; i < BUSY_LENGTH; i += SYSTEM_PAGE)
 		(void)*(volatile char *)(memory + i);
 	busy = true;
 	return -pthread_create(&busy_thread, NULL, keep_mmap_lock_busy, memory);

@@ -511,10 +511,11 @@ static long tear_window(void *arg)
 {
 	struct race *race = arg;
 	void *window = at_address(race->base);
+	size_t length = 2 * SYSTEM_PAGE;
 	long err;
 
 	for (unsigned int i = 0; i < race->rounds; i++) {
-		char *piece = (char *)window + test_random(&race->seed) % 8 * 8192;
+		char *piece = (char *)window + test_random(&race->seed) % 8 * length;
 		void *got = NULL;
 
 		err = join(race, "torn");
@@ -526,17 +527,17 @@ static long tear_window(void *arg)
 			err = munmap(window, GIB);
 			break;
 		case 1:
-			err = munmap(piece, 8192);
+			err = munmap(piece, length);
 			break;
 		case 2:
-			err = mprotect(piece, 8192, PROT_NONE);
+			err = mprotect(piece, length, PROT_NONE);
 			break;
 		case 3:
-			got = mmap(piece, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-				   -1, 0);
+			got = mmap(piece, length, PROT_READ,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 			break;
 		case 4:
-			got = mremap(piece, 8192, 8192, MREMAP_MAYMOVE | MREMAP_FIXED,
+			got = mremap(piece, length, length, MREMAP_MAYMOVE | MREMAP_FIXED,
 				     at_address(0x400000000000));
 			break;
 		}
@@ -544,7 +545,7 @@ static long tear_window(void *arg)
 		race_together();
 		client_leave(&self);
 		munmap(window, GIB);
-		munmap(at_address(0x400000000000), 8192);
+		munmap(at_address(0x400000000000), length);
 	}
 	return 0;
 }

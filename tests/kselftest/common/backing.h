@@ -22,6 +22,9 @@ struct backing {
 
 extern struct backing backings[4];
 
+/* The system's page, which is the page of small. */
+#define SYSTEM_PAGE (backings[PEERSHM_SMALL].page)
+
 /* Skip the test unless that many bytes of this backing can be had. */
 void backing_needs(const struct backing *b, uint64_t bytes);
 

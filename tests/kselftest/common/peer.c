@@ -12,7 +12,6 @@
 #include "harness.h"
 
 #define MAX_PEERS 64
-#define SYSTEM_PAGE 4096
 
 struct order {
 	peer_function function;
@@ -216,7 +215,7 @@ static void write_words(volatile char *start, uint64_t length)
 
 static long do_write(void *arg)
 {
-	static char elsewhere[4 * SYSTEM_PAGE] __attribute__((aligned(SYSTEM_PAGE)));
+	static char elsewhere[256 * KIB];
 	struct range *r = arg;
 	struct rusage before, after;
 

@@ -55,7 +55,7 @@ struct faults {
 	long minor, major;
 };
 
-/* Write one word of every 4 KiB of the range, and the page faults that took. */
+/* Write one word of every page of the range, and the page faults that took. */
 struct faults peer_write(struct peer *p, uint64_t address, uint64_t length);
 
 /* The signal that reading (or writing) a byte there gives, 0 for none. */
@@ -66,7 +66,7 @@ uint64_t peer_present(struct peer *p, uint64_t address, uint64_t length);
 uint64_t peer_load(struct peer *p, uint64_t address);
 void peer_store(struct peer *p, uint64_t address, uint64_t value);
 
-/* First and last word of every 4 KiB of the range are zero. */
+/* First and last word of every page of the range are zero. */
 bool peer_all_zero(struct peer *p, uint64_t address, uint64_t length);
 
 /* Take the pages of the range out of the peer's page tables. */

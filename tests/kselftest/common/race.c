@@ -68,7 +68,7 @@ long race_failed(const char *what, long value, const char *file, int line)
 static void unmap_shared(void *arg)
 {
 	peers_end();
-	munmap(arg, 2 * 4096);
+	munmap(arg, 2 * SYSTEM_PAGE);
 }
 
 void race_run(const struct region *r, const peer_function *functions, unsigned int n,
@@ -81,11 +81,11 @@ void race_run(const struct region *r, const peer_function *functions, unsigned i
 	struct race race = { .id = r->id, .base = r->base };
 	unsigned int running = n;
 
-	race_shared =
-		mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	race_shared = mmap(NULL, 2 * SYSTEM_PAGE, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(race_shared, MAP_FAILED);
 	test_cleanup(unmap_shared, race_shared);
-	meetings = (void *)((char *)race_shared + 4096);
+	meetings = (void *)((char *)race_shared + SYSTEM_PAGE);
 	meetings[0].size = n;
 	meetings[1].size = 2;
 	memcpy(race.region, r->name, sizeof(race.region));
