@@ -98,6 +98,8 @@ static_assert(sizeof(struct peershm_region_info) == 144);
 static_assert(sizeof(struct peershm_regions) == 24);
 static_assert(sizeof(struct peershm_stat) == 224);
 static_assert(sizeof(struct peershm_unlink) == 80);
+static_assert(sizeof(struct peershm_watch) == 16);
+static_assert(sizeof(struct peershm_event) == 128);
 
 /**
  * peershm_file_writable() - was the device opened for reading and writing?

@@ -22,9 +22,12 @@
  *   EADDRINUSE    part of the address range is taken, by a mapping of the
  *                 process (ATTACH) or by another region (CREATE)
  *   EAGAIN        the process locks its future memory (mlockall) and the
- *                 window would exceed its RLIMIT_MEMLOCK (ATTACH)
+ *                 window would exceed its RLIMIT_MEMLOCK (ATTACH); there is no
+ *                 event and the file is O_NONBLOCK (read)
  *   EALREADY      the process is a client of this region already (ATTACH)
- *   EBUSY         the file is bound to a region already (ATTACH)
+ *   EBUSY         the file is bound to a region already (ATTACH, WATCH);
+ *                 another client's announcement stands (SHRINK)
+ *   ECANCELED     the announcement does not stand any more (SHRINK)
  *   EEXIST        the region name, or the live client name, is taken, or the
  *                 root is not the expected one (SET_ROOT)
  *   EFAULT        a pointer is bad; nothing was done. From a caller that takes
@@ -33,8 +36,9 @@
  *   EINTR         a signal's handler, installed without SA_RESTART, ran before
  *                 the change was made. One with SA_RESTART runs after it
  *   EINVAL        zero, overflow, not a multiple of the page size, a flag or
- *                 padding that must be zero, or a name that is not 1 to 63
- *                 bytes without '/' and control bytes
+ *                 padding that must be zero, a name that is not 1 to 63 bytes
+ *                 without '/' and control bytes, or a buffer too small for
+ *                 one event (read)
  *   ENFILE        the system's limit on open files is reached (CREATE, ATTACH)
  *   ENODEV        the backing is not available on this machine
  *   ENOENT        no such region, or no such client
@@ -45,7 +49,8 @@
  *   ENOSPC        beyond the capacity, or a limit of the module (in all, or
  *                 for one user without CAP_SYS_RESOURCE)
  *   ENOTCONN      this process is not a client through this file (never
- *                 attached, detached, or the file was inherited or passed)
+ *                 attached, detached, or the file was inherited or passed); it
+ *                 neither is one nor watches a region (read)
  *   ENOTTY        unknown command
  *   EPERM         part of the window is sealed with mseal() (DETACH)
  * After any error the size, the registry and the header are as before.
@@ -124,7 +129,9 @@ struct peershm_header {
 	__u32 max_clients;  /* entries there are */
 	__u32 client_offset; /* of entry 0 from the start of the header */
 	__u32 client_size;   /* from one entry to the next */
-	__u64 reserved[4];
+	/* The size that an announced shrink will leave, else the size. */
+	__u64 watermark;
+	__u64 reserved[3];
 	char name[PEERSHM_NAME_SIZE];
 };
 
@@ -258,10 +265,22 @@ struct peershm_peer_map {
 /*
  * SHRINK: memory beyond the new size is gone from every client and freed. A
  * root that lay there is 0 from then on.
+ *
+ * So that nobody is hurt, a client may do it in two steps. ANNOUNCE takes
+ * nothing away: it makes new_size the header's watermark, for everybody to see.
+ * ANNOUNCED then shrinks to exactly that, if the announcement still stands, and
+ * gives ECANCELED if not; CANCEL (new_size 0) withdraws it. An announcement is
+ * its client's: others get EBUSY for another one, and it falls when the client
+ * leaves. It also falls when the region grows, or is shrunk without it: nobody
+ * loses memory that was granted after the announcement.
  */
+#define PEERSHM_SHRINK_ANNOUNCE (1u << 0)
+#define PEERSHM_SHRINK_CANCEL (1u << 1)
+#define PEERSHM_SHRINK_ANNOUNCED (1u << 2)
+
 struct peershm_shrink {
 	__u32 size;
-	__u32 flags;	/* must be 0 */
+	__u32 flags;	/* one of PEERSHM_SHRINK_*, or 0 */
 	__u64 region;	/* id; 0: the one this file is attached to */
 	__u64 new_size;	/* multiple of the page size, not above the size */
 	__u64 old_size;	/* out */
@@ -360,6 +379,60 @@ struct peershm_unlink {
 	char name[PEERSHM_NAME_SIZE];
 };
 
+/*
+ * WATCH: let an open file that is not attached read the region's events. It
+ * needs read permission, makes no client and keeps nothing of the region alive.
+ * The file watches until it is closed, for the calling process alone.
+ */
+struct peershm_watch {
+	__u32 size;
+	__u32 flags;	/* must be 0 */
+	__u64 region;	/* id */
+};
+
+/*
+ * Events. read() on the file of a client, or on one that watches, gives as many
+ * whole records as there are and fit, and blocks while there is none. A region
+ * has one sequence of events: every reader gets the same records in the same
+ * order, its own doings among them, from its own `joined` or its WATCH on. The
+ * header shows a change before its record can be read.
+ *
+ * The region keeps its last events only. A reader that is too slow loses the
+ * oldest: one `overflow` record tells how many, and what the state is now stands
+ * in the header (or is asked with STAT and CLIENTS).
+ *
+ * poll() gives EPOLLIN when there is a record; EPOLLHUP once the region is
+ * unlinked, from when on read() gives 0 where it would have blocked; EPOLLERR
+ * where read() gives ENOTCONN.
+ */
+enum peershm_event_type {
+	PEERSHM_EVENT_JOINED = 1,    /* a client attached */
+	PEERSHM_EVENT_LEFT = 2,	     /* it detached, or unmapped its window */
+	PEERSHM_EVENT_DIED = 3,	     /* its process ended, or did exec */
+	PEERSHM_EVENT_GREW = 4,	     /* old and new size */
+	PEERSHM_EVENT_SHRINKING = 5, /* size and watermark: equal, withdrawn */
+	PEERSHM_EVENT_SHRUNK = 6,    /* old and new size */
+	PEERSHM_EVENT_ROOT = 7,	     /* old and new root */
+	PEERSHM_EVENT_UNLINKED = 8,
+	PEERSHM_EVENT_CAUGHT_UP = 9, /* mapped bytes, when deferred and now */
+	PEERSHM_EVENT_OVERFLOW = 10, /* 0 and the number of records lost */
+};
+
+struct peershm_event {
+	__u32 size;	/* of this record */
+	__u32 type;	/* enum peershm_event_type */
+	__u64 sequence; /* the region's, by 1; of overflow, the last one lost */
+	__u64 time;	/* CLOCK_BOOTTIME, ns */
+	/* Whom it is about, or who did it: 0 and "" for one without client. */
+	__u64 client;
+	__u64 old_value;
+	__u64 new_value;
+	__s32 pid;	/* in the reader's PID namespace, 0 if not in it */
+	__u32 flags;	/* PEERSHM_CLIENT_* of the client */
+	__u64 reserved;
+	char name[PEERSHM_NAME_SIZE]; /* the client's */
+};
+
 #define PEERSHM_IOC_TYPE 0xBC
 #define PEERSHM_IOC_CREATE _IO(PEERSHM_IOC_TYPE, 0x10)
 #define PEERSHM_IOC_ATTACH _IO(PEERSHM_IOC_TYPE, 0x11)
@@ -373,5 +446,6 @@ struct peershm_unlink {
 #define PEERSHM_IOC_REGIONS _IO(PEERSHM_IOC_TYPE, 0x19)
 #define PEERSHM_IOC_STAT _IO(PEERSHM_IOC_TYPE, 0x1a)
 #define PEERSHM_IOC_UNLINK _IO(PEERSHM_IOC_TYPE, 0x1b)
+#define PEERSHM_IOC_WATCH _IO(PEERSHM_IOC_TYPE, 0x1c)
 
 #endif /* _UAPI_LINUX_PEERSHM_H */
