@@ -56,6 +56,7 @@ struct peershm_options {
 	enum peershm_backing backing; /* PEERSHM_SMALL */
 	uint32_t mode;		      /* permission bits; 0600 */
 	uint32_t max_clients;	      /* the module's limit */
+	uint64_t reserve;	      /* as for peershm_set_reserve(); 0 */
 };
 
 #define PEERSHM_CREATE (1u << 0)    /* make the region if there is none */
@@ -174,6 +175,19 @@ void *peershm_extend(struct peershm *handle, uint64_t length);
  * to it that nobody uses it. EINVAL if the region is smaller than that.
  */
 int peershm_shrink(struct peershm *handle, uint64_t size);
+
+/*
+ * Keep `bytes`, rounded up to the page size, allocated and zeroed beyond the
+ * size: a grow of no more than that has nothing to allocate and nothing to
+ * zero. The reserve is filled in the background, now and after each grow and
+ * shrink, as far as the capacity goes; peershm_stat() tells how much of it lies
+ * ready. It is charged to the caller's memory cgroup. The system takes it back
+ * when it runs short of memory, except huge pages of the pool. 0 gives it up.
+ * With huge pages of the pool, an access just beyond the size gets no SIGBUS
+ * where the reserve lies ready, and what is written there stays.
+ * Errors: EACCES, ENOSPC (beyond the capacity).
+ */
+int peershm_set_reserve(struct peershm *handle, uint64_t bytes);
 
 /*
  * Put `length` bytes (0: all to the end) from `offset`, both multiples of the

@@ -25,8 +25,9 @@
 
 static ulong max_bytes;
 module_param(max_bytes, ulong, 0644);
-MODULE_PARM_DESC(max_bytes,
-		 "bytes of all small and thp regions together (0: half of the memory); huge pages are limited by their pool");
+MODULE_PARM_DESC(
+	max_bytes,
+	"bytes of all small and thp regions together (0: half of the memory); huge pages are limited by their pool");
 
 /*
  * One kind of backing. Written at init and exit alone.
@@ -35,9 +36,9 @@ static struct backing {
 	const char *fs;
 	const char *options;
 	unsigned long page_size;
-	unsigned long align;	/* of a window, for the widest page tables */
-	bool pool;		/* its pages come from a pool of their own */
-	struct vfsmount *mnt;	/* NULL: not on this machine */
+	unsigned long align;  /* of a window, for the widest page tables */
+	bool pool;	      /* its pages come from a pool of their own */
+	struct vfsmount *mnt; /* NULL: not on this machine */
 } backings[PEERSHM_NR_BACKINGS] = {
 	[PEERSHM_SMALL] = {
 		.fs = "tmpfs",
@@ -73,7 +74,7 @@ static struct backing {
 	},
 };
 
-/* Bytes of all regions whose backing has no pool. */
+/* Bytes of all regions whose backing has no pool, with their reserves. */
 static atomic64_t total_bytes;
 
 bool peershm_backing_available(u32 backing)
@@ -89,6 +90,15 @@ unsigned long peershm_backing_page_size(u32 backing)
 unsigned long peershm_backing_align(u32 backing)
 {
 	return backings[backing].align;
+}
+
+/**
+ * peershm_backing_pooled() - do its pages come from a pool of their own?
+ * @backing: an available kind
+ */
+bool peershm_backing_pooled(u32 backing)
+{
+	return backings[backing].pool;
 }
 
 static bool charge(u32 backing, u64 bytes)
@@ -134,15 +144,13 @@ static struct file *open_hugetlb(struct backing *b, const char *name)
 	struct file *tmp, *file;
 	struct inode *inode;
 
-	tmp = file_open_root(&root, ".", O_TMPFILE | O_RDWR | O_LARGEFILE,
-			     0666);
+	tmp = file_open_root(&root, ".", O_TMPFILE | O_RDWR | O_LARGEFILE, 0666);
 	if (IS_ERR(tmp))
 		return tmp;
 
 	inode = file_inode(tmp);
 	ihold(inode);
-	file = alloc_file_pseudo(inode, b->mnt, name, O_RDWR | O_LARGEFILE,
-				 inode->i_fop);
+	file = alloc_file_pseudo(inode, b->mnt, name, O_RDWR | O_LARGEFILE, inode->i_fop);
 	if (IS_ERR(file))
 		iput(inode);
 	fput(tmp);
@@ -151,14 +159,12 @@ static struct file *open_hugetlb(struct backing *b, const char *name)
 
 static struct file *open_shmem(struct backing *b, const char *name, loff_t size)
 {
-	return shmem_file_setup_with_mnt(b->mnt, name, size,
-					 PEERSHM_SHMEM_NORESERVE);
+	return shmem_file_setup_with_mnt(b->mnt, name, size, PEERSHM_SHMEM_NORESERVE);
 }
 
 static struct file *open_file(struct backing *b, const char *name, loff_t size)
 {
-	struct file *file = b->pool ? open_hugetlb(b, name) :
-				      open_shmem(b, name, size);
+	struct file *file = b->pool ? open_hugetlb(b, name) : open_shmem(b, name, size);
 
 	/* An inode that cannot be allocated is "no space" to file systems. */
 	if (PTR_ERR_OR_ZERO(file) == -ENOSPC)
@@ -219,8 +225,7 @@ static int truncate(struct file *file, u64 size)
 static void block_restarting_signals(sigset_t *old)
 {
 	/* A task that runs keeps its own. */
-	struct sighand_struct *sighand =
-		rcu_dereference_protected(current->sighand, true);
+	struct sighand_struct *sighand = rcu_dereference_protected(current->sighand, true);
 	sigset_t restarting;
 	int sig;
 
@@ -287,19 +292,17 @@ static int fill(struct file *file, u64 start, u64 end)
  * A grow that meets the memory cgroup's limit is to fail, not to have a process
  * killed. Page faults, which cannot fail, go on as usual.
  */
-static int allocate(struct file *file, u64 old_size, u64 new_size, bool pool)
+static int allocate(struct file *file, u64 start, u64 end, bool pool)
 {
 	struct address_space *mapping = file->f_mapping;
 	gfp_t gfp = mapping_gfp_mask(mapping);
 	int err;
 
 	if (!pool)
-		mapping_set_gfp_mask(mapping, gfp | __GFP_RETRY_MAYFAIL |
-					      __GFP_NOWARN);
-	err = vfs_fallocate(file, FALLOC_FL_KEEP_SIZE, old_size,
-			    new_size - old_size);
+		mapping_set_gfp_mask(mapping, gfp | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	err = vfs_fallocate(file, FALLOC_FL_KEEP_SIZE, start, end - start);
 	if (!err && !pool)
-		err = fill(file, old_size, new_size);
+		err = fill(file, start, end);
 	if (!pool)
 		mapping_set_gfp_mask(mapping, gfp);
 	return err;
@@ -310,14 +313,15 @@ static int allocate(struct file *file, u64 old_size, u64 new_size, bool pool)
  * @backing: kind
  * @file: of it
  * @old_size: its size
+ * @ready: up to where peershm_backing_reserve() has allocated, not less
  * @new_size: the size wanted
  *
- * All or nothing. The memory is charged to the caller's memory cgroup. The
- * caller keeps others from changing the size. May sleep for as long as the
- * zeroing takes; a signal ends it with -ERESTARTSYS.
+ * All or nothing, but that a failure frees what lay ready, too. The memory is
+ * charged to the caller's memory cgroup. The caller keeps others from changing
+ * the size. May sleep for as long as the zeroing takes; a signal ends it with
+ * -ERESTARTSYS.
  */
-int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
-			 u64 new_size)
+int peershm_backing_grow(u32 backing, struct file *file, u64 old_size, u64 ready, u64 new_size)
 {
 	/*
 	 * A limit on file sizes is not meant for memory, and would send
@@ -327,13 +331,17 @@ int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
 	sigset_t old_signals;
 	int err;
 
-	if (!charge(backing, new_size - old_size))
+	if (new_size <= ready) {
+		set_size(file, new_size);
+		return 0;
+	}
+	if (!charge(backing, new_size - ready))
 		return -ENOSPC;
 
 	if (limited)
 		set_size(file, new_size);
 	block_restarting_signals(&old_signals);
-	err = allocate(file, old_size, new_size, backings[backing].pool);
+	err = allocate(file, ready, new_size, backings[backing].pool);
 	sigprocmask(SIG_SETMASK, &old_signals, NULL);
 	if (err) {
 		if (truncate(file, old_size))
@@ -350,16 +358,38 @@ int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
 }
 
 /**
+ * peershm_backing_reserve() - allocate and zero memory beyond the size
+ * @backing: kind
+ * @file: of it
+ * @start: up to where it is allocated
+ * @end: up to where it is to be; a single page further, of huge pages from the
+ *       pool
+ *
+ * All or nothing. For a kernel thread, in which no signal is ever pending. The
+ * caller keeps others from changing the size.
+ */
+int peershm_backing_reserve(u32 backing, struct file *file, u64 start, u64 end)
+{
+	int err;
+
+	if (!charge(backing, end - start))
+		return -ENOSPC;
+	err = allocate(file, start, end, backings[backing].pool);
+	if (err)
+		uncharge(backing, end - start);
+	return err;
+}
+
+/**
  * peershm_backing_shrink() - unmap memory from every process and free it
  * @backing: kind
  * @file: of it
- * @old_size: its size
+ * @old_size: its size, with what lies ready beyond it
  * @new_size: the size wanted, not larger
  *
  * Takes no process's mmap lock. The caller keeps others from changing the size.
  */
-int peershm_backing_shrink(u32 backing, struct file *file, u64 old_size,
-			   u64 new_size)
+int peershm_backing_shrink(u32 backing, struct file *file, u64 old_size, u64 new_size)
 {
 	int err = truncate(file, new_size);
 
@@ -372,7 +402,7 @@ int peershm_backing_shrink(u32 backing, struct file *file, u64 old_size,
  * peershm_backing_release() - drop the region's reference to its memory
  * @backing: kind
  * @file: of it
- * @size: its size
+ * @size: its size, with what lies ready beyond it
  */
 void peershm_backing_release(u32 backing, struct file *file, u64 size)
 {

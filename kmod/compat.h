@@ -8,9 +8,12 @@
 
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
@@ -24,11 +27,9 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
 #define peershm_notify_change(dentry, attr) notify_change(dentry, attr, NULL)
 #elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
-#define peershm_notify_change(dentry, attr) \
-	notify_change(&init_user_ns, dentry, attr, NULL)
+#define peershm_notify_change(dentry, attr) notify_change(&init_user_ns, dentry, attr, NULL)
 #else
-#define peershm_notify_change(dentry, attr) \
-	notify_change(&nop_mnt_idmap, dentry, attr, NULL)
+#define peershm_notify_change(dentry, attr) notify_change(&nop_mnt_idmap, dentry, attr, NULL)
 #endif
 
 /* Pages charged to a memory cgroup can be mapped from 5.11 on. */
@@ -48,9 +49,8 @@ static inline void vma_set_file(struct vm_area_struct *vma, struct file *file)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 15, 0)
-static inline struct file *peershm_file_open_root(const struct path *path,
-						  const char *name, int flags,
-						  umode_t mode)
+static inline struct file *peershm_file_open_root(const struct path *path, const char *name,
+						  int flags, umode_t mode)
 {
 	return file_open_root(path->dentry, path->mnt, name, flags, mode);
 }
@@ -62,8 +62,7 @@ static inline struct file *peershm_file_open_root(const struct path *path,
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
 #define folio page
 
-static inline struct page *filemap_lock_folio(struct address_space *mapping,
-					      pgoff_t index)
+static inline struct page *filemap_lock_folio(struct address_space *mapping, pgoff_t index)
 {
 	struct page *page = find_lock_page(mapping, index);
 
@@ -118,6 +117,56 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #define PEERSHM_SHMEM_NORESERVE VM_NORESERVE
 #else
 #define PEERSHM_SHMEM_NORESERVE mk_vma_flags(VMA_NORESERVE_BIT)
+#endif
+
+/* What a kernel thread allocates can be charged to a group from 5.14 on. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 14, 0)
+#include <linux/sched/mm.h>
+static inline struct mem_cgroup *peershm_set_active_memcg(struct mem_cgroup *memcg)
+{
+	return NULL;
+}
+
+#define set_active_memcg peershm_set_active_memcg
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#define kthread_run_worker kthread_create_worker
+#endif
+
+/* Shrinkers are allocated from 6.7 on, and registering them cannot fail. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+static inline struct shrinker *shrinker_alloc(unsigned int flags, const char *name)
+{
+	struct shrinker *shrinker = kzalloc(sizeof(*shrinker), GFP_KERNEL);
+
+	if (shrinker) {
+		shrinker->flags = flags;
+		shrinker->seeks = DEFAULT_SEEKS;
+	}
+	return shrinker;
+}
+
+static inline int peershm_shrinker_register(struct shrinker *shrinker)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 0, 0)
+	return register_shrinker(shrinker);
+#else
+	return register_shrinker(shrinker, "peershm");
+#endif
+}
+
+static inline void shrinker_free(struct shrinker *shrinker)
+{
+	unregister_shrinker(shrinker);
+	kfree(shrinker);
+}
+#else
+static inline int peershm_shrinker_register(struct shrinker *shrinker)
+{
+	shrinker_register(shrinker);
+	return 0;
+}
 #endif
 
 #endif /* PEERSHM_COMPAT_H */

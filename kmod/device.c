@@ -16,6 +16,7 @@
 #include "header.h"
 #include "map.h"
 #include "region.h"
+#include "reserve.h"
 #include "size.h"
 #include "window.h"
 
@@ -28,38 +29,28 @@ struct command {
 	void (*undo)(struct peershm_file *pf, void *arg);
 };
 
-#define COMMAND(nr_, type, last, run_, ...) \
-	{ \
-		.nr = nr_, \
-		.size = sizeof(struct type), \
-		.min_size = offsetofend(struct type, last), \
-		.run = run_, \
-		__VA_ARGS__ \
+#define COMMAND(nr_, type, last, run_, ...)                                          \
+	{                                                                            \
+		.nr = nr_, .size = sizeof(struct type),                              \
+		.min_size = offsetofend(struct type, last), .run = run_, __VA_ARGS__ \
 	}
 
 static const struct command commands[] = {
-	COMMAND(PEERSHM_IOC_CREATE, peershm_create, region,
-		peershm_region_create, .undo = peershm_region_uncreate),
-	COMMAND(PEERSHM_IOC_ATTACH, peershm_attach, control_length,
-		peershm_client_attach, .undo = peershm_client_unattach),
-	COMMAND(PEERSHM_IOC_DETACH, peershm_detach, flags,
-		peershm_client_detach),
+	COMMAND(PEERSHM_IOC_CREATE, peershm_create, region, peershm_region_create,
+		.undo = peershm_region_uncreate),
+	COMMAND(PEERSHM_IOC_ATTACH, peershm_attach, control_length, peershm_client_attach,
+		.undo = peershm_client_unattach),
+	COMMAND(PEERSHM_IOC_DETACH, peershm_detach, flags, peershm_client_detach),
 	COMMAND(PEERSHM_IOC_GROW, peershm_grow, report, peershm_size_grow),
-	COMMAND(PEERSHM_IOC_PEER_MAP, peershm_peer_map, report,
-		peershm_map_command),
-	COMMAND(PEERSHM_IOC_SHRINK, peershm_shrink, old_size,
-		peershm_size_shrink),
-	COMMAND(PEERSHM_IOC_SET_ROOT, peershm_set_root, root,
-		peershm_region_set_root),
-	COMMAND(PEERSHM_IOC_CLIENTS, peershm_clients, reserved,
-		peershm_client_list),
-	COMMAND(PEERSHM_IOC_RESOLVE, peershm_resolve, reserved,
-		peershm_client_resolve),
-	COMMAND(PEERSHM_IOC_REGIONS, peershm_regions, reserved,
-		peershm_region_list),
+	COMMAND(PEERSHM_IOC_PEER_MAP, peershm_peer_map, report, peershm_map_command),
+	COMMAND(PEERSHM_IOC_SHRINK, peershm_shrink, old_size, peershm_size_shrink),
+	COMMAND(PEERSHM_IOC_SET_ROOT, peershm_set_root, root, peershm_region_set_root),
+	COMMAND(PEERSHM_IOC_CLIENTS, peershm_clients, reserved, peershm_client_list),
+	COMMAND(PEERSHM_IOC_RESOLVE, peershm_resolve, reserved, peershm_client_resolve),
+	COMMAND(PEERSHM_IOC_REGIONS, peershm_regions, reserved, peershm_region_list),
 	COMMAND(PEERSHM_IOC_STAT, peershm_stat, info, peershm_region_stat),
-	COMMAND(PEERSHM_IOC_UNLINK, peershm_unlink, name,
-		peershm_region_unlink),
+	COMMAND(PEERSHM_IOC_UNLINK, peershm_unlink, name, peershm_region_unlink),
+	COMMAND(PEERSHM_IOC_SET_RESERVE, peershm_set_reserve, reserve, peershm_reserve_command),
 };
 
 /* Room for the struct of any command. */
@@ -77,12 +68,13 @@ union argument {
 	struct peershm_regions regions;
 	struct peershm_stat stat;
 	struct peershm_unlink unlink;
+	struct peershm_set_reserve set_reserve;
 };
 
 /* The ABI's layout is for ever. */
 static_assert(sizeof(struct peershm_header_client) == 128);
 static_assert(sizeof(struct peershm_header) == 184);
-static_assert(sizeof(struct peershm_create) == 112);
+static_assert(sizeof(struct peershm_create) == 120);
 static_assert(sizeof(struct peershm_attach) == 200);
 static_assert(sizeof(struct peershm_detach) == 8);
 static_assert(sizeof(struct peershm_peer) == 88);
@@ -94,12 +86,13 @@ static_assert(sizeof(struct peershm_set_root) == 32);
 static_assert(sizeof(struct peershm_client_info) == 104);
 static_assert(sizeof(struct peershm_clients) == 32);
 static_assert(sizeof(struct peershm_resolve) == 96);
-static_assert(sizeof(struct peershm_region_info) == 144);
+static_assert(sizeof(struct peershm_region_info) == 160);
 static_assert(sizeof(struct peershm_regions) == 24);
-static_assert(sizeof(struct peershm_stat) == 224);
+static_assert(sizeof(struct peershm_stat) == 240);
 static_assert(sizeof(struct peershm_unlink) == 80);
 static_assert(sizeof(struct peershm_watch) == 16);
 static_assert(sizeof(struct peershm_event) == 128);
+static_assert(sizeof(struct peershm_set_reserve) == 24);
 
 /**
  * peershm_file_writable() - was the device opened for reading and writing?
@@ -170,8 +163,7 @@ static long device_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
 	return ret;
 }
 
-static int mmap_header(const struct peershm_region *region,
-		       struct vm_area_struct *vma)
+static int mmap_header(const struct peershm_region *region, struct vm_area_struct *vma)
 {
 	if (vma->vm_flags & VM_WRITE)
 		return -EACCES;
@@ -205,8 +197,7 @@ static int mmap_control(const struct peershm_region *region, bool read_only,
 }
 
 /* What a client maps by itself: header and control. */
-static int mmap_pages(struct peershm_file *pf, u64 offset,
-		      struct vm_area_struct *vma)
+static int mmap_pages(struct peershm_file *pf, u64 offset, struct vm_area_struct *vma)
 {
 	struct peershm_region *region = peershm_client_region(pf, MAY_READ);
 	struct peershm_region *writable;
@@ -288,7 +279,7 @@ static struct miscdevice device = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "peershm",
 	.fops = &device_fops,
-	.mode = 0666,	/* each region has its own owner, group and mode */
+	.mode = 0666, /* each region has its own owner, group and mode */
 };
 
 int peershm_device_init(void)

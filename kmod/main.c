@@ -19,6 +19,7 @@
 
 #include "backing.h"
 #include "device.h"
+#include "reserve.h"
 
 static int __init peershm_init(void)
 {
@@ -27,9 +28,18 @@ static int __init peershm_init(void)
 	err = peershm_backing_init();
 	if (err)
 		return err;
+	err = peershm_reserve_init();
+	if (err)
+		goto exit_backing;
 	err = peershm_device_init();
 	if (err)
-		peershm_backing_exit();
+		goto exit_reserve;
+	return 0;
+
+exit_reserve:
+	peershm_reserve_exit();
+exit_backing:
+	peershm_backing_exit();
 	return err;
 }
 
@@ -38,6 +48,7 @@ static void __exit peershm_exit(void)
 	peershm_device_exit();
 	/* The release of a window may still be on its way out of the module. */
 	synchronize_rcu_tasks();
+	peershm_reserve_exit();
 	peershm_backing_exit();
 }
 

@@ -12,6 +12,7 @@
 #include "header.h"
 #include "map.h"
 #include "region.h"
+#include "reserve.h"
 #include "size.h"
 
 /* The size as it now is, for everyone to see. */
@@ -31,10 +32,10 @@ static void publish_size(struct peershm_region *region, u64 size)
 	spin_unlock(&region->registry);
 }
 
-static int grow_locked(struct peershm_region *region,
-		       struct peershm_grow *args)
+static int grow_locked(struct peershm_region *region, struct peershm_grow *args)
 {
 	u64 old_size = region->size;
+	u64 ready = old_size + region->reserve.have;
 	u64 new_size;
 	int err;
 
@@ -46,11 +47,14 @@ static int grow_locked(struct peershm_region *region,
 	if (new_size > region->capacity)
 		return -ENOSPC;
 	if (new_size > old_size) {
-		err = peershm_backing_grow(region->backing, region->file,
-					   old_size, new_size);
+		err = peershm_backing_grow(region->backing, region->file, old_size, ready,
+					   new_size);
+		if (err && err != -ENOSPC)
+			peershm_reserve_used(region, 0);
 		if (err)
 			return err;
 		publish_size(region, new_size);
+		peershm_reserve_used(region, max(ready, new_size) - new_size);
 	}
 	args->old_size = old_size;
 	args->new_size = new_size;
@@ -122,9 +126,11 @@ long peershm_size_shrink(struct peershm_file *pf, void *arg)
 		/* The header first: nobody is to learn of memory that goes. */
 		publish_size(region, args->new_size);
 		err = peershm_backing_shrink(region->backing, region->file,
-					     old_size, args->new_size);
+					     old_size + region->reserve.have, args->new_size);
 		if (err)
 			publish_size(region, old_size);
+		else
+			peershm_reserve_used(region, 0);
 	}
 	args->old_size = old_size;
 unlock:

@@ -62,6 +62,12 @@ static uint64_t capacity_unit(enum peershm_backing backing)
 	return 0;
 }
 
+/* What a size is a multiple of. */
+static uint64_t page_unit(enum peershm_backing backing)
+{
+	return backing == PEERSHM_HUGETLB_2M ? 2ULL << 20 : capacity_unit(backing);
+}
+
 int pshm_round_up(uint64_t value, uint64_t unit, uint64_t *rounded)
 {
 	if (!unit || value > UINT64_MAX - (unit - 1))
@@ -117,6 +123,12 @@ int pshm_options_fill(struct peershm_create *create, const char *name,
 		return pshm_fail(-ENOSPC, "the size, %llu bytes, is beyond the capacity, %llu",
 				 (unsigned long long)options->size,
 				 (unsigned long long)create->capacity);
+	if (pshm_round_up(options->reserve, page_unit(options->backing), &rounded) ||
+	    rounded > create->capacity)
+		return pshm_fail(-ENOSPC, "the reserve, %llu bytes, is beyond the capacity, %llu",
+				 (unsigned long long)options->reserve,
+				 (unsigned long long)create->capacity);
+	create->reserve = rounded;
 	create->base = options->base;
 	create->backing = options->backing;
 	create->mode = options->mode ? options->mode : DEFAULT_MODE;

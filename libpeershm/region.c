@@ -166,6 +166,23 @@ PEERSHM_API int peershm_shrink(struct peershm *handle, uint64_t size)
 	return err ? pshm_reason_region(err, handle) : 0;
 }
 
+PEERSHM_API int peershm_set_reserve(struct peershm *handle, uint64_t bytes)
+{
+	struct peershm_set_reserve command = { .size = sizeof(command) };
+	uint64_t rounded;
+	int err = pshm_handle_check(handle);
+
+	if (err)
+		return err;
+	if (pshm_round_up(bytes, handle->page_size, &rounded) || rounded > handle->capacity)
+		return pshm_fail(-ENOSPC, "a reserve of %llu bytes is beyond the capacity",
+				 (unsigned long long)bytes);
+	command.region = handle->region;
+	command.reserve = rounded;
+	err = pshm_device_command(handle->fd, PEERSHM_IOC_SET_RESERVE, &command);
+	return err ? pshm_reason_region(err, handle) : 0;
+}
+
 PEERSHM_API int peershm_regions(struct peershm_region_info *regions, size_t n)
 {
 	struct peershm_regions command = {

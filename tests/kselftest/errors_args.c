@@ -31,6 +31,7 @@ union argument {
 	struct peershm_regions regions;
 	struct peershm_stat stat;
 	struct peershm_unlink unlink;
+	struct peershm_set_reserve set_reserve;
 	char bytes[1024];
 };
 
@@ -147,6 +148,8 @@ static const struct call {
 	{ "PEER_MAP", PEERSHM_IOC_PEER_MAP, sizeof(struct peershm_peer_map), fill_nothing },
 	{ "SHRINK", PEERSHM_IOC_SHRINK, sizeof(struct peershm_shrink), fill_shrink },
 	{ "SET_ROOT", PEERSHM_IOC_SET_ROOT, sizeof(struct peershm_set_root), fill_set_root },
+	{ "SET_RESERVE", PEERSHM_IOC_SET_RESERVE, sizeof(struct peershm_set_reserve),
+	  fill_nothing },
 	{ "CLIENTS", PEERSHM_IOC_CLIENTS, sizeof(struct peershm_clients), fill_nothing },
 	{ "RESOLVE", PEERSHM_IOC_RESOLVE, sizeof(struct peershm_resolve), fill_resolve },
 	{ "REGIONS", PEERSHM_IOC_REGIONS, sizeof(struct peershm_regions), fill_nothing },

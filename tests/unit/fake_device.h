@@ -128,6 +128,7 @@ static inline int fake_create(struct peershm_create *create)
 	region->info.backing = create->backing;
 	region->info.mode = create->mode;
 	region->info.max_clients = 4;
+	region->info.reserve = create->reserve;
 	memcpy(region->info.name, create->name, sizeof(region->info.name));
 	region->linked = true;
 	region->header = mmap(NULL, FAKE_HEADER_LENGTH, PROT_READ | PROT_WRITE,
@@ -286,6 +287,11 @@ static inline int fake_command(struct fake_file *file, unsigned long command, vo
 		return 0;
 	case PEERSHM_IOC_SHRINK:
 		fake.last_shrink = *(struct peershm_shrink *)argument;
+		return 0;
+	case PEERSHM_IOC_SET_RESERVE:
+		if (!region)
+			return ENOTCONN;
+		region->info.reserve = ((struct peershm_set_reserve *)argument)->reserve;
 		return 0;
 	case PEERSHM_IOC_SET_ROOT:
 		if (!region)

@@ -32,6 +32,7 @@ extern const struct command command_show;
 extern const struct command command_clients;
 extern const struct command command_grow;
 extern const struct command command_shrink;
+extern const struct command command_reserve;
 extern const struct command command_resolve;
 extern const struct command command_rm;
 

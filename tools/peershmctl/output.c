@@ -50,6 +50,8 @@ struct json_object *output_region(const struct peershm_region_info *region)
 	output_text(object, "backing", backing ? backing : "unknown");
 	output_number(object, "size", region->active);
 	output_number(object, "capacity", region->capacity);
+	output_number(object, "reserve", region->reserve);
+	output_number(object, "reserved", region->reserved);
 	output_number(object, "page_size", region->page_size);
 	output_address(object, "base", region->base);
 	output_address(object, "root", region->root);

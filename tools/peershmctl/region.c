@@ -120,6 +120,10 @@ static void print_region(const struct peershm_region_info *region)
 	printf("%-11s %s\n", "backing", backing_of(region));
 	show_size("size", region->active);
 	show_size("capacity", region->capacity);
+	if (region->reserve) {
+		show_size("reserve", region->reserve);
+		show_size("  ready", region->reserved);
+	}
 	show_size("page size", region->page_size);
 	printf("%-11s 0x%" PRIx64 "\n", "base", (uint64_t)region->base);
 	if (region->root)
@@ -210,6 +214,7 @@ static int run_create(const struct command *command, int argc, char **argv, bool
 		{ "capacity", required_argument, NULL, 'c' },
 		{ "size", required_argument, NULL, 's' },
 		{ "backing", required_argument, NULL, 'b' },
+		{ "reserve", required_argument, NULL, 'r' },
 		{ "mode", required_argument, NULL, 'm' },
 		{ "base", required_argument, NULL, 'a' },
 		{ "max-clients", required_argument, NULL, 'n' },
@@ -230,6 +235,9 @@ static int run_create(const struct command *command, int argc, char **argv, bool
 			break;
 		case 's':
 			wanted.size = size_argument(command, "--size", optarg);
+			break;
+		case 'r':
+			wanted.reserve = size_argument(command, "--reserve", optarg);
 			break;
 		case 'b':
 			wanted.backing = backing_argument(command, optarg);
@@ -264,6 +272,7 @@ const struct command command_create = {
 	.summary = "Make a region",
 	.help = "  --capacity SIZE     address range to reserve, for good (64G)\n"
 		"  --size SIZE         memory to begin with (0)\n"
+		"  --reserve SIZE      memory to keep ready beyond the size (0)\n"
 		"  --backing BACKING   small, thp, hugetlb-2m or hugetlb-1g (small)\n"
 		"  --mode MODE         permissions, octal (600)\n"
 		"  --base ADDRESS      where it lies in its clients, hexadecimal (chosen)\n"

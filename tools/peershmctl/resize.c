@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* grow, shrink: how much of a region is memory. */
+/* grow, shrink, reserve: how much of a region is memory. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -287,4 +287,49 @@ const struct command command_shrink = {
 		"\n"
 		"Example: peershmctl shrink routes -512M\n",
 	.run = run_shrink,
+};
+
+static int run_reserve(const struct command *command, int argc, char **argv, bool json)
+{
+	static const struct option options[] = { COMMON_OPTIONS };
+	struct peershm_region_info region;
+	char text[SIZE_TEXT];
+	struct peershm *handle;
+	uint64_t bytes;
+	int code;
+	int err;
+
+	command_option(command, argc, argv, options, &json);
+	command_arguments(command, argc, 2, 2);
+	if (!size_parse(argv[optind + 1], &bytes))
+		command_misuse(command, "%s is no size", argv[optind + 1]);
+	code = command_open(command, argv[optind], 0, &handle);
+	if (code)
+		return code;
+	err = peershm_set_reserve(handle, bytes);
+	if (!err)
+		err = peershm_stat(handle, &region);
+	peershm_close(handle);
+	if (err)
+		return command_failed(command, argv[optind], err);
+	if (json)
+		return output_json(output_region(&region));
+	size_format(region.reserve, text);
+	printf("%s: reserve %s\n", argv[optind], text);
+	return EXIT_DONE;
+}
+
+const struct command command_reserve = {
+	.name = "reserve",
+	.arguments = "NAME SIZE",
+	.summary = "Keep memory ready for growing",
+	.help = "  --json  the region as one object\n"
+		"\n"
+		"So much memory is kept allocated and zeroed beyond the size, filled in the\n"
+		"background; show tells how much of it is ready. 0 gives it up. It is charged\n"
+		"to the memory cgroup of this command, and goes back to the system when that\n"
+		"runs short of memory.\n"
+		"\n"
+		"Example: peershmctl reserve routes 256M\n",
+	.run = run_reserve,
 };

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The reserve of a region: memory that lies ready beyond its size, so that a
+ * grow has nothing to allocate and nothing to zero.
+ *
+ * One thread of low priority fills all reserves, a chunk at a time. It never
+ * waits for a region: who changes a size goes first. When memory runs short,
+ * the shrinker asks for reserves and the thread gives them back; it cannot be
+ * done at once, as reclaim may hold the inode's lock.
+ *
+ * Lock order: the region's resize lock, then `lock`, then the region's registry.
+ */
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/kthread.h>
+#include <linux/list.h>
+#include <linux/lockdep.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/shrinker.h>
+#include <linux/sizes.h>
+#include <linux/spinlock.h>
+
+#include "backing.h"
+#include "device.h"
+#include "region.h"
+#include "reserve.h"
+
+#define CHUNK SZ_2M
+
+/* How long until it is tried again: a size is being changed, memory is short. */
+#define BUSY_MS 2
+#define SHORT_MS 5000
+
+static struct kthread_worker *worker;
+static struct shrinker *shrinker;
+
+/* The regions that have something to give back to the system. */
+static DEFINE_SPINLOCK(lock);
+static LIST_HEAD(givers);
+
+/* What is to lie ready: as much as was asked for, within the capacity. */
+static u64 target(const struct peershm_region *region)
+{
+	return min(region->reserve.want, region->capacity - region->size);
+}
+
+static void set_have(struct peershm_region *region, u64 have)
+{
+	struct peershm_reserve *reserve = &region->reserve;
+
+	lockdep_assert_held(&region->resize);
+	spin_lock(&region->registry);
+	reserve->have = have;
+	spin_unlock(&region->registry);
+
+	if (peershm_backing_pooled(region->backing))
+		return;
+	spin_lock(&lock);
+	list_del_init(&reserve->node);
+	if (have)
+		list_add_tail(&reserve->node, &givers);
+	else
+		reserve->pressed = false;
+	spin_unlock(&lock);
+}
+
+static void give_back(struct peershm_region *region)
+{
+	u64 size = region->size;
+
+	lockdep_assert_held(&region->resize);
+	if (!peershm_backing_shrink(region->backing, region->file, size + region->reserve.have,
+				    size))
+		set_have(region, 0);
+}
+
+static int fill_chunk(struct peershm_region *region)
+{
+	struct peershm_reserve *reserve = &region->reserve;
+	u64 chunk = max_t(u64, CHUNK, region->page_size);
+	struct mem_cgroup *old;
+	u64 start, end;
+	int err;
+
+	lockdep_assert_held(&region->resize);
+	start = region->size + reserve->have;
+	end = region->size + min(reserve->have + chunk, target(region));
+	old = set_active_memcg(reserve->memcg);
+	err = peershm_backing_reserve(region->backing, region->file, start, end);
+	set_active_memcg(old);
+	if (!err)
+		set_have(region, end - region->size);
+	return err;
+}
+
+static bool pressed(struct peershm_region *region)
+{
+	bool yes;
+
+	spin_lock(&lock);
+	yes = region->reserve.pressed;
+	spin_unlock(&lock);
+	return yes;
+}
+
+static void work(struct kthread_work *kwork)
+{
+	struct peershm_region *region =
+		container_of(kwork, struct peershm_region, reserve.work.work);
+	struct peershm_reserve *reserve = &region->reserve;
+	unsigned int delay_ms = 0;
+	bool more;
+
+	if (!mutex_trylock(&region->resize)) {
+		kthread_queue_delayed_work(worker, &reserve->work, msecs_to_jiffies(BUSY_MS));
+		return;
+	}
+	if (pressed(region)) {
+		give_back(region);
+		delay_ms = SHORT_MS;
+	} else if (reserve->have > target(region)) {
+		give_back(region);
+	} else if (reserve->have < target(region) && fill_chunk(region)) {
+		delay_ms = SHORT_MS;
+	}
+	more = reserve->have != target(region);
+	mutex_unlock(&region->resize);
+	if (more)
+		kthread_queue_delayed_work(worker, &reserve->work, msecs_to_jiffies(delay_ms));
+	cond_resched();
+}
+
+/**
+ * peershm_reserve_prepare() - a region begins without a reserve
+ * @region: which
+ */
+void peershm_reserve_prepare(struct peershm_region *region)
+{
+	INIT_LIST_HEAD(&region->reserve.node);
+	kthread_init_delayed_work(&region->reserve.work, work);
+}
+
+/**
+ * peershm_reserve_release() - nobody grows the region any more
+ * @region: whose memory is about to be released
+ *
+ * Waits for the thread to be done with the region.
+ */
+void peershm_reserve_release(struct peershm_region *region)
+{
+	struct peershm_reserve *reserve = &region->reserve;
+
+	spin_lock(&lock);
+	list_del_init(&reserve->node); /* the shrinker queues no more work */
+	spin_unlock(&lock);
+	kthread_cancel_delayed_work_sync(&reserve->work);
+	/* The thread may have put it there again. */
+	spin_lock(&lock);
+	list_del_init(&reserve->node);
+	spin_unlock(&lock);
+	mem_cgroup_put(reserve->memcg);
+	reserve->memcg = NULL;
+}
+
+/**
+ * peershm_reserve_refill() - have the thread look at the reserve
+ * @region: whose size or wish has changed
+ */
+void peershm_reserve_refill(struct peershm_region *region)
+{
+	kthread_mod_delayed_work(worker, &region->reserve.work, 0);
+}
+
+/**
+ * peershm_reserve_used() - the size has changed
+ * @region: whose resize lock is held
+ * @have: what now lies ready beyond it
+ */
+void peershm_reserve_used(struct peershm_region *region, u64 have)
+{
+	if (have != region->reserve.have)
+		set_have(region, have);
+	if (region->reserve.want)
+		peershm_reserve_refill(region);
+}
+
+/**
+ * peershm_reserve_set() - say how much is to lie ready
+ * @region: where
+ * @want: bytes, a multiple of the page size
+ *
+ * It is charged to the caller's memory cgroup from now on.
+ *
+ * Returns: 0 or -ERESTARTSYS.
+ */
+int peershm_reserve_set(struct peershm_region *region, u64 want)
+{
+	struct peershm_reserve *reserve = &region->reserve;
+	struct mem_cgroup *memcg;
+
+	if (mutex_lock_interruptible(&region->resize))
+		return -ERESTARTSYS;
+	memcg = get_mem_cgroup_from_mm(current->mm);
+	swap(memcg, reserve->memcg);
+	spin_lock(&region->registry);
+	reserve->want = want;
+	spin_unlock(&region->registry);
+	mutex_unlock(&region->resize);
+	mem_cgroup_put(memcg);
+	peershm_reserve_refill(region);
+	return 0;
+}
+
+long peershm_reserve_command(struct peershm_file *pf, void *arg)
+{
+	struct peershm_set_reserve *args = arg;
+	struct peershm_region *region;
+	int err = -EINVAL;
+
+	if (args->flags)
+		return -EINVAL;
+	region = peershm_region_of(pf, args->region, MAY_WRITE);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	if (!IS_ALIGNED(args->reserve, region->page_size))
+		goto put_region;
+	err = -ENOSPC;
+	if (args->reserve <= region->capacity)
+		err = peershm_reserve_set(region, args->reserve);
+put_region:
+	peershm_region_put(region);
+	return err;
+}
+
+static unsigned long count(struct shrinker *self, struct shrink_control *sc)
+{
+	struct peershm_region *region;
+	unsigned long pages = 0;
+
+	spin_lock(&lock);
+	list_for_each_entry(region, &givers, reserve.node) if (!region->reserve.pressed)
+		pages += READ_ONCE(region->reserve.have) >> PAGE_SHIFT;
+	spin_unlock(&lock);
+	return pages ?: SHRINK_EMPTY;
+}
+
+static unsigned long scan(struct shrinker *self, struct shrink_control *sc)
+{
+	struct peershm_region *region;
+	unsigned long pages = 0;
+
+	spin_lock(&lock);
+	list_for_each_entry(region, &givers, reserve.node)
+	{
+		if (pages >= sc->nr_to_scan)
+			break;
+		if (region->reserve.pressed)
+			continue;
+		region->reserve.pressed = true;
+		pages += READ_ONCE(region->reserve.have) >> PAGE_SHIFT;
+		peershm_reserve_refill(region);
+	}
+	spin_unlock(&lock);
+	sc->nr_scanned = pages;
+	return pages ?: SHRINK_STOP;
+}
+
+int peershm_reserve_init(void)
+{
+	int err;
+
+	worker = kthread_run_worker(0, "peershm_reserve");
+	if (IS_ERR(worker))
+		return PTR_ERR(worker);
+	set_user_nice(worker->task, MAX_NICE);
+
+	err = -ENOMEM;
+	shrinker = shrinker_alloc(0, "peershm");
+	if (!shrinker)
+		goto destroy;
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	err = peershm_shrinker_register(shrinker);
+	if (err)
+		goto free;
+	return 0;
+
+free:
+	shrinker_free(shrinker);
+destroy:
+	kthread_destroy_worker(worker);
+	return err;
+}
+
+void peershm_reserve_exit(void)
+{
+	shrinker_free(shrinker);
+	kthread_destroy_worker(worker);
+}
