@@ -25,9 +25,8 @@
 
 static ulong max_bytes;
 module_param(max_bytes, ulong, 0644);
-MODULE_PARM_DESC(
-	max_bytes,
-	"bytes of all small and thp regions together (0: half of the memory); huge pages are limited by their pool");
+MODULE_PARM_DESC(max_bytes,
+		 "bytes of all small and thp regions together (0: half of the memory); huge pages are limited by their pool");
 
 /*
  * One kind of backing. Written at init and exit alone.
@@ -36,9 +35,9 @@ static struct backing {
 	const char *fs;
 	const char *options;
 	unsigned long page_size;
-	unsigned long align;  /* of a window, for the widest page tables */
-	bool pool;	      /* its pages come from a pool of their own */
-	struct vfsmount *mnt; /* NULL: not on this machine */
+	unsigned long align;	/* of a window, for the widest page tables */
+	bool pool;		/* its pages come from a pool of their own */
+	struct vfsmount *mnt;	/* NULL: not on this machine */
 } backings[PEERSHM_NR_BACKINGS] = {
 	[PEERSHM_SMALL] = {
 		.fs = "tmpfs",
@@ -144,13 +143,15 @@ static struct file *open_hugetlb(struct backing *b, const char *name)
 	struct file *tmp, *file;
 	struct inode *inode;
 
-	tmp = file_open_root(&root, ".", O_TMPFILE | O_RDWR | O_LARGEFILE, 0666);
+	tmp = file_open_root(&root, ".", O_TMPFILE | O_RDWR | O_LARGEFILE,
+			     0666);
 	if (IS_ERR(tmp))
 		return tmp;
 
 	inode = file_inode(tmp);
 	ihold(inode);
-	file = alloc_file_pseudo(inode, b->mnt, name, O_RDWR | O_LARGEFILE, inode->i_fop);
+	file = alloc_file_pseudo(inode, b->mnt, name, O_RDWR | O_LARGEFILE,
+				 inode->i_fop);
 	if (IS_ERR(file))
 		iput(inode);
 	fput(tmp);
@@ -159,12 +160,14 @@ static struct file *open_hugetlb(struct backing *b, const char *name)
 
 static struct file *open_shmem(struct backing *b, const char *name, loff_t size)
 {
-	return shmem_file_setup_with_mnt(b->mnt, name, size, PEERSHM_SHMEM_NORESERVE);
+	return shmem_file_setup_with_mnt(b->mnt, name, size,
+					 PEERSHM_SHMEM_NORESERVE);
 }
 
 static struct file *open_file(struct backing *b, const char *name, loff_t size)
 {
-	struct file *file = b->pool ? open_hugetlb(b, name) : open_shmem(b, name, size);
+	struct file *file = b->pool ? open_hugetlb(b, name) :
+				      open_shmem(b, name, size);
 
 	/* An inode that cannot be allocated is "no space" to file systems. */
 	if (PTR_ERR_OR_ZERO(file) == -ENOSPC)
@@ -225,7 +228,8 @@ static int truncate(struct file *file, u64 size)
 static void block_restarting_signals(sigset_t *old)
 {
 	/* A task that runs keeps its own. */
-	struct sighand_struct *sighand = rcu_dereference_protected(current->sighand, true);
+	struct sighand_struct *sighand =
+		rcu_dereference_protected(current->sighand, true);
 	sigset_t restarting;
 	int sig;
 
@@ -299,7 +303,8 @@ static int allocate(struct file *file, u64 start, u64 end, bool pool)
 	int err;
 
 	if (!pool)
-		mapping_set_gfp_mask(mapping, gfp | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+		mapping_set_gfp_mask(mapping, gfp | __GFP_RETRY_MAYFAIL |
+					      __GFP_NOWARN);
 	err = vfs_fallocate(file, FALLOC_FL_KEEP_SIZE, start, end - start);
 	if (!err && !pool)
 		err = fill(file, start, end);
@@ -321,7 +326,8 @@ static int allocate(struct file *file, u64 start, u64 end, bool pool)
  * the size. May sleep for as long as the zeroing takes; a signal ends it with
  * -ERESTARTSYS.
  */
-int peershm_backing_grow(u32 backing, struct file *file, u64 old_size, u64 ready, u64 new_size)
+int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
+			 u64 ready, u64 new_size)
 {
 	/*
 	 * A limit on file sizes is not meant for memory, and would send
@@ -389,7 +395,8 @@ int peershm_backing_reserve(u32 backing, struct file *file, u64 start, u64 end)
  *
  * Takes no process's mmap lock. The caller keeps others from changing the size.
  */
-int peershm_backing_shrink(u32 backing, struct file *file, u64 old_size, u64 new_size)
+int peershm_backing_shrink(u32 backing, struct file *file, u64 old_size,
+			   u64 new_size)
 {
 	int err = truncate(file, new_size);
 

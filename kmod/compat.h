@@ -27,9 +27,11 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
 #define peershm_notify_change(dentry, attr) notify_change(dentry, attr, NULL)
 #elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
-#define peershm_notify_change(dentry, attr) notify_change(&init_user_ns, dentry, attr, NULL)
+#define peershm_notify_change(dentry, attr) \
+	notify_change(&init_user_ns, dentry, attr, NULL)
 #else
-#define peershm_notify_change(dentry, attr) notify_change(&nop_mnt_idmap, dentry, attr, NULL)
+#define peershm_notify_change(dentry, attr) \
+	notify_change(&nop_mnt_idmap, dentry, attr, NULL)
 #endif
 
 /* Pages charged to a memory cgroup can be mapped from 5.11 on. */
@@ -49,8 +51,9 @@ static inline void vma_set_file(struct vm_area_struct *vma, struct file *file)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 15, 0)
-static inline struct file *peershm_file_open_root(const struct path *path, const char *name,
-						  int flags, umode_t mode)
+static inline struct file *peershm_file_open_root(const struct path *path,
+						  const char *name, int flags,
+						  umode_t mode)
 {
 	return file_open_root(path->dentry, path->mnt, name, flags, mode);
 }
@@ -62,7 +65,8 @@ static inline struct file *peershm_file_open_root(const struct path *path, const
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
 #define folio page
 
-static inline struct page *filemap_lock_folio(struct address_space *mapping, pgoff_t index)
+static inline struct page *filemap_lock_folio(struct address_space *mapping,
+					      pgoff_t index)
 {
 	struct page *page = find_lock_page(mapping, index);
 
@@ -122,7 +126,8 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 /* What a kernel thread allocates can be charged to a group from 5.14 on. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 14, 0)
 #include <linux/sched/mm.h>
-static inline struct mem_cgroup *peershm_set_active_memcg(struct mem_cgroup *memcg)
+static inline struct mem_cgroup *
+peershm_set_active_memcg(struct mem_cgroup *memcg)
 {
 	return NULL;
 }
@@ -136,7 +141,8 @@ static inline struct mem_cgroup *peershm_set_active_memcg(struct mem_cgroup *mem
 
 /* Shrinkers are allocated from 6.7 on, and registering them cannot fail. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
-static inline struct shrinker *shrinker_alloc(unsigned int flags, const char *name)
+static inline struct shrinker *shrinker_alloc(unsigned int flags,
+					      const char *name)
 {
 	struct shrinker *shrinker = kzalloc(sizeof(*shrinker), GFP_KERNEL);
 

@@ -29,28 +29,40 @@ struct command {
 	void (*undo)(struct peershm_file *pf, void *arg);
 };
 
-#define COMMAND(nr_, type, last, run_, ...)                                          \
-	{                                                                            \
-		.nr = nr_, .size = sizeof(struct type),                              \
-		.min_size = offsetofend(struct type, last), .run = run_, __VA_ARGS__ \
+#define COMMAND(nr_, type, last, run_, ...) \
+	{ \
+		.nr = nr_, \
+		.size = sizeof(struct type), \
+		.min_size = offsetofend(struct type, last), \
+		.run = run_, \
+		__VA_ARGS__ \
 	}
 
 static const struct command commands[] = {
-	COMMAND(PEERSHM_IOC_CREATE, peershm_create, region, peershm_region_create,
-		.undo = peershm_region_uncreate),
-	COMMAND(PEERSHM_IOC_ATTACH, peershm_attach, control_length, peershm_client_attach,
-		.undo = peershm_client_unattach),
-	COMMAND(PEERSHM_IOC_DETACH, peershm_detach, flags, peershm_client_detach),
+	COMMAND(PEERSHM_IOC_CREATE, peershm_create, region,
+		peershm_region_create, .undo = peershm_region_uncreate),
+	COMMAND(PEERSHM_IOC_ATTACH, peershm_attach, control_length,
+		peershm_client_attach, .undo = peershm_client_unattach),
+	COMMAND(PEERSHM_IOC_DETACH, peershm_detach, flags,
+		peershm_client_detach),
 	COMMAND(PEERSHM_IOC_GROW, peershm_grow, report, peershm_size_grow),
-	COMMAND(PEERSHM_IOC_PEER_MAP, peershm_peer_map, report, peershm_map_command),
-	COMMAND(PEERSHM_IOC_SHRINK, peershm_shrink, old_size, peershm_size_shrink),
-	COMMAND(PEERSHM_IOC_SET_ROOT, peershm_set_root, root, peershm_region_set_root),
-	COMMAND(PEERSHM_IOC_CLIENTS, peershm_clients, reserved, peershm_client_list),
-	COMMAND(PEERSHM_IOC_RESOLVE, peershm_resolve, reserved, peershm_client_resolve),
-	COMMAND(PEERSHM_IOC_REGIONS, peershm_regions, reserved, peershm_region_list),
+	COMMAND(PEERSHM_IOC_PEER_MAP, peershm_peer_map, report,
+		peershm_map_command),
+	COMMAND(PEERSHM_IOC_SHRINK, peershm_shrink, old_size,
+		peershm_size_shrink),
+	COMMAND(PEERSHM_IOC_SET_ROOT, peershm_set_root, root,
+		peershm_region_set_root),
+	COMMAND(PEERSHM_IOC_CLIENTS, peershm_clients, reserved,
+		peershm_client_list),
+	COMMAND(PEERSHM_IOC_RESOLVE, peershm_resolve, reserved,
+		peershm_client_resolve),
+	COMMAND(PEERSHM_IOC_REGIONS, peershm_regions, reserved,
+		peershm_region_list),
 	COMMAND(PEERSHM_IOC_STAT, peershm_stat, info, peershm_region_stat),
-	COMMAND(PEERSHM_IOC_UNLINK, peershm_unlink, name, peershm_region_unlink),
-	COMMAND(PEERSHM_IOC_SET_RESERVE, peershm_set_reserve, reserve, peershm_reserve_command),
+	COMMAND(PEERSHM_IOC_UNLINK, peershm_unlink, name,
+		peershm_region_unlink),
+	COMMAND(PEERSHM_IOC_SET_RESERVE, peershm_set_reserve, reserve,
+		peershm_reserve_command),
 };
 
 /* Room for the struct of any command. */
@@ -163,7 +175,8 @@ static long device_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
 	return ret;
 }
 
-static int mmap_header(const struct peershm_region *region, struct vm_area_struct *vma)
+static int mmap_header(const struct peershm_region *region,
+		       struct vm_area_struct *vma)
 {
 	if (vma->vm_flags & VM_WRITE)
 		return -EACCES;
@@ -197,7 +210,8 @@ static int mmap_control(const struct peershm_region *region, bool read_only,
 }
 
 /* What a client maps by itself: header and control. */
-static int mmap_pages(struct peershm_file *pf, u64 offset, struct vm_area_struct *vma)
+static int mmap_pages(struct peershm_file *pf, u64 offset,
+		      struct vm_area_struct *vma)
 {
 	struct peershm_region *region = peershm_client_region(pf, MAY_READ);
 	struct peershm_region *writable;
@@ -279,7 +293,7 @@ static struct miscdevice device = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "peershm",
 	.fops = &device_fops,
-	.mode = 0666, /* each region has its own owner, group and mode */
+	.mode = 0666,	/* each region has its own owner, group and mode */
 };
 
 int peershm_device_init(void)

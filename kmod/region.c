@@ -27,11 +27,13 @@ MODULE_PARM_DESC(max_regions, "regions at a time");
 
 static uint max_clients = 256;
 module_param(max_clients, uint, 0644);
-MODULE_PARM_DESC(max_clients, "clients of a region made from now on (at most 1024)");
+MODULE_PARM_DESC(max_clients,
+		 "clients of a region made from now on (at most 1024)");
 
 static uint max_user_regions = 64;
 module_param(max_user_regions, uint, 0644);
-MODULE_PARM_DESC(max_user_regions, "regions at a time of one user without CAP_SYS_RESOURCE");
+MODULE_PARM_DESC(max_user_regions,
+		 "regions at a time of one user without CAP_SYS_RESOURCE");
 
 static ulong max_user_capacity = 1UL << 40;
 module_param(max_user_capacity, ulong, 0644);
@@ -60,8 +62,8 @@ static const struct {
 
 /* The region list lock: names and addresses. */
 static DEFINE_MUTEX(list_lock);
-static LIST_HEAD(list);		/* all that live, by base */
-static unsigned int nr_regions; /* all that live */
+static LIST_HEAD(list);			/* all that live, by base */
+static unsigned int nr_regions;		/* all that live */
 static u64 last_id;
 
 /**
@@ -130,7 +132,8 @@ static void region_release(struct kref *ref)
 
 static void users_release(struct kref *users)
 {
-	struct peershm_region *region = container_of(users, struct peershm_region, users);
+	struct peershm_region *region =
+		container_of(users, struct peershm_region, users);
 
 	list_del(&region->node);
 	nr_regions--;
@@ -182,8 +185,7 @@ static struct peershm_region *find_locked(const char *name, u64 id)
 	struct peershm_region *region;
 
 	lockdep_assert_held(&list_lock);
-	list_for_each_entry(region, &list, node)
-	{
+	list_for_each_entry(region, &list, node) {
 		if (!region->linked)
 			continue;
 		if (id ? region->id == id : !strcmp(region->name, name))
@@ -224,7 +226,8 @@ struct peershm_region *peershm_region_find(const char *name, u64 id, int mask)
  *
  * Returns: a reference, -ENOENT, -ENOTCONN or -EACCES.
  */
-struct peershm_region *peershm_region_of(struct peershm_file *pf, u64 id, int mask)
+struct peershm_region *peershm_region_of(struct peershm_file *pf, u64 id,
+					 int mask)
 {
 	if (mask & MAY_WRITE && !peershm_file_writable(pf))
 		return ERR_PTR(-EACCES);
@@ -240,8 +243,7 @@ static bool place_at(struct peershm_region *region, unsigned long base)
 	struct list_head *next = &list;
 
 	lockdep_assert_held(&list_lock);
-	list_for_each_entry(other, &list, node)
-	{
+	list_for_each_entry(other, &list, node) {
 		if (other->base + other->capacity <= base)
 			continue;
 		if (other->base < base + region->capacity)
@@ -255,7 +257,8 @@ static bool place_at(struct peershm_region *region, unsigned long base)
 }
 
 /* First fit in an arena, in slots of 1 GiB, whatever the page size is. */
-static bool place_in(struct peershm_region *region, unsigned long start, unsigned long end)
+static bool place_in(struct peershm_region *region, unsigned long start,
+		     unsigned long end)
 {
 	struct peershm_region *other;
 	unsigned long base = start;
@@ -263,8 +266,7 @@ static bool place_in(struct peershm_region *region, unsigned long start, unsigne
 	lockdep_assert_held(&list_lock);
 	if (end > TASK_SIZE || region->capacity > end - start)
 		return false;
-	list_for_each_entry(other, &list, node)
-	{
+	list_for_each_entry(other, &list, node) {
 		if (other->base + other->capacity <= base)
 			continue;
 		if (base + region->capacity <= other->base)
@@ -301,14 +303,14 @@ static bool user_may(kuid_t uid, u64 capacity)
 	unsigned int n = 1;
 
 	lockdep_assert_held(&list_lock);
-	list_for_each_entry(region, &list, node)
-	{
+	list_for_each_entry(region, &list, node) {
 		if (!uid_eq(region->uid, uid))
 			continue;
 		total += region->capacity;
 		n++;
 	}
-	return (n <= READ_ONCE(max_user_regions) && total <= READ_ONCE(max_user_capacity)) ||
+	return (n <= READ_ONCE(max_user_regions) &&
+		total <= READ_ONCE(max_user_capacity)) ||
 	       capable(CAP_SYS_RESOURCE);
 }
 
@@ -324,7 +326,8 @@ static int publish(struct peershm_region *region, struct peershm_create *args)
 	mutex_lock(&list_lock);
 	if (find_locked(region->name, 0))
 		err = -EEXIST;
-	else if (nr_regions >= READ_ONCE(max_regions) || !user_may(region->uid, region->capacity))
+	else if (nr_regions >= READ_ONCE(max_regions) ||
+		 !user_may(region->uid, region->capacity))
 		err = -ENOSPC;
 	else if (base && !place_at(region, base))
 		err = -EADDRINUSE;
@@ -352,8 +355,9 @@ static int check_create(const struct peershm_create *args)
 {
 	unsigned long page_size, end;
 
-	if (args->flags || args->reserved || args->backing >= PEERSHM_NR_BACKINGS ||
-	    args->mode & ~0777 || !peershm_name_valid(args->name))
+	if (args->flags || args->reserved ||
+	    args->backing >= PEERSHM_NR_BACKINGS || args->mode & ~0777 ||
+	    !peershm_name_valid(args->name))
 		return -EINVAL;
 	if (!peershm_backing_available(args->backing))
 		return -ENODEV;
@@ -368,7 +372,8 @@ static int check_create(const struct peershm_create *args)
 		return 0;
 	if (args->base < MIN_BASE ||
 	    !IS_ALIGNED(args->base, peershm_backing_align(args->backing)) ||
-	    check_add_overflow((unsigned long)args->base, (unsigned long)args->capacity, &end) ||
+	    check_add_overflow((unsigned long)args->base,
+			       (unsigned long)args->capacity, &end) ||
 	    end > TASK_SIZE)
 		return -EINVAL;
 	return 0;
@@ -394,7 +399,7 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return -ENOMEM;
-	__module_get(THIS_MODULE); /* the open file holds one already */
+	__module_get(THIS_MODULE);	/* the open file holds one already */
 	kref_init(&region->users);
 	kref_init(&region->ref);
 	mutex_init(&region->resize);
@@ -411,11 +416,13 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 	region->user_ns = get_user_ns(current_user_ns());
 	region->pid_ns = get_pid_ns(task_active_pid_ns(current));
 	region->control_length =
-		PAGE_ALIGN(PAGE_SIZE + (size_t)region->max_clients * CONTROL_BYTES_PER_CLIENT);
+		PAGE_ALIGN(PAGE_SIZE + (size_t)region->max_clients *
+					       CONTROL_BYTES_PER_CLIENT);
 
 	err = -ENOMEM;
-	region->clients =
-		kvcalloc(region->max_clients, sizeof(*region->clients), GFP_KERNEL_ACCOUNT);
+	region->clients = kvcalloc(region->max_clients,
+				   sizeof(*region->clients),
+				   GFP_KERNEL_ACCOUNT);
 	region->header = peershm_header_alloc(region);
 	if (!region->clients || !region->header)
 		goto free_region;
@@ -427,7 +434,8 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 		goto free_region;
 	}
 	snprintf(title, sizeof(title), "peershm-control:%s", region->name);
-	region->control = peershm_backing_open_control(title, region->control_length);
+	region->control = peershm_backing_open_control(title,
+						       region->control_length);
 	if (IS_ERR(region->control)) {
 		err = PTR_ERR(region->control);
 		region->control = NULL;
@@ -463,8 +471,8 @@ long peershm_region_set_root(struct peershm_file *pf, void *arg)
 		return PTR_ERR(region);
 
 	spin_lock(&region->registry);
-	if (args->root &&
-	    (args->root < region->base || args->root - region->base >= region->size)) {
+	if (args->root && (args->root < region->base ||
+			   args->root - region->base >= region->size)) {
 		err = -EINVAL;
 	} else if (region->root != args->expected) {
 		err = -EEXIST;
@@ -477,7 +485,8 @@ long peershm_region_set_root(struct peershm_file *pf, void *arg)
 	return err;
 }
 
-static void fill_info(struct peershm_region *region, struct peershm_region_info *info)
+static void fill_info(struct peershm_region *region,
+		      struct peershm_region_info *info)
 {
 	memset(info, 0, sizeof(*info));
 	info->id = region->id;
@@ -538,8 +547,7 @@ long peershm_region_list(struct peershm_file *pf, void *arg)
 			return -ENOMEM;
 	}
 	mutex_lock(&list_lock);
-	list_for_each_entry(region, &list, node)
-	{
+	list_for_each_entry(region, &list, node) {
 		if (!region->linked || !peershm_region_may(region, MAY_READ))
 			continue;
 		if (n < room)
@@ -548,7 +556,8 @@ long peershm_region_list(struct peershm_file *pf, void *arg)
 	}
 	mutex_unlock(&list_lock);
 
-	err = peershm_copy_array(args->regions, infos, min(n, room), sizeof(*infos));
+	err = peershm_copy_array(args->regions, infos, min(n, room),
+				 sizeof(*infos));
 	args->nr_regions = n;
 	kvfree(infos);
 	return err;
@@ -588,7 +597,8 @@ long peershm_region_unlink(struct peershm_file *pf, void *arg)
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	err = -EACCES;
-	if (uid_eq(current_fsuid(), region->uid) || ns_capable(region->user_ns, CAP_IPC_OWNER))
+	if (uid_eq(current_fsuid(), region->uid) ||
+	    ns_capable(region->user_ns, CAP_IPC_OWNER))
 		err = unlink_region(region) ? 0 : -ENOENT;
 	peershm_region_put(region);
 	return err;
@@ -602,7 +612,7 @@ void peershm_region_uncreate(struct peershm_file *pf, void *arg)
 
 	region = peershm_region_find(NULL, args->region, 0);
 	if (IS_ERR(region))
-		return; /* somebody unlinked it already */
+		return;		/* somebody unlinked it already */
 	unlink_region(region);
 	peershm_region_put(region);
 }

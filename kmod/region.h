@@ -27,7 +27,7 @@ struct user_namespace;
  */
 struct peershm_region {
 	struct kref users;
-	struct kref ref; /* the users have one */
+	struct kref ref;		/* the users have one */
 
 	/* Constant after creation. */
 	u64 id;
@@ -40,33 +40,34 @@ struct peershm_region {
 	kgid_t gid;
 	unsigned long base;
 	unsigned long capacity;
-	struct user_namespace *user_ns; /* of the creator */
+	struct user_namespace *user_ns;	/* of the creator */
 	struct pid_namespace *pid_ns;	/* of the creator */
 	struct file *file;		/* the memory */
 	struct file *control;		/* the control pages */
 	size_t control_length;
-	struct peershm_header *header; /* content: registry */
+	struct peershm_header *header;	/* content: registry */
 
-	struct list_head node; /* region list lock; by base */
+	struct list_head node;		/* region list lock; by base */
 
 	/* Serialises changes of the size; held while memory is allocated. */
 	struct mutex resize;
 	struct peershm_reserve reserve;
 
-	spinlock_t registry; /* protects what follows */
-	u64 size;	     /* written with resize held, too */
+	spinlock_t registry;		/* protects what follows */
+	u64 size;			/* written with resize held, too */
 	u64 root;
 	u64 generation;
-	u64 shrinks; /* how often it shrank */
+	u64 shrinks;			/* how often it shrank */
 	u64 next_client_id;
 	u32 header_seq;
-	u32 nr_clients;			 /* live ones */
-	bool linked;			 /* written with the list lock, too */
+	u32 nr_clients;			/* live ones */
+	bool linked;			/* written with the list lock, too */
 	struct peershm_client **clients; /* max_clients slots */
 };
 
 struct peershm_region *peershm_region_find(const char *name, u64 id, int mask);
-struct peershm_region *peershm_region_of(struct peershm_file *pf, u64 id, int mask);
+struct peershm_region *peershm_region_of(struct peershm_file *pf, u64 id,
+					 int mask);
 void peershm_region_get(struct peershm_region *region);
 void peershm_region_put(struct peershm_region *region);
 void peershm_region_hold(struct peershm_region *region);

@@ -71,8 +71,8 @@ static void give_back(struct peershm_region *region)
 	u64 size = region->size;
 
 	lockdep_assert_held(&region->resize);
-	if (!peershm_backing_shrink(region->backing, region->file, size + region->reserve.have,
-				    size))
+	if (!peershm_backing_shrink(region->backing, region->file,
+				    size + region->reserve.have, size))
 		set_have(region, 0);
 }
 
@@ -88,7 +88,8 @@ static int fill_chunk(struct peershm_region *region)
 	start = region->size + reserve->have;
 	end = region->size + min(reserve->have + chunk, target(region));
 	old = set_active_memcg(reserve->memcg);
-	err = peershm_backing_reserve(region->backing, region->file, start, end);
+	err = peershm_backing_reserve(region->backing, region->file, start,
+				      end);
 	set_active_memcg(old);
 	if (!err)
 		set_have(region, end - region->size);
@@ -114,7 +115,8 @@ static void work(struct kthread_work *kwork)
 	bool more;
 
 	if (!mutex_trylock(&region->resize)) {
-		kthread_queue_delayed_work(worker, &reserve->work, msecs_to_jiffies(BUSY_MS));
+		kthread_queue_delayed_work(worker, &reserve->work,
+					   msecs_to_jiffies(BUSY_MS));
 		return;
 	}
 	if (pressed(region)) {
@@ -128,7 +130,8 @@ static void work(struct kthread_work *kwork)
 	more = reserve->have != target(region);
 	mutex_unlock(&region->resize);
 	if (more)
-		kthread_queue_delayed_work(worker, &reserve->work, msecs_to_jiffies(delay_ms));
+		kthread_queue_delayed_work(worker, &reserve->work,
+					   msecs_to_jiffies(delay_ms));
 	cond_resched();
 }
 
@@ -153,7 +156,7 @@ void peershm_reserve_release(struct peershm_region *region)
 	struct peershm_reserve *reserve = &region->reserve;
 
 	spin_lock(&lock);
-	list_del_init(&reserve->node); /* the shrinker queues no more work */
+	list_del_init(&reserve->node);	/* the shrinker queues no more work */
 	spin_unlock(&lock);
 	kthread_cancel_delayed_work_sync(&reserve->work);
 	/* The thread may have put it there again. */
@@ -240,8 +243,9 @@ static unsigned long count(struct shrinker *self, struct shrink_control *sc)
 	unsigned long pages = 0;
 
 	spin_lock(&lock);
-	list_for_each_entry(region, &givers, reserve.node) if (!region->reserve.pressed)
-		pages += READ_ONCE(region->reserve.have) >> PAGE_SHIFT;
+	list_for_each_entry(region, &givers, reserve.node)
+		if (!region->reserve.pressed)
+			pages += READ_ONCE(region->reserve.have) >> PAGE_SHIFT;
 	spin_unlock(&lock);
 	return pages ?: SHRINK_EMPTY;
 }
@@ -252,8 +256,7 @@ static unsigned long scan(struct shrinker *self, struct shrink_control *sc)
 	unsigned long pages = 0;
 
 	spin_lock(&lock);
-	list_for_each_entry(region, &givers, reserve.node)
-	{
+	list_for_each_entry(region, &givers, reserve.node) {
 		if (pages >= sc->nr_to_scan)
 			break;
 		if (region->reserve.pressed)

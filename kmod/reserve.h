@@ -13,12 +13,12 @@ struct peershm_region;
 /* The reserve of a region: memory beyond its size, allocated and zeroed. */
 struct peershm_reserve {
 	/* Written with the region's resize and registry locks held. */
-	u64 want; /* bytes; what was asked for */
-	u64 have; /* bytes, from the size on */
+	u64 want;			/* bytes; what was asked for */
+	u64 have;			/* bytes, from the size on */
 
-	struct mem_cgroup *memcg; /* charged for it; resize lock */
-	bool pressed;		  /* to be given back; reserve.c's lock */
-	struct list_head node;	  /* likewise; empty: nothing to give */
+	struct mem_cgroup *memcg;	/* charged for it; resize lock */
+	bool pressed;			/* to be given back; reserve.c's lock */
+	struct list_head node;		/* likewise; empty: nothing to give */
 	struct kthread_delayed_work work;
 };
 

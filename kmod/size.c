@@ -32,7 +32,8 @@ static void publish_size(struct peershm_region *region, u64 size)
 	spin_unlock(&region->registry);
 }
 
-static int grow_locked(struct peershm_region *region, struct peershm_grow *args)
+static int grow_locked(struct peershm_region *region,
+		       struct peershm_grow *args)
 {
 	u64 old_size = region->size;
 	u64 ready = old_size + region->reserve.have;
@@ -47,8 +48,8 @@ static int grow_locked(struct peershm_region *region, struct peershm_grow *args)
 	if (new_size > region->capacity)
 		return -ENOSPC;
 	if (new_size > old_size) {
-		err = peershm_backing_grow(region->backing, region->file, old_size, ready,
-					   new_size);
+		err = peershm_backing_grow(region->backing, region->file,
+					   old_size, ready, new_size);
 		if (err && err != -ENOSPC)
 			peershm_reserve_used(region, 0);
 		if (err)
@@ -126,7 +127,8 @@ long peershm_size_shrink(struct peershm_file *pf, void *arg)
 		/* The header first: nobody is to learn of memory that goes. */
 		publish_size(region, args->new_size);
 		err = peershm_backing_shrink(region->backing, region->file,
-					     old_size + region->reserve.have, args->new_size);
+					     old_size + region->reserve.have,
+					     args->new_size);
 		if (err)
 			publish_size(region, old_size);
 		else

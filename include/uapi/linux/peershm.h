@@ -70,29 +70,29 @@
 enum peershm_backing {
 	PEERSHM_SMALL = 0,	/* pages of the system's page size */
 	PEERSHM_THP = 1,	/* transparent huge pages */
-	PEERSHM_HUGETLB_2M = 2, /* 2 MiB pages from the system's pool */
-	PEERSHM_HUGETLB_1G = 3, /* 1 GiB pages from the system's pool */
+	PEERSHM_HUGETLB_2M = 2,	/* 2 MiB pages from the system's pool */
+	PEERSHM_HUGETLB_1G = 3,	/* 1 GiB pages from the system's pool */
 };
 
 /*
  * Offsets for mmap() on the device file of a client, MAP_SHARED. The window
  * is not mapped with mmap(): ATTACH does it.
  */
-#define PEERSHM_HEADER_OFFSET 0x100000000ULL  /* header_length, PROT_READ */
-#define PEERSHM_CONTROL_OFFSET 0x200000000ULL /* control_length */
+#define PEERSHM_HEADER_OFFSET 0x100000000ULL	/* header_length, PROT_READ */
+#define PEERSHM_CONTROL_OFFSET 0x200000000ULL	/* control_length */
 
 /*
  * The header: written by the kernel alone, read by clients without a lock.
  * seq is odd while it changes: read seq (acquire) until it is even, read the
  * fields, then (acquire fence) read seq again and start over if it differs.
  */
-#define PEERSHM_HEADER_MAGIC 0x4d485350u /* "PSHM" */
+#define PEERSHM_HEADER_MAGIC 0x4d485350u	/* "PSHM" */
 #define PEERSHM_HEADER_VERSION 1
 
-#define PEERSHM_HEADER_UNLINKED (1u << 0) /* the name is gone */
+#define PEERSHM_HEADER_UNLINKED (1u << 0)	/* the name is gone */
 
 enum peershm_client_state {
-	PEERSHM_CLIENT_FREE = 0, /* the entry is not in use */
+	PEERSHM_CLIENT_FREE = 0,	/* the entry is not in use */
 	PEERSHM_CLIENT_LIVE = 1,
 };
 
@@ -116,17 +116,17 @@ struct peershm_header {
 	__u32 magic;
 	__u32 version;
 	__u32 seq;
-	__u32 flags;  /* PEERSHM_HEADER_* */
-	__u64 region; /* id, never used twice while the module is loaded */
+	__u32 flags; /* PEERSHM_HEADER_* */
+	__u64 region;	/* id, never used twice while the module is loaded */
 	__u64 base;
 	__u64 capacity;
 	__u64 size;
 	__u64 root;
-	__u64 generation;    /* of everything above the clients: counts changes */
-	__u32 backing;	     /* enum peershm_backing */
-	__u32 page_size;     /* sizes are multiples of it */
-	__u32 nr_clients;    /* entries in use */
-	__u32 max_clients;   /* entries there are */
+	__u64 generation;   /* of everything above the clients: counts changes */
+	__u32 backing;	    /* enum peershm_backing */
+	__u32 page_size;    /* sizes are multiples of it */
+	__u32 nr_clients;   /* entries in use */
+	__u32 max_clients;  /* entries there are */
 	__u32 client_offset; /* of entry 0 from the start of the header */
 	__u32 client_size;   /* from one entry to the next */
 	/* The size that an announced shrink will leave, else the size. */
@@ -141,9 +141,9 @@ struct peershm_header {
  */
 struct peershm_create {
 	__u32 size;
-	__u32 flags; /* must be 0 */
+	__u32 flags;	   /* must be 0 */
 	char name[PEERSHM_NAME_SIZE];
-	__u64 capacity; /* multiple of the backing's page size */
+	__u64 capacity;	   /* multiple of the backing's page size */
 	/* 0: the module picks one. Else at least 16 MiB, a multiple of the
 	 * page size, and of 1 GiB for huge pages from the pool.
 	 */
@@ -152,8 +152,8 @@ struct peershm_create {
 	__u32 mode;	   /* permission bits, 0 to 0777; no umask is applied */
 	__u32 max_clients; /* 0: the module's limit */
 	__u32 reserved;
-	__u64 reserve; /* as for SET_RESERVE */
-	__u64 region;  /* out: id */
+	__u64 reserve;	   /* as for SET_RESERVE */
+	__u64 region;	   /* out: id */
 };
 
 /*
@@ -170,17 +170,17 @@ struct peershm_create {
 
 struct peershm_attach {
 	__u32 size;
-	__u32 flags; /* PEERSHM_ATTACH_* */
+	__u32 flags;	/* PEERSHM_ATTACH_* */
 	char region_name[PEERSHM_NAME_SIZE];
 	char client_name[PEERSHM_NAME_SIZE]; /* unique among live clients */
-	__u64 region;			     /* out: id */
-	__u64 client;			     /* out: id */
-	__u64 base;			     /* out */
-	__u64 capacity;			     /* out */
-	__u64 active;			     /* out: the region's size */
-	__u64 root;			     /* out: what SET_ROOT stored, 0 if never */
-	__u64 header_length;		     /* out: for mmap at PEERSHM_HEADER_OFFSET */
-	__u64 control_length;		     /* out: for mmap at PEERSHM_CONTROL_OFFSET */
+	__u64 region;	/* out: id */
+	__u64 client;	/* out: id */
+	__u64 base;	/* out */
+	__u64 capacity;	/* out */
+	__u64 active;	/* out: the region's size */
+	__u64 root;	/* out: what SET_ROOT stored, 0 if never */
+	__u64 header_length;  /* out: for mmap at PEERSHM_HEADER_OFFSET */
+	__u64 control_length; /* out: for mmap at PEERSHM_CONTROL_OFFSET */
 };
 
 /* DETACH: leave the registry and unmap the window. */
@@ -206,10 +206,10 @@ enum peershm_peer_result {
 };
 
 struct peershm_peer {
-	__u64 client; /* id */
-	__u64 mapped; /* bytes from the base, as in the header */
-	__s32 pid;    /* in the caller's PID namespace, 0 if not in it */
-	__u32 result; /* enum peershm_peer_result */
+	__u64 client;	/* id */
+	__u64 mapped;	/* bytes from the base, as in the header */
+	__s32 pid;	/* in the caller's PID namespace, 0 if not in it */
+	__u32 result;	/* enum peershm_peer_result */
 	char name[PEERSHM_NAME_SIZE];
 };
 
@@ -239,8 +239,8 @@ struct peershm_grow {
 	__u32 flags;	/* PEERSHM_GROW_* */
 	__u64 region;	/* id; 0: the one this file is attached to */
 	__u64 length;	/* multiple of the region's page size */
-	__u64 old_size; /* out */
-	__u64 new_size; /* out */
+	__u64 old_size;	/* out */
+	__u64 new_size;	/* out */
 	struct peershm_map_report report;
 };
 
@@ -253,11 +253,11 @@ struct peershm_grow {
 
 struct peershm_peer_map {
 	__u32 size;
-	__u32 flags;  /* PEERSHM_MAP_*; 0: all clients */
-	__u64 region; /* id; 0: the one this file is attached to */
-	__u64 offset; /* from the base, multiple of the page size */
-	__u64 length; /* multiple of the page size; 0: to the end */
-	__s32 pid;    /* in the caller's PID namespace */
+	__u32 flags;	/* PEERSHM_MAP_*; 0: all clients */
+	__u64 region;	/* id; 0: the one this file is attached to */
+	__u64 offset;	/* from the base, multiple of the page size */
+	__u64 length;	/* multiple of the page size; 0: to the end */
+	__s32 pid;	/* in the caller's PID namespace */
 	__u32 reserved;
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm_map_report report;
@@ -283,8 +283,8 @@ struct peershm_shrink {
 	__u32 size;
 	__u32 flags;	/* one of PEERSHM_SHRINK_*, or 0 */
 	__u64 region;	/* id; 0: the one this file is attached to */
-	__u64 new_size; /* multiple of the page size, not above the size */
-	__u64 old_size; /* out */
+	__u64 new_size;	/* multiple of the page size, not above the size */
+	__u64 old_size;	/* out */
 };
 
 /*
@@ -293,8 +293,8 @@ struct peershm_shrink {
  */
 struct peershm_set_root {
 	__u32 size;
-	__u32 flags;  /* must be 0 */
-	__u64 region; /* id; 0: the one this file is attached to */
+	__u32 flags;	/* must be 0 */
+	__u64 region;	/* id; 0: the one this file is attached to */
 	__u64 expected;
 	__u64 root;
 };
@@ -311,9 +311,9 @@ struct peershm_set_root {
  */
 struct peershm_set_reserve {
 	__u32 size;
-	__u32 flags;   /* must be 0 */
-	__u64 region;  /* id; 0: the one this file is attached to */
-	__u64 reserve; /* multiple of the page size; 0: none */
+	__u32 flags;	/* must be 0 */
+	__u64 region;	/* id; 0: the one this file is attached to */
+	__u64 reserve;	/* multiple of the page size; 0: none */
 };
 
 /* One client, as CLIENTS lists it. */
@@ -321,9 +321,9 @@ struct peershm_client_info {
 	__u64 id;
 	__u64 start_time; /* of the process, ns since boot */
 	__u64 base;
-	__u64 mapped; /* bytes from the base known to be in its page tables */
-	__s32 pid;    /* in the caller's PID namespace, 0 if not in it */
-	__u32 flags;  /* PEERSHM_CLIENT_* */
+	__u64 mapped;	/* bytes from the base known to be in its page tables */
+	__s32 pid;	/* in the caller's PID namespace, 0 if not in it */
+	__u32 flags;	/* PEERSHM_CLIENT_* */
 	char name[PEERSHM_NAME_SIZE];
 };
 
@@ -341,11 +341,11 @@ struct peershm_clients {
 
 struct peershm_resolve {
 	__u32 size;
-	__u32 flags;		      /* PEERSHM_RESOLVE_* */
-	__u64 region;		      /* id; 0: the one this file is attached to */
-	__u64 client;		      /* out: id */
+	__u32 flags;	/* PEERSHM_RESOLVE_* */
+	__u64 region;	/* id; 0: the one this file is attached to */
+	__u64 client;	/* out: id */
 	char name[PEERSHM_NAME_SIZE]; /* in, or out with BY_PID */
-	__s32 pid;		      /* out, or in with BY_PID; in the caller's namespace */
+	__s32 pid;	/* out, or in with BY_PID; in the caller's namespace */
 	__u32 reserved;
 };
 
@@ -354,28 +354,28 @@ struct peershm_region_info {
 	__u64 id;
 	__u64 base;
 	__u64 capacity;
-	__u64 active; /* the region's size */
+	__u64 active;	/* the region's size */
 	__u64 root;
 	__u64 generation;
 	__u64 reserve;	/* what SET_RESERVE asked for */
-	__u64 reserved; /* how much of it lies ready now */
+	__u64 reserved;	/* how much of it lies ready now */
 	__u32 backing;	/* enum peershm_backing */
 	__u32 page_size;
 	__u32 nr_clients;
 	__u32 max_clients;
-	__u32 uid; /* in the caller's user namespace */
+	__u32 uid;	/* in the caller's user namespace */
 	__u32 gid;
 	__u32 mode;
-	__u32 flags; /* PEERSHM_HEADER_* */
+	__u32 flags;	/* PEERSHM_HEADER_* */
 	char name[PEERSHM_NAME_SIZE];
 };
 
 /* STAT: by name, by id, or (neither) the region this file is attached to. */
 struct peershm_stat {
 	__u32 size;
-	__u32 flags;			 /* must be 0 */
-	__u64 region;			 /* id, or 0 */
-	char name[PEERSHM_NAME_SIZE];	 /* or empty */
+	__u32 flags;	/* must be 0 */
+	__u64 region;	/* id, or 0 */
+	char name[PEERSHM_NAME_SIZE]; /* or empty */
 	struct peershm_region_info info; /* out */
 };
 
@@ -394,8 +394,8 @@ struct peershm_regions {
  */
 struct peershm_unlink {
 	__u32 size;
-	__u32 flags;  /* must be 0 */
-	__u64 region; /* id; 0: by name */
+	__u32 flags;	/* must be 0 */
+	__u64 region;	/* id; 0: by name */
 	char name[PEERSHM_NAME_SIZE];
 };
 
@@ -406,8 +406,8 @@ struct peershm_unlink {
  */
 struct peershm_watch {
 	__u32 size;
-	__u32 flags;  /* must be 0 */
-	__u64 region; /* id */
+	__u32 flags;	/* must be 0 */
+	__u64 region;	/* id */
 };
 
 /*
@@ -447,8 +447,8 @@ struct peershm_event {
 	__u64 client;
 	__u64 old_value;
 	__u64 new_value;
-	__s32 pid;   /* in the reader's PID namespace, 0 if not in it */
-	__u32 flags; /* PEERSHM_CLIENT_* of the client */
+	__s32 pid;	/* in the reader's PID namespace, 0 if not in it */
+	__u32 flags;	/* PEERSHM_CLIENT_* of the client */
 	__u64 reserved;
 	char name[PEERSHM_NAME_SIZE]; /* the client's */
 };
