@@ -27,6 +27,7 @@ cflags = -std=gnu11 -D_GNU_SOURCE= -Wall -Wextra $(WERROR) $(CFLAGS) -fvisibilit
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 urcu := -lurcu-bp -lurcu-common
 
+, := ,
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(Q),@printf '  %-7s %s\n' '$(1)' '$(2)')
 
@@ -181,7 +182,11 @@ build/kselftest/%: build/obj/tests/kselftest/%.o $(common) build/libpeershm.so.0
 
 build/unit/%: build/obj/tests/unit/%.o build/libpeershm.a
 	$(call say,LD,$@)
-	$(call link,,-lcmocka $(urcu))
+	$(call link,$(wrap),-lcmocka $(urcu))
+
+# makes the system calls of the library fail
+build/unit/injection build/unit-san/injection: private wrap := $(patsubst %,-Wl$(,)--wrap=%, \
+	mmap madvise pthread_atfork fopen getline read stat getrlimit open)
 
 # with what it tests, which is no part of the library
 structures := arena.c hash.c symbols.c table.c tree.c
@@ -190,7 +195,7 @@ build/unit-san/demo_structures: $(call objects,$(addprefix tools/demo/,$(structu
 
 build/unit-san/%: build/obj-san/tests/unit/%.o build/libpeershm-san.a
 	$(call say,LD,$@)
-	$(call link,$(sanitize),-lcmocka $(urcu))
+	$(call link,$(sanitize) $(wrap),-lcmocka $(urcu))
 
 ##  install      library, headers and peershmctl below DESTDIR and PREFIX (/usr/local)
 install: lib build/install/peershmctl

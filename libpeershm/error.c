@@ -33,12 +33,15 @@ static const struct {
 	{ EINTR, "interrupted by a signal before anything was changed" },
 	{ EINVAL, "invalid argument" },
 	{ EIO, "the region's header makes no sense: module and library do not fit" },
+	{ EMFILE, "this process has as many files open as it may (RLIMIT_NOFILE)" },
+	{ ENFILE, "the system has as many files open as it may (fs.file-max)" },
 	{ ENODEV, "the kind of memory asked for, or the peershm module, is not on this machine" },
 	{ ENOENT, "no such region or client" },
 	{ ENOMEM, "out of memory, of huge pages, or at the memory cgroup's limit" },
 	{ ENOSPC, "beyond the region's capacity or a limit of the module" },
 	{ ENOTCONN, "this process is not a client through this handle" },
 	{ ENOTTY, "the peershm module does not know this command" },
+	{ EPERM, "not permitted: part of the window is sealed, or the device may not be opened" },
 };
 
 int pshm_fail(int err, const char *format, ...)

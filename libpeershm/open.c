@@ -13,7 +13,7 @@
  */
 #define ATTEMPTS 16
 
-/* How often DETACH is called when signals keep it from starting. */
+/* How often DETACH is called when signals or a lack of memory are in its way. */
 #define DETACH_ATTEMPTS 64
 
 #define KNOWN_FLAGS (PEERSHM_CREATE | PEERSHM_EXCLUSIVE | PEERSHM_READ_ONLY | PEERSHM_DUMP)
@@ -194,10 +194,11 @@ static void detach(const struct peershm *handle)
 {
 	struct peershm_detach command = { .size = sizeof(command) };
 	int attempts = DETACH_ATTEMPTS;
+	int err;
 
-	while (pshm_device_command(handle->fd, PEERSHM_IOC_DETACH, &command) == -EINTR &&
-	       --attempts)
-		;
+	do {
+		err = pshm_device_command(handle->fd, PEERSHM_IOC_DETACH, &command);
+	} while ((err == -EINTR || err == -ENOMEM) && --attempts);
 }
 
 static int open_region(struct peershm *handle, struct request *request)
