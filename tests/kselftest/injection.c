@@ -5,240 +5,23 @@
  * to fail. Whatever fails, the command either succeeds all the same or gives an error after
  * which nothing has changed. Needs a kernel with fault injection (make check-debug).
  */
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/harness.h"
+#include "common/operation.h"
 
 /* Few pages: each one is many sites, and each site is a run. */
 #define STEP(b) ((b)->id == PEERSHM_SMALL ? 16 * (b)->page : (b)->page)
 #define MAX_SITES 5000
 
-enum where {
-	OUTSIDE, /* in a peer that is no client */
-	UNDONE,	 /* the same, and the command is undone if its answer cannot be given */
-	INSIDE,	 /* in a client */
-};
-
-/* A command as a peer runs it, and how to take it back if it succeeded. */
-struct operation {
-	const char *name;
-	peer_function run;
-	peer_function undo;
-	enum where where;
-};
-
 /* What a run is told, and what it tells. */
 struct injection {
-	char region[PEERSHM_NAME_SIZE];
-	uint64_t id, base, step, capacity;
-	enum peershm_backing backing;
+	struct operation_target target;
 	int operation;
 	unsigned int nth;
 	/* out */
 	long err;
 	bool injected;
-};
-
-static int fd = -1; /* in the peer: what it opened; a client's is self.fd */
-
-static void name_set(char to[PEERSHM_NAME_SIZE], const char *from)
-{
-	memset(to, 0, PEERSHM_NAME_SIZE);
-	snprintf(to, PEERSHM_NAME_SIZE, "%s", from);
-}
-
-static long run_open(void *arg)
-{
-	(void)arg;
-	fd = open(PEERSHM_DEVICE, O_RDWR | O_CLOEXEC);
-	return fd < 0 ? -errno : 0;
-}
-
-static long undo_open(void *arg)
-{
-	(void)arg;
-	return close(fd) < 0 ? -errno : 0;
-}
-
-static long run_create(void *arg)
-{
-	const struct injection *in = arg;
-	struct peershm_create c = {
-		.size = sizeof(c),
-		.capacity = in->capacity,
-		.backing = in->backing,
-		.mode = 0600,
-		.max_clients = 16,
-	};
-
-	name_set(c.name, "injected");
-	return xioctl(self.fd, PEERSHM_IOC_CREATE, &c);
-}
-
-static long undo_create(void *arg)
-{
-	(void)arg;
-	return do_unlink(self.fd, "injected");
-}
-
-static long run_attach(void *arg)
-{
-	const struct injection *in = arg;
-	struct peershm_attach a = { .size = sizeof(a) };
-
-	name_set(a.region_name, in->region);
-	name_set(a.client_name, "injected");
-	return xioctl(self.fd, PEERSHM_IOC_ATTACH, &a);
-}
-
-static long run_detach(void *arg)
-{
-	struct peershm_detach d = { .size = sizeof(d) };
-
-	(void)arg;
-	return xioctl(self.fd, PEERSHM_IOC_DETACH, &d);
-}
-
-static long run_grow(void *arg)
-{
-	const struct injection *in = arg;
-	struct peershm_peer peers[4];
-	struct peershm_grow g = {
-		.size = sizeof(g),
-		.length = in->step,
-		.report = { .peers = (uintptr_t)peers, .nr_peers = 4 },
-	};
-
-	return xioctl(self.fd, PEERSHM_IOC_GROW, &g);
-}
-
-static long run_shrink(void *arg)
-{
-	const struct injection *in = arg;
-
-	return do_shrink(self.fd, 0, in->step, NULL);
-}
-
-static long run_shrink_to_nothing(void *arg)
-{
-	(void)arg;
-	return do_shrink(self.fd, 0, 0, NULL);
-}
-
-static long undo_shrink(void *arg)
-{
-	const struct injection *in = arg;
-
-	return do_grow_to(self.fd, 0, in->step, NULL);
-}
-
-static long run_peer_map(void *arg)
-{
-	struct peershm_peer peers[4];
-	struct peershm_peer_map m = {
-		.size = sizeof(m),
-		.report = { .peers = (uintptr_t)peers, .nr_peers = 4 },
-	};
-
-	(void)arg;
-	return xioctl(self.fd, PEERSHM_IOC_PEER_MAP, &m);
-}
-
-static long run_set_root(void *arg)
-{
-	const struct injection *in = arg;
-
-	return do_set_root(self.fd, 0, 0, in->base + 64);
-}
-
-static long undo_set_root(void *arg)
-{
-	const struct injection *in = arg;
-
-	return do_set_root(self.fd, 0, in->base + 64, 0);
-}
-
-static long run_clients(void *arg)
-{
-	struct peershm_client_info infos[4];
-	long n = do_clients(self.fd, 0, infos, 4);
-
-	(void)arg;
-	return n < 0 ? n : 0;
-}
-
-static long run_resolve(void *arg)
-{
-	pid_t pid;
-
-	(void)arg;
-	return do_resolve_name(self.fd, 0, "witness", &pid);
-}
-
-static long run_regions(void *arg)
-{
-	struct peershm_region_info infos[4];
-	struct peershm_regions r = {
-		.size = sizeof(r),
-		.regions = (uintptr_t)infos,
-		.nr_regions = 4,
-	};
-
-	(void)arg;
-	return xioctl(self.fd, PEERSHM_IOC_REGIONS, &r);
-}
-
-static long run_stat(void *arg)
-{
-	struct peershm_region_info info;
-
-	(void)arg;
-	return do_stat(self.fd, 0, NULL, &info);
-}
-
-static void *mapped;
-
-static long map_offset(uint64_t offset, int protection)
-{
-	mapped = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), protection, MAP_SHARED, self.fd,
-		      (off_t)offset);
-	return mapped == MAP_FAILED ? -errno : 0;
-}
-
-static long run_map_header(void *arg)
-{
-	(void)arg;
-	return map_offset(PEERSHM_HEADER_OFFSET, PROT_READ);
-}
-
-static long run_map_control(void *arg)
-{
-	(void)arg;
-	return map_offset(PEERSHM_CONTROL_OFFSET, PROT_READ | PROT_WRITE);
-}
-
-static long undo_map(void *arg)
-{
-	(void)arg;
-	return munmap(mapped, (size_t)sysconf(_SC_PAGESIZE)) < 0 ? -errno : 0;
-}
-
-static const struct operation operations[] = {
-	{ "open", run_open, undo_open, OUTSIDE },
-	{ "create", run_create, undo_create, UNDONE },
-	{ "attach", run_attach, run_detach, UNDONE },
-	{ "grow", run_grow, run_shrink, INSIDE },
-	{ "shrink", run_shrink_to_nothing, undo_shrink, INSIDE },
-	{ "peer map", run_peer_map, NULL, INSIDE },
-	{ "set root", run_set_root, undo_set_root, INSIDE },
-	{ "clients", run_clients, NULL, INSIDE },
-	{ "resolve", run_resolve, NULL, INSIDE },
-	{ "regions", run_regions, NULL, INSIDE },
-	{ "stat", run_stat, NULL, INSIDE },
-	{ "map header", run_map_header, undo_map, INSIDE },
-	{ "map control", run_map_control, undo_map, INSIDE },
-	{ "detach", run_detach, run_attach, INSIDE },
 };
 
 /* In the peer: run the operation with its nth site failing. */
@@ -256,7 +39,7 @@ static long inject(void *arg)
 		close(nth);
 		return -errno;
 	}
-	in->err = operations[in->operation].run(in);
+	in->err = operations[in->operation].run(&in->target);
 	/* The read is a site of its own: if that failed, the operation had none left. */
 	n = pread(nth, text, sizeof(text) - 1, 0);
 	in->injected = n > 0 && text[0] == '0';
@@ -269,14 +52,7 @@ static long undo(void *arg)
 {
 	struct injection *in = arg;
 
-	return operations[in->operation].undo ? operations[in->operation].undo(in) : 0;
-}
-
-static long device_for_self(void *arg)
-{
-	(void)arg;
-	self.fd = device_open(O_RDWR);
-	return self.fd < 0 ? self.fd : 0;
+	return operations[in->operation].undo ? operations[in->operation].undo(&in->target) : 0;
 }
 
 /* All sites count, also those that may sleep, and a failure is no news for the log. */
@@ -315,7 +91,7 @@ static void check_error(struct peer *p, struct injection *in, struct snapshot *b
 	struct peershm_region_info info;
 	const struct operation *o = &operations[in->operation];
 
-	if (in->err == -EFAULT && o->where == UNDONE) {
+	if (in->err == -EFAULT && o->where == OPERATION_UNDONE) {
 		snapshot_same_but_count(before);
 		snapshot_again(before);
 		return;
@@ -363,7 +139,7 @@ static unsigned int fail_each_site(struct peer *p, struct injection *in, struct 
 static void every_site_of_every_command_fails_cleanly(void **state)
 {
 	const struct backing *b = param_of(state)->backing;
-	struct injection in = { .step = STEP(b), .capacity = b->capacity, .backing = b->id };
+	struct injection in = { .nth = 1 };
 	struct peer *outside, *inside;
 	struct client *witness;
 	struct region *r;
@@ -373,21 +149,17 @@ static void every_site_of_every_command_fails_cleanly(void **state)
 	backing_needs(b, 2 * STEP(b));
 	r = region_new(b, b->capacity);
 	region_grow(r, STEP(b));
-	memcpy(in.region, r->name, sizeof(in.region));
-	in.id = r->id;
-	in.base = r->base;
+	in.target = operation_target_of(r, STEP(b));
 	witness = client_new(r, "witness");
-	outside = peer_new();
-	assert_ok(peer_call(outside, device_for_self, NULL, 0));
-	inside = peer_join(r, "injected-inside");
+	outside = operation_peer(r, false);
+	inside = operation_peer(r, true);
 
-	for (in.operation = 0; in.operation < (int)(sizeof(operations) / sizeof(operations[0]));
-	     in.operation++) {
+	for (in.operation = 0; in.operation < nr_operations; in.operation++) {
 		const struct operation *o = &operations[in.operation];
 
-		sites = fail_each_site(o->where == INSIDE ? inside : outside, &in, witness);
+		sites = fail_each_site(o->where == OPERATION_INSIDE ? inside : outside, &in, witness);
 		print_message("# %s: %u sites\n", o->name, sites);
-		if (o->run != run_resolve)
+		if (strcmp(o->name, "resolve") != 0)
 			assert_true(sites > 0);
 	}
 }

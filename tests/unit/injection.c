@@ -259,6 +259,11 @@ static int shrink(void)
 	return peershm_shrink(scene.client, 4096);
 }
 
+static int set_reserve(void)
+{
+	return peershm_set_reserve(scene.client, 4096);
+}
+
 static int map_all(void)
 {
 	return peershm_map_all(scene.client, 0, 0, NULL);
@@ -405,6 +410,7 @@ static const struct function functions[] = {
 	{ "peershm_extend", extend, 1, 0 },
 	{ "peershm_extend, as administrator", extend_as_administrator, 1, 0 },
 	{ "peershm_shrink", shrink, 1, 0 },
+	{ "peershm_set_reserve", set_reserve, 1, 0 },
 	{ "peershm_map_all", map_all, 1, 0 },
 	{ "peershm_map_pid", map_pid, 1, 0 },
 	{ "peershm_map_name", map_name, 1, 0 },
