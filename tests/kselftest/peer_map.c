@@ -2,13 +2,13 @@
 /* Peer map: whom it reaches, what it answers, and that nobody can hold it up. */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/busy.h"
 #include "common/harness.h"
 
 #define STEP (4 * MIB)
@@ -181,47 +181,6 @@ static void a_stopped_peer_does_not_hold_up_a_shrink(void **state)
 	assert_int_equal(peer_touch(stopped, r->base), SIGBUS);
 }
 
-/* A thread that holds its process's mmap lock for writing nearly all the time. */
-#define BUSY_LENGTH (256 * MIB)
-
-static volatile bool busy;
-
-static void *keep_mmap_lock_busy(void *arg)
-{
-	int protection = PROT_READ;
-
-	while (busy) {
-		mprotect(arg, BUSY_LENGTH, protection);
-		protection ^= PROT_WRITE;
-	}
-	return NULL;
-}
-
-static pthread_t busy_thread;
-
-static long start_busy_thread(void *arg)
-{
-	char *memory = mmap(NULL, BUSY_LENGTH, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	(void)arg;
-	if (memory == MAP_FAILED)
-		return -errno;
-	/* Small pages of zeroes: large page tables, little memory. */
-	madvise(memory, BUSY_LENGTH, MADV_NOHUGEPAGE);
-	for (uint64_t i = 0; i < BUSY_LENGTH; i += SYSTEM_PAGE)
-		(void)*(volatile char *)(memory + i);
-	busy = true;
-	return -pthread_create(&busy_thread, NULL, keep_mmap_lock_busy, memory);
-}
-
-static long stop_busy_thread(void *arg)
-{
-	(void)arg;
-	busy = false;
-	return -pthread_join(busy_thread, NULL);
-}
-
 static void a_peer_that_cannot_be_reached_is_deferred_and_still_works(void **state)
 {
 	struct region *r = region_new(small, GIB);
@@ -232,7 +191,7 @@ static void a_peer_that_cannot_be_reached_is_deferred_and_still_works(void **sta
 	int tries = 0;
 
 	(void)state;
-	assert_ok(peer_call(p, start_busy_thread, NULL, 0));
+	assert_ok(peer_call(p, busy_start, NULL, 0));
 	do {
 		assert_true(++tries <= 200);
 		g.length = 64 * KIB;
@@ -249,7 +208,7 @@ static void a_peer_that_cannot_be_reached_is_deferred_and_still_works(void **sta
 	} while (!g.report.deferred);
 	print_message("# deferred at try %d\n", tries);
 	assert_int_equal(peer_touch_write(p, r->base + size - 1), 0);
-	assert_ok(peer_call(p, stop_busy_thread, NULL, 0));
+	assert_ok(peer_call(p, busy_stop, NULL, 0));
 
 	/* Asked again, it is reached. */
 	assert_ok(do_map_name(r->fd, r->id, "busy", &m));
@@ -266,7 +225,7 @@ static void grow_to_a_size_there_is_already_maps_whoever_is_not_mapped(void **st
 	int tries = 0;
 
 	(void)state;
-	assert_ok(peer_call(p, start_busy_thread, NULL, 0));
+	assert_ok(peer_call(p, busy_start, NULL, 0));
 	do {
 		assert_true(++tries <= 200);
 		g.length = 64 * KIB;
@@ -274,7 +233,7 @@ static void grow_to_a_size_there_is_already_maps_whoever_is_not_mapped(void **st
 		g.report.timeout_ms = 1;
 		assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));
 	} while (!g.report.deferred);
-	assert_ok(peer_call(p, stop_busy_thread, NULL, 0));
+	assert_ok(peer_call(p, busy_stop, NULL, 0));
 
 	assert_ok(do_grow_to(r->fd, r->id, g.new_size, &g));
 	assert_int_equal(g.old_size, g.new_size);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Every command of the device, as a peer runs it, and how to take it back. */
+#ifndef PEERSHM_TEST_OPERATION_H
+#define PEERSHM_TEST_OPERATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "peer.h"
+
+enum operation_where {
+	OPERATION_OUTSIDE, /* in a peer that is no client */
+	OPERATION_UNDONE,  /* the same; the module undoes it if it cannot give its answer */
+	OPERATION_INSIDE,  /* in a client */
+};
+
+/* What an operation is done to. The region has `step` bytes and a client "witness". */
+struct operation_target {
+	char region[PEERSHM_NAME_SIZE];
+	uint64_t base, step, capacity;
+	uint64_t length; /* that is grown by */
+	enum peershm_backing backing;
+};
+
+/* Both run in a peer, with a struct operation_target; undo may be NULL. */
+struct operation {
+	const char *name;
+	peer_function run;
+	peer_function undo;
+	enum operation_where where;
+};
+
+extern const struct operation operations[];
+extern const int nr_operations;
+int operation_find(const char *name);
+
+struct operation_target operation_target_of(const struct region *r, uint64_t step);
+
+/* A peer that is ready for the operations of that kind, named "injected-inside" if a client. */
+struct peer *operation_peer(const struct region *r, bool client);
+
+#endif
