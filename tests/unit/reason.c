@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a failed call is blamed on, for each errno that the device can give. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "check.h"
+#include "fake_device.h"
+
+#define GIB (1ULL << 30)
+
+static struct peershm *client;
+static struct peershm *administrator;
+static struct peershm *reader;
+
+static int open_reader(void)
+{
+	return peershm_open(&reader, "routes", "reader", PEERSHM_READ_ONLY | PEERSHM_DUMP, NULL);
+}
+
+static int setup(void **state)
+{
+	struct peershm_options options = { .capacity = GIB };
+
+	fake_setup(state);
+	return peershm_open(&client, "routes", "bgpd", PEERSHM_CREATE, &options) ||
+	       peershm_open(&administrator, "routes", NULL, 0, NULL);
+}
+
+static int teardown(void **state)
+{
+	peershm_close(reader);
+	peershm_close(administrator);
+	peershm_close(client);
+	reader = NULL;
+	return fake_teardown(state);
+}
+
+static int make(enum peershm_backing backing)
+{
+	struct peershm_options options = { .capacity = GIB, .backing = backing };
+	struct peershm *handle = NULL;
+
+	return peershm_open(&handle, "new", "ann", PEERSHM_CREATE, &options);
+}
+
+static int make_small(void)
+{
+	return make(PEERSHM_SMALL);
+}
+
+static int make_thp(void)
+{
+	return make(PEERSHM_THP);
+}
+
+static int make_2m(void)
+{
+	return make(PEERSHM_HUGETLB_2M);
+}
+
+static int make_1g(void)
+{
+	return make(PEERSHM_HUGETLB_1G);
+}
+
+static int grow(void)
+{
+	return peershm_grow(client, 8192, NULL);
+}
+
+static int shrink(void)
+{
+	return peershm_shrink(client, 0);
+}
+
+static int map_range(void)
+{
+	return peershm_map_all(client, 1, 1, NULL);
+}
+
+static int map_pid(void)
+{
+	return peershm_map_pid(client, 99, 0, 0, NULL);
+}
+
+static int root(void)
+{
+	return peershm_set_root(client, NULL, client);
+}
+
+static int clients(void)
+{
+	return peershm_clients(client, NULL, 0);
+}
+
+static int root_of_a_region_that_is_gone(void)
+{
+	errno = 0;
+	return peershm_root(administrator) ? 0 : -errno;
+}
+
+static int list(void)
+{
+	return peershm_regions(NULL, 0);
+}
+
+static int unlink_it(void)
+{
+	return peershm_unlink("routes");
+}
+
+static int resolve_pid(void)
+{
+	char name[PEERSHM_NAME_SIZE];
+
+	return peershm_resolve_pid(client, 99, name);
+}
+
+static const struct {
+	int (*call)(void);
+	unsigned long command; /* that fails */
+	int with;
+	const char *says;
+} reasons[] = {
+	{ make_small, PEERSHM_IOC_CREATE, EINVAL, "the module does not take a capacity of" },
+	{ make_small, PEERSHM_IOC_CREATE, EACCES, "permission denied" },
+	{ make_small, PEERSHM_IOC_CREATE, EADDRINUSE, "is taken by" },
+	{ make_small, PEERSHM_IOC_CREATE, ENOSPC, "max_regions" },
+	{ make_small, PEERSHM_IOC_CREATE, ENOMEM, "no memory left" },
+	{ make_small, PEERSHM_IOC_CREATE, ENFILE, "fs.file-max" },
+	{ make_small, PEERSHM_IOC_CREATE, ENODEV, "the backing asked for" },
+	{ make_thp, PEERSHM_IOC_CREATE, ENODEV, "no transparent huge pages" },
+	{ make_2m, PEERSHM_IOC_CREATE, ENODEV, "no 2 MiB huge pages" },
+	{ make_1g, PEERSHM_IOC_CREATE, ENODEV, "no 1 GiB huge pages" },
+	{ make_2m, PEERSHM_IOC_CREATE, ENOMEM, "hugepages-2048kB" },
+	{ make_1g, PEERSHM_IOC_CREATE, ENOMEM, "hugepages-1048576kB" },
+	{ open_reader, PEERSHM_IOC_ATTACH, ENOENT, "no region of this name" },
+	{ open_reader, PEERSHM_IOC_ATTACH, EACCES, "the region has mode" },
+	{ open_reader, PEERSHM_IOC_ATTACH, EADDRINUSE, "is taken by" },
+	{ open_reader, PEERSHM_IOC_ATTACH, EAGAIN, "RLIMIT_MEMLOCK" },
+	{ open_reader, PEERSHM_IOC_ATTACH, EEXIST, "is that of a live process" },
+	{ open_reader, PEERSHM_IOC_ATTACH, ENOSPC, "the region takes 4 clients" },
+	{ open_reader, PEERSHM_IOC_ATTACH, EALREADY, "a client of the region already" },
+	{ open_reader, PEERSHM_IOC_ATTACH, EINTR, "interrupted" },
+	{ grow, PEERSHM_IOC_GROW, ENOMEM, "no memory left" },
+	{ grow, PEERSHM_IOC_GROW, ENOSPC, "max_bytes" },
+	{ grow, PEERSHM_IOC_GROW, EINTR, "interrupted" },
+	{ shrink, PEERSHM_IOC_SHRINK, EINVAL, "the region is smaller" },
+	{ shrink, PEERSHM_IOC_SHRINK, EINTR, "interrupted" },
+	{ map_range, PEERSHM_IOC_PEER_MAP, EINVAL, "whole pages" },
+	{ map_pid, PEERSHM_IOC_PEER_MAP, ENOENT, "no such client" },
+	{ map_pid, PEERSHM_IOC_PEER_MAP, EACCES, "permission denied" },
+	{ root, PEERSHM_IOC_SET_ROOT, EINVAL, "the root must be" },
+	{ root, PEERSHM_IOC_SET_ROOT, EEXIST, "not the expected one" },
+	{ root, PEERSHM_IOC_SET_ROOT, ENOTCONN, "not a client" },
+	{ root_of_a_region_that_is_gone, PEERSHM_IOC_STAT, ENOENT, "the region is gone" },
+	{ clients, PEERSHM_IOC_CLIENTS, ENOENT, "the region is gone" },
+	{ list, PEERSHM_IOC_REGIONS, ENOMEM, "out of memory" },
+	{ unlink_it, PEERSHM_IOC_UNLINK, EACCES, "permission denied" },
+	{ unlink_it, PEERSHM_IOC_UNLINK, ENOENT, "no region of this name" },
+	{ resolve_pid, PEERSHM_IOC_RESOLVE, ENOENT, "no such client" },
+	{ resolve_pid, PEERSHM_IOC_RESOLVE, ENOTTY, "does not know this command" },
+};
+
+static void every_error_says_what_was_in_the_way(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		fake.fail_command = reasons[i].command;
+		fake.fail_with = reasons[i].with;
+		assert_int_equal(reasons[i].call(), -reasons[i].with);
+		assert_contains(peershm_strerror(-reasons[i].with), reasons[i].says);
+		fake.fail_command = 0;
+	}
+}
+
+static int fail_open(const char *path, int flags)
+{
+	(void)path;
+	(void)flags;
+	errno = fake.fail_with;
+	return -1;
+}
+
+static void a_device_that_cannot_be_opened_says_why(void **state)
+{
+	struct pshm_system system = fake_system;
+	struct stat node;
+
+	(void)state;
+	system.open = fail_open;
+	pshm_system = &system;
+	fake.fail_with = EACCES;
+	assert_int_equal(list(), -EACCES);
+	/* With or without a device on this machine. */
+	assert_contains(peershm_strerror(EACCES),
+			stat(PEERSHM_DEVICE, &node) ? "cannot be opened" : "for reading");
+	assert_int_equal(unlink_it(), -EACCES);
+	fake.fail_with = ENOENT;
+	assert_int_equal(list(), -ENODEV);
+	assert_contains(peershm_strerror(ENODEV), "not loaded");
+	fake.fail_with = EMFILE;
+	assert_int_equal(list(), -EMFILE);
+	assert_contains(peershm_strerror(EMFILE), "RLIMIT_NOFILE");
+	pshm_system = &fake_system;
+}
+
+static void a_read_only_handle_is_told_so(void **state)
+{
+	struct peershm_options options = { .capacity = GIB, .base = 0x570000000000 };
+
+	(void)state;
+	assert_int_equal(peershm_open(&reader, "mine", "reader", PEERSHM_CREATE | PEERSHM_READ_ONLY,
+				      &options),
+			 0);
+	fake.fail_command = PEERSHM_IOC_GROW;
+	fake.fail_with = EACCES;
+	assert_int_equal(peershm_grow(reader, 4096, NULL), -EACCES);
+	assert_contains(peershm_strerror(EACCES), "opened read-only");
+}
+
+static void what_a_call_is_not_given_is_einval(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(peershm_open(NULL, "routes", NULL, 0, NULL), -EINVAL);
+	assert_int_equal(peershm_stat(client, NULL), -EINVAL);
+	assert_int_equal(peershm_stat(NULL, NULL), -EINVAL);
+	assert_int_equal(peershm_resolve_name(client, "x", NULL), -EINVAL);
+	assert_int_equal(peershm_resolve_name(client, "", &pid), -EINVAL);
+	assert_int_equal(peershm_resolve_pid(client, 1, NULL), -EINVAL);
+	assert_int_equal(peershm_resolve_pid(NULL, 1, NULL), -EINVAL);
+	assert_int_equal(peershm_clients(NULL, NULL, 0), -EINVAL);
+	assert_int_equal(peershm_header_clients(NULL, NULL, 0), -EINVAL);
+	assert_int_equal(peershm_header_clients(administrator, NULL, 0), -ENOTCONN);
+	assert_int_equal(peershm_shrink(client, UINT64_MAX), -EINVAL);
+	assert_int_equal(peershm_shrink(NULL, 0), -EINVAL);
+	assert_int_equal(peershm_set_root(NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(peershm_set_reserve(NULL, 0), -EINVAL);
+	assert_int_equal(peershm_set_reserve(client, UINT64_MAX), -ENOSPC);
+	assert_contains(peershm_strerror(ENOSPC), "reserve");
+	assert_null(peershm_root(NULL));
+	assert_null(peershm_base(NULL));
+	assert_null(peershm_base(administrator));
+	assert_int_equal(peershm_size(NULL), 0);
+}
+
+static void a_reserve_beyond_the_capacity_is_enospc(void **state)
+{
+	struct peershm_options options = { .capacity = GIB, .reserve = 2 * GIB };
+	struct peershm *handle;
+
+	(void)state;
+	assert_int_equal(peershm_open(&handle, "new", "ann", PEERSHM_CREATE, &options), -ENOSPC);
+	assert_contains(peershm_strerror(ENOSPC), "the reserve");
+}
+
+static void reader_of_a_region_that_is_made_by_another_is_not_grown(void **state)
+{
+	struct peershm_options options = { .capacity = GIB, .size = 8192 };
+
+	(void)state;
+	peershm_close(client);
+	client = NULL;
+	assert_int_equal(peershm_open(&reader, "routes", "reader",
+				      PEERSHM_CREATE | PEERSHM_READ_ONLY, &options),
+			 0);
+	assert_int_equal(peershm_size(reader), 0);
+}
+
+static void what_is_no_file_cannot_be_commanded_or_mapped(void **state)
+{
+	const struct peershm_header *header = NULL;
+
+	(void)state;
+	pshm_system = &pshm_kernel;
+	assert_int_equal(pshm_device_command(-1, PEERSHM_IOC_STAT, NULL), -EBADF);
+	assert_int_equal(pshm_device_map_header(-1, 4096, &header), -EBADF);
+	pshm_device_unmap_header(header, 4096);
+	pshm_device_close(-1);
+	pshm_system = &fake_system;
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(every_error_says_what_was_in_the_way),
+		TEST(a_device_that_cannot_be_opened_says_why),
+		TEST(a_read_only_handle_is_told_so),
+		TEST(what_a_call_is_not_given_is_einval),
+		TEST(a_reserve_beyond_the_capacity_is_enospc),
+		TEST(what_is_no_file_cannot_be_commanded_or_mapped),
+		TEST(reader_of_a_region_that_is_made_by_another_is_not_grown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
