@@ -115,6 +115,14 @@ uint64_t peershm_page_size(const struct peershm *handle);
 uint64_t peershm_client_id(const struct peershm *handle); /* 0 without window */
 
 /*
+ * How many clients have had this one's name, itself included: 1 for the first,
+ * more for one that takes the place of a client that left or died. (A region
+ * remembers the names that were left last, as many as it may have clients.) 0
+ * without window.
+ */
+uint64_t peershm_generation(const struct peershm *handle);
+
+/*
  * The header the kernel publishes, mapped read-only, valid until close; NULL
  * without window. Read it as <linux/peershm.h> says, or with
  * peershm_header_clients().
@@ -209,6 +217,38 @@ int peershm_map_name(struct peershm *handle, const char *client, uint64_t offset
  */
 void *peershm_root(const struct peershm *handle);
 int peershm_set_root(struct peershm *handle, const void *expected, const void *root);
+
+/*
+ * Named roots, PEERSHM_MAX_ROOTS a region (ENOSPC), for structures that have
+ * their own authors. A name is 1 to 63 bytes without '/' and control bytes. The
+ * kernel keeps them: a client that is killed in the middle has published or not.
+ * One whose memory a shrink takes is withdrawn. Looking up needs read
+ * permission, publishing write permission.
+ *
+ * peershm_publish() makes root `name` point to `root`, an address in the active
+ * memory, if it is `expected` now (NULL: there is none), and gives EEXIST if it
+ * is not. peershm_withdraw() takes it away if it is `expected`; ENOENT if there
+ * is none and `expected` is NULL. peershm_lookup() gives it, or NULL and ENOENT.
+ * peershm_roots() copies at most `n` to `roots`, in the order in which they were
+ * published, and gives how many there are.
+ */
+int peershm_publish(struct peershm *handle, const char *name, const void *expected,
+		    const void *root);
+int peershm_withdraw(struct peershm *handle, const char *name, const void *expected);
+void *peershm_lookup(struct peershm *handle, const char *name);
+int peershm_roots(struct peershm *handle, struct peershm_root_info *roots, size_t n);
+
+/*
+ * To compare a root is not enough where memory is used again: it may have been
+ * changed and changed back. A root's generation tells, as it is never the same
+ * after a change. peershm_read_root() reads a root (NULL or "": the one without a
+ * name) with its generation; one that is not there is NULL with generation 0, and
+ * no error. peershm_replace_root() makes it `root` (NULL withdraws a named one)
+ * if nobody has changed it since `info` was read, and says in `info` what it is
+ * now; EEXIST, and `info` as before, if somebody has.
+ */
+int peershm_read_root(struct peershm *handle, const char *name, struct peershm_root_info *info);
+int peershm_replace_root(struct peershm *handle, struct peershm_root_info *info, const void *root);
 
 /*
  * The registry. peershm_clients() copies at most `n` live clients to `clients`

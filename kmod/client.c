@@ -61,6 +61,7 @@ static void leave_locked(struct peershm_client *client)
 	if (!client->live)
 		return;
 	client->live = false;
+	peershm_name_remember_locked(client);
 	region->nr_clients--;
 	peershm_header_begin(region);
 	peershm_header_set_client(region, slot, NULL);
@@ -284,6 +285,8 @@ static int try_enter(struct peershm_client *client, bool patient)
 		err = -ENOSPC;
 	if (!err) {
 		client->id = ++region->next_client_id;
+		client->generation =
+			peershm_name_last_locked(region, client->name) + 1;
 		client->slot = free;
 		region->clients[free] = client;
 	}
@@ -326,7 +329,8 @@ static int go_live(struct peershm_client *client, struct peershm_attach *args,
 		peershm_header_set_region(region);
 		peershm_header_end(region);
 		args->active = region->size;
-		args->root = region->root;
+		args->root = peershm_root_address_locked(region, &region->root);
+		args->root_generation = region->root.generation;
 		*shrinks = region->shrinks;
 	}
 	spin_unlock(&region->registry);
@@ -479,6 +483,7 @@ long peershm_client_attach(struct peershm_file *pf, void *arg)
 	if (!err) {
 		args->region = region->id;
 		args->client = client->id;
+		args->generation = client->generation;
 		args->base = region->base;
 		args->capacity = region->capacity;
 		args->header_length =
@@ -549,6 +554,7 @@ static void fill_info(const struct peershm_client *client,
 	info->pid = peershm_client_pid(client);
 	info->flags = client->flags;
 	memcpy(info->name, client->name, sizeof(info->name));
+	info->generation = client->generation;
 }
 
 long peershm_client_list(struct peershm_file *pf, void *arg)

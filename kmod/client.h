@@ -29,6 +29,7 @@ struct peershm_client {
 	struct pid *pid;
 	u64 id;
 	u64 start_time;
+	u64 generation;			/* of the name: 1 for its first */
 	u32 flags;
 	bool dump;			/* its window is part of core dumps */
 	char name[PEERSHM_NAME_SIZE];

@@ -17,6 +17,7 @@
 #include "map.h"
 #include "region.h"
 #include "reserve.h"
+#include "root.h"
 #include "size.h"
 #include "window.h"
 
@@ -41,7 +42,7 @@ struct command {
 static const struct command commands[] = {
 	COMMAND(PEERSHM_IOC_CREATE, peershm_create, region,
 		peershm_region_create, .undo = peershm_region_uncreate),
-	COMMAND(PEERSHM_IOC_ATTACH, peershm_attach, control_length,
+	COMMAND(PEERSHM_IOC_ATTACH, peershm_attach, root_generation,
 		peershm_client_attach, .undo = peershm_client_unattach),
 	COMMAND(PEERSHM_IOC_DETACH, peershm_detach, flags,
 		peershm_client_detach),
@@ -50,8 +51,10 @@ static const struct command commands[] = {
 		peershm_map_command),
 	COMMAND(PEERSHM_IOC_SHRINK, peershm_shrink, old_size,
 		peershm_size_shrink),
-	COMMAND(PEERSHM_IOC_SET_ROOT, peershm_set_root, root,
-		peershm_region_set_root),
+	COMMAND(PEERSHM_IOC_SET_ROOT, peershm_set_root, name,
+		peershm_root_set),
+	COMMAND(PEERSHM_IOC_GET_ROOT, peershm_get_root, info, peershm_root_get),
+	COMMAND(PEERSHM_IOC_ROOTS, peershm_roots, reserved, peershm_root_list),
 	COMMAND(PEERSHM_IOC_CLIENTS, peershm_clients, reserved,
 		peershm_client_list),
 	COMMAND(PEERSHM_IOC_RESOLVE, peershm_resolve, reserved,
@@ -75,6 +78,8 @@ union argument {
 	struct peershm_peer_map peer_map;
 	struct peershm_shrink shrink;
 	struct peershm_set_root set_root;
+	struct peershm_get_root get_root;
+	struct peershm_roots roots;
 	struct peershm_clients clients;
 	struct peershm_resolve resolve;
 	struct peershm_regions regions;
@@ -87,20 +92,23 @@ union argument {
 static_assert(sizeof(struct peershm_header_client) == 128);
 static_assert(sizeof(struct peershm_header) == 184);
 static_assert(sizeof(struct peershm_create) == 120);
-static_assert(sizeof(struct peershm_attach) == 200);
+static_assert(sizeof(struct peershm_attach) == 216);
 static_assert(sizeof(struct peershm_detach) == 8);
 static_assert(sizeof(struct peershm_peer) == 88);
 static_assert(sizeof(struct peershm_map_report) == 32);
 static_assert(sizeof(struct peershm_grow) == 72);
 static_assert(sizeof(struct peershm_peer_map) == 136);
 static_assert(sizeof(struct peershm_shrink) == 32);
-static_assert(sizeof(struct peershm_set_root) == 32);
-static_assert(sizeof(struct peershm_client_info) == 104);
+static_assert(sizeof(struct peershm_set_root) == 112);
+static_assert(sizeof(struct peershm_root_info) == 80);
+static_assert(sizeof(struct peershm_get_root) == 96);
+static_assert(sizeof(struct peershm_roots) == 32);
+static_assert(sizeof(struct peershm_client_info) == 112);
 static_assert(sizeof(struct peershm_clients) == 32);
 static_assert(sizeof(struct peershm_resolve) == 96);
-static_assert(sizeof(struct peershm_region_info) == 160);
+static_assert(sizeof(struct peershm_region_info) == 176);
 static_assert(sizeof(struct peershm_regions) == 24);
-static_assert(sizeof(struct peershm_stat) == 240);
+static_assert(sizeof(struct peershm_stat) == 256);
 static_assert(sizeof(struct peershm_unlink) == 80);
 static_assert(sizeof(struct peershm_watch) == 16);
 static_assert(sizeof(struct peershm_event) == 128);

@@ -116,7 +116,9 @@ void peershm_header_set_region(struct peershm_region *region)
 
 	lockdep_assert_held(&region->registry);
 	WRITE_ONCE(header->size, region->size);
-	WRITE_ONCE(header->root, region->root);
+	WRITE_ONCE(header->root,
+		   peershm_root_address_locked(region, &region->root));
+	WRITE_ONCE(header->root_generation, region->root.generation);
 	WRITE_ONCE(header->flags, region->linked ? 0 : PEERSHM_HEADER_UNLINKED);
 	WRITE_ONCE(header->nr_clients, region->nr_clients);
 	WRITE_ONCE(header->generation, ++region->generation);
@@ -144,6 +146,7 @@ void peershm_header_set_client(struct peershm_region *region, unsigned int slot,
 	e->pid = pid_nr_ns(client->pid, region->pid_ns);
 	e->state = PEERSHM_CLIENT_LIVE;
 	e->flags = client->flags;
+	e->generation = client->generation;
 	memcpy(e->name, client->name, sizeof(e->name));
 }
 

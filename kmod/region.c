@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regions: their names, addresses and roots.
+ * Regions: their names and addresses.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -108,6 +108,8 @@ bool peershm_region_may(const struct peershm_region *region, int mask)
 static void free_region(struct peershm_region *region)
 {
 	peershm_header_free(region->header);
+	peershm_root_free_all(region);
+	kvfree(region->names);
 	kvfree(region->clients);
 	put_pid_ns(region->pid_ns);
 	put_user_ns(region->user_ns);
@@ -405,6 +407,7 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 	mutex_init(&region->resize);
 	peershm_reserve_prepare(region);
 	spin_lock_init(&region->registry);
+	INIT_LIST_HEAD(&region->roots);
 	memcpy(region->name, args->name, sizeof(region->name));
 	region->backing = args->backing;
 	region->page_size = peershm_backing_page_size(args->backing);
@@ -423,8 +426,10 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 	region->clients = kvcalloc(region->max_clients,
 				   sizeof(*region->clients),
 				   GFP_KERNEL_ACCOUNT);
+	region->names = kvcalloc(region->max_clients, sizeof(*region->names),
+				 GFP_KERNEL_ACCOUNT);
 	region->header = peershm_header_alloc(region);
-	if (!region->clients || !region->header)
+	if (!region->clients || !region->names || !region->header)
 		goto free_region;
 
 	snprintf(title, sizeof(title), "peershm:%s", region->name);
@@ -458,33 +463,6 @@ free_region:
 	return err;
 }
 
-long peershm_region_set_root(struct peershm_file *pf, void *arg)
-{
-	struct peershm_set_root *args = arg;
-	struct peershm_region *region;
-	int err = 0;
-
-	if (args->flags)
-		return -EINVAL;
-	region = peershm_region_of(pf, args->region, MAY_WRITE);
-	if (IS_ERR(region))
-		return PTR_ERR(region);
-
-	spin_lock(&region->registry);
-	if (args->root && (args->root < region->base ||
-			   args->root - region->base >= region->size)) {
-		err = -EINVAL;
-	} else if (region->root != args->expected) {
-		err = -EEXIST;
-	} else {
-		region->root = args->root;
-		publish_locked(region);
-	}
-	spin_unlock(&region->registry);
-	peershm_region_put(region);
-	return err;
-}
-
 static void fill_info(struct peershm_region *region,
 		      struct peershm_region_info *info)
 {
@@ -504,7 +482,9 @@ static void fill_info(struct peershm_region *region,
 	info->active = region->size;
 	info->reserve = region->reserve.want;
 	info->reserved = region->reserve.have;
-	info->root = region->root;
+	info->root = peershm_root_address_locked(region, &region->root);
+	info->root_generation = region->root.generation;
+	info->nr_roots = region->nr_roots;
 	info->generation = region->generation;
 	info->nr_clients = region->nr_clients;
 	info->flags = region->linked ? 0 : PEERSHM_HEADER_UNLINKED;

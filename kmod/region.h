@@ -11,7 +11,9 @@
 
 #include <uapi/linux/peershm.h>
 
+#include "name.h"
 #include "reserve.h"
+#include "root.h"
 
 struct file;
 struct peershm_client;
@@ -55,10 +57,15 @@ struct peershm_region {
 
 	spinlock_t registry;		/* protects what follows */
 	u64 size;			/* written with resize held, too */
-	u64 root;
+	struct peershm_root root;	/* the one without a name */
+	struct list_head roots;		/* those with names */
+	u64 root_changes;
+	u32 nr_roots;			/* in the list */
 	u64 generation;
 	u64 shrinks;			/* how often it shrank */
 	u64 next_client_id;
+	struct peershm_name *names;	/* max_clients, of clients that left */
+	u64 departures;			/* how many that was */
 	u32 header_seq;
 	u32 nr_clients;			/* live ones */
 	bool linked;			/* written with the list lock, too */
@@ -79,7 +86,6 @@ bool peershm_name_valid(const char *name);
 /* Commands. `arg` is the command's struct in kernel memory. */
 long peershm_region_create(struct peershm_file *pf, void *arg);
 void peershm_region_uncreate(struct peershm_file *pf, void *arg);
-long peershm_region_set_root(struct peershm_file *pf, void *arg);
 long peershm_region_stat(struct peershm_file *pf, void *arg);
 long peershm_region_list(struct peershm_file *pf, void *arg);
 long peershm_region_unlink(struct peershm_file *pf, void *arg);

@@ -23,8 +23,6 @@ static void publish_size(struct peershm_region *region, u64 size)
 	if (size < region->size)
 		region->shrinks++;
 	WRITE_ONCE(region->size, size);
-	if (region->root && region->root - region->base >= size)
-		region->root = 0;
 	peershm_header_begin(region);
 	peershm_client_trim_locked(region);
 	peershm_header_set_region(region);
@@ -129,10 +127,12 @@ long peershm_size_shrink(struct peershm_file *pf, void *arg)
 		err = peershm_backing_shrink(region->backing, region->file,
 					     old_size + region->reserve.have,
 					     args->new_size);
-		if (err)
+		if (err) {
 			publish_size(region, old_size);
-		else
+		} else {
+			peershm_root_trim(region);
 			peershm_reserve_used(region, 0);
+		}
 	}
 	args->old_size = old_size;
 unlock:

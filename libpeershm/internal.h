@@ -3,8 +3,9 @@
  * What the files of libpeershm share. Names that cross files begin with pshm_,
  * as the static library shows them to the program's linker.
  *
- * Dependencies point one way: open, region, peer, client -> reason -> maps,
- * ioctl, error; open, region -> header, find, fork. header and maps know no
+ * Dependencies point one way: open, region, root, peer, client -> reason -> maps,
+ * ioctl, error; open, region, root ->
+ * header, find, fork. header and maps know no
  * device, so their tests run anywhere.
  *
  * Locks, outermost first (none is held while the device is entered):
@@ -36,6 +37,7 @@ struct peershm {
 	uint64_t region; /* how commands name it: 0 for a client, else its id */
 	uint64_t id;	 /* the region's */
 	uint64_t client; /* id, 0 for an administrative handle */
+	uint64_t generation; /* of the client's name */
 	uint64_t base;
 	uint64_t capacity;
 	uint64_t page_size;
@@ -114,7 +116,9 @@ int pshm_reason_grow(int err, const struct peershm *handle, uint64_t size);
 int pshm_reason_client(int err, const struct peershm *handle);
 int pshm_reason_region(int err, const struct peershm *handle);
 
-/* region.c */
+/* region.c. What is usable gives errno where it is not. */
+bool pshm_handle_usable(const struct peershm *handle);
+bool pshm_handle_stat(const struct peershm *handle, struct peershm_region_info *info);
 int pshm_handle_check(const struct peershm *handle); /* -ENOTCONN in a child */
 int pshm_stat_name(int fd, const char *name, struct peershm_region_info *info);
 

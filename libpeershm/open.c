@@ -91,6 +91,7 @@ static int attach(struct peershm *handle, const struct request *request)
 		return pshm_reason_attach(err, handle->fd, &command);
 	handle->id = command.region;
 	handle->client = command.client;
+	handle->generation = command.generation;
 	handle->base = command.base;
 	handle->capacity = command.capacity;
 	handle->header_length = command.header_length;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A region: what it is, its size and its root. */
+/* A region: what it is, and its size. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,7 +18,7 @@ int pshm_handle_check(const struct peershm *handle)
 }
 
 /* For what gives a pointer or a size: 0 or NULL, and errno. */
-static bool usable(const struct peershm *handle)
+bool pshm_handle_usable(const struct peershm *handle)
 {
 	int err = pshm_handle_check(handle);
 
@@ -29,7 +29,7 @@ static bool usable(const struct peershm *handle)
 
 static bool has_window(const struct peershm *handle)
 {
-	if (!usable(handle))
+	if (!pshm_handle_usable(handle))
 		return false;
 	if (handle->header)
 		return true;
@@ -67,7 +67,7 @@ PEERSHM_API int peershm_stat(struct peershm *handle, struct peershm_region_info 
 }
 
 /* A handle without window has no header, so it asks the kernel. */
-static bool stat_now(const struct peershm *handle, struct peershm_region_info *info)
+bool pshm_handle_stat(const struct peershm *handle, struct peershm_region_info *info)
 {
 	int err = peershm_stat((struct peershm *)(uintptr_t)handle, info);
 
@@ -86,66 +86,37 @@ PEERSHM_API uint64_t peershm_size(const struct peershm *handle)
 	struct peershm_region_info info = { 0 };
 	uint64_t size;
 
-	if (!usable(handle))
+	if (!pshm_handle_usable(handle))
 		return 0;
 	if (!handle->header)
-		return stat_now(handle, &info) ? info.active : 0;
+		return pshm_handle_stat(handle, &info) ? info.active : 0;
 	size = pshm_header_size(handle->header);
 	return size < handle->capacity ? size : handle->capacity;
 }
 
 PEERSHM_API uint64_t peershm_capacity(const struct peershm *handle)
 {
-	return usable(handle) ? handle->capacity : 0;
+	return pshm_handle_usable(handle) ? handle->capacity : 0;
 }
 
 PEERSHM_API uint64_t peershm_page_size(const struct peershm *handle)
 {
-	return usable(handle) ? handle->page_size : 0;
+	return pshm_handle_usable(handle) ? handle->page_size : 0;
 }
 
 PEERSHM_API uint64_t peershm_client_id(const struct peershm *handle)
 {
-	return usable(handle) ? handle->client : 0;
+	return pshm_handle_usable(handle) ? handle->client : 0;
+}
+
+PEERSHM_API uint64_t peershm_generation(const struct peershm *handle)
+{
+	return pshm_handle_usable(handle) ? handle->generation : 0;
 }
 
 PEERSHM_API const struct peershm_header *peershm_header(const struct peershm *handle)
 {
 	return has_window(handle) ? handle->header : NULL;
-}
-
-PEERSHM_API void *peershm_root(const struct peershm *handle)
-{
-	struct peershm_region_info info = { 0 };
-	uint64_t root;
-
-	if (!usable(handle))
-		return NULL;
-	if (handle->header)
-		root = pshm_header_root(handle->header);
-	else
-		root = stat_now(handle, &info) ? info.root : 0;
-	return (void *)(uintptr_t)root;
-}
-
-PEERSHM_API int peershm_set_root(struct peershm *handle, const void *expected, const void *root)
-{
-	struct peershm_set_root command = {
-		.size = sizeof(command),
-		.expected = (uintptr_t)expected,
-		.root = (uintptr_t)root,
-	};
-	int err = pshm_handle_check(handle);
-
-	if (err)
-		return err;
-	command.region = handle->region;
-	err = pshm_device_command(handle->fd, PEERSHM_IOC_SET_ROOT, &command);
-	if (err == -EEXIST)
-		return pshm_fail(err, "the root is not the expected one: somebody set it first");
-	if (err == -EINVAL)
-		return pshm_fail(err, "the root must be NULL or lie in the region's active memory");
-	return err ? pshm_reason_region(err, handle) : 0;
 }
 
 PEERSHM_API int peershm_shrink(struct peershm *handle, uint64_t size)

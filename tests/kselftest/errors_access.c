@@ -262,6 +262,7 @@ static void a_device_opened_for_reading_changes_nothing(void **state)
 	assert_error_changes_nothing(before, do_grow(fd, r->id, SYSTEM_PAGE, NULL), -EACCES);
 	assert_error_changes_nothing(before, do_shrink(fd, r->id, 0, NULL), -EACCES);
 	assert_error_changes_nothing(before, do_set_root(fd, r->id, 0, r->base), -EACCES);
+	assert_error_changes_nothing(before, do_publish(fd, r->id, "a", 0, r->base), -EACCES);
 	assert_error_changes_nothing(before, do_unlink(fd, r->name), -EACCES);
 	assert_ok(do_stat(fd, 0, r->name, NULL));
 	close(fd);

@@ -26,6 +26,8 @@ union argument {
 	struct peershm_peer_map peer_map;
 	struct peershm_shrink shrink;
 	struct peershm_set_root set_root;
+	struct peershm_get_root get_root;
+	struct peershm_roots roots;
 	struct peershm_clients clients;
 	struct peershm_resolve resolve;
 	struct peershm_regions regions;
@@ -150,6 +152,8 @@ static const struct call {
 	{ "SET_ROOT", PEERSHM_IOC_SET_ROOT, sizeof(struct peershm_set_root), fill_set_root },
 	{ "SET_RESERVE", PEERSHM_IOC_SET_RESERVE, sizeof(struct peershm_set_reserve),
 	  fill_nothing },
+	{ "GET_ROOT", PEERSHM_IOC_GET_ROOT, sizeof(struct peershm_get_root), fill_nothing },
+	{ "ROOTS", PEERSHM_IOC_ROOTS, sizeof(struct peershm_roots), fill_nothing },
 	{ "CLIENTS", PEERSHM_IOC_CLIENTS, sizeof(struct peershm_clients), fill_nothing },
 	{ "RESOLVE", PEERSHM_IOC_RESOLVE, sizeof(struct peershm_resolve), fill_resolve },
 	{ "REGIONS", PEERSHM_IOC_REGIONS, sizeof(struct peershm_regions), fill_nothing },
@@ -268,6 +272,8 @@ static void every_call_with_an_unknown_flag_is_einval(void **state)
 			if ((c->command == PEERSHM_IOC_ATTACH && flag <= PEERSHM_ATTACH_DUMP) ||
 			    (c->command == PEERSHM_IOC_GROW && flag == PEERSHM_GROW_TO) ||
 			    (c->command == PEERSHM_IOC_PEER_MAP && flag <= PEERSHM_MAP_BY_NAME) ||
+			    (c->command == PEERSHM_IOC_SET_ROOT &&
+			     flag == PEERSHM_ROOT_GENERATION) ||
 			    (c->command == PEERSHM_IOC_RESOLVE && flag == PEERSHM_RESOLVE_BY_PID))
 				continue;
 			fd = prepare(f, c, &a);
@@ -311,6 +317,7 @@ static void arrays_that_cannot_be_written_are_efault(void **state)
 {
 	struct fixture *f = setup();
 	struct peershm_clients clients = { .size = sizeof(clients), .nr_clients = 4 };
+	struct peershm_roots roots = { .size = sizeof(roots), .nr_roots = 4 };
 	struct peershm_regions regions = { .size = sizeof(regions), .nr_regions = 4 };
 	struct peershm_grow grow = { .size = sizeof(grow),
 				     .length = SYSTEM_PAGE,
@@ -323,15 +330,19 @@ static void arrays_that_cannot_be_written_are_efault(void **state)
 	(void)state;
 	read_only = mmap(NULL, SYSTEM_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(read_only, MAP_FAILED);
+	assert_ok(do_publish(fd, 0, "one", 0, f->region->base));
+	snapshot_again(f->before);
 	bad[0] = 8;
 	bad[1] = (uintptr_t)read_only;
 	for (int i = 0; i < 2; i++) {
 		clients.clients = bad[i];
 		regions.regions = bad[i];
+		roots.roots = bad[i];
 		grow.report.peers = bad[i];
 		map.report.peers = bad[i];
 		assert_error(xioctl(fd, PEERSHM_IOC_CLIENTS, &clients), -EFAULT);
 		assert_error(xioctl(fd, PEERSHM_IOC_REGIONS, &regions), -EFAULT);
+		assert_error(xioctl(fd, PEERSHM_IOC_ROOTS, &roots), -EFAULT);
 		assert_error(xioctl(fd, PEERSHM_IOC_GROW, &grow), -EFAULT);
 		assert_error(xioctl(fd, PEERSHM_IOC_PEER_MAP, &map), -EFAULT);
 		nothing_changed(f);
@@ -343,12 +354,14 @@ static void a_length_of_records_without_an_array_is_einval(void **state)
 {
 	struct fixture *f = setup();
 	struct peershm_clients clients = { .size = sizeof(clients), .nr_clients = 1 };
+	struct peershm_roots roots = { .size = sizeof(roots), .nr_roots = 1 };
 	struct peershm_grow grow = { .size = sizeof(grow),
 				     .length = SYSTEM_PAGE,
 				     .report.nr_peers = 1 };
 
 	(void)state;
 	assert_error(xioctl(f->witness->fd, PEERSHM_IOC_CLIENTS, &clients), -EINVAL);
+	assert_error(xioctl(f->witness->fd, PEERSHM_IOC_ROOTS, &roots), -EINVAL);
 	assert_error(xioctl(f->witness->fd, PEERSHM_IOC_GROW, &grow), -EINVAL);
 	nothing_changed(f);
 }
@@ -379,6 +392,12 @@ static void padding_that_is_not_zero_is_einval(void **state)
 		case PEERSHM_IOC_REGIONS:
 			a.regions.reserved = 1;
 			break;
+		case PEERSHM_IOC_SET_ROOT:
+			a.set_root.expected_generation = 1;
+			break;
+		case PEERSHM_IOC_ROOTS:
+			a.roots.reserved = 1;
+			break;
 		default:
 			continue;
 		}
@@ -403,9 +422,20 @@ static char *name_in(const struct call *c, union argument *a, bool second)
 		return a->stat.name;
 	case PEERSHM_IOC_UNLINK:
 		return a->unlink.name;
+	case PEERSHM_IOC_SET_ROOT:
+		return a->set_root.name;
+	case PEERSHM_IOC_GET_ROOT:
+		return a->get_root.info.name;
 	default:
 		return NULL;
 	}
+}
+
+/* STAT without a name means this file's region; there is a root without one. */
+static bool may_be_empty(const struct call *c)
+{
+	return c->command == PEERSHM_IOC_STAT || c->command == PEERSHM_IOC_SET_ROOT ||
+	       c->command == PEERSHM_IOC_GET_ROOT;
 }
 
 static void bad_names_are_einval_everywhere(void **state)
@@ -434,8 +464,7 @@ static void bad_names_are_einval_everywhere(void **state)
 			int fd = prepare(f, c, &a);
 			char *name = name_in(c, &a, second);
 
-			/* STAT without a name means this file's region. */
-			if (name && !(c->command == PEERSHM_IOC_STAT && i / 2 == 0)) {
+			if (name && !(i / 2 == 0 && may_be_empty(c))) {
 				memcpy(name, bad[i / 2].bytes, PEERSHM_NAME_SIZE);
 				expect(f, c, fd, &a, -EINVAL, bad[i / 2].how);
 			}
@@ -626,7 +655,10 @@ static void unknown_commands_are_enotty(void **state)
 	(void)state;
 	a.size = 16;
 	for (unsigned int nr = 0; nr < 256; nr++) {
-		if (nr >= 0x10 && nr <= 0x1b)
+		bool known = false;
+
+		for_each_call(c) known |= c->command == _IO(PEERSHM_IOC_TYPE, nr);
+		if (known)
 			continue;
 		assert_error(xioctl(f->witness->fd, _IO(PEERSHM_IOC_TYPE, nr), &a), -ENOTTY);
 	}

@@ -199,6 +199,9 @@ static void all_are_enotconn(int fd)
 	assert_error(do_shrink(fd, 0, 0, NULL), -ENOTCONN);
 	assert_error(do_peer_map(fd, 0, NULL), -ENOTCONN);
 	assert_error(do_set_root(fd, 0, 0, 0), -ENOTCONN);
+	assert_error(do_publish(fd, 0, "a", 0, 1), -ENOTCONN);
+	assert_error(do_get_root(fd, 0, NULL, NULL), -ENOTCONN);
+	assert_error(do_roots(fd, 0, NULL, 0), -ENOTCONN);
 	assert_error(do_clients(fd, 0, NULL, 0), -ENOTCONN);
 	assert_error(do_resolve_name(fd, 0, "a", NULL), -ENOTCONN);
 	assert_error(do_stat(fd, 0, NULL, NULL), -ENOTCONN);
@@ -238,7 +241,7 @@ static void a_detached_file_is_enotconn(void **state)
 
 struct all_calls {
 	int fd;
-	int detach, grow, shrink, map, root, clients, stat, header;
+	int detach, grow, shrink, map, root, publish, get_root, roots, clients, stat, header;
 };
 
 static long try_all_calls(void *arg)
@@ -251,6 +254,9 @@ static long try_all_calls(void *arg)
 	a->shrink = do_shrink(a->fd, 0, 0, NULL);
 	a->map = do_peer_map(a->fd, 0, NULL);
 	a->root = do_set_root(a->fd, 0, 0, 0);
+	a->publish = do_publish(a->fd, 0, "a", 0, 1);
+	a->get_root = do_get_root(a->fd, 0, NULL, NULL);
+	a->roots = do_roots(a->fd, 0, NULL, 0);
 	a->clients = do_clients(a->fd, 0, NULL, 0);
 	a->stat = do_stat(a->fd, 0, NULL, NULL);
 	header =
@@ -266,6 +272,9 @@ static void check_all_calls(const struct all_calls *a)
 	assert_error(a->shrink, -ENOTCONN);
 	assert_error(a->map, -ENOTCONN);
 	assert_error(a->root, -ENOTCONN);
+	assert_error(a->publish, -ENOTCONN);
+	assert_error(a->get_root, -ENOTCONN);
+	assert_error(a->roots, -ENOTCONN);
 	assert_error(a->clients, -ENOTCONN);
 	assert_error(a->stat, -ENOTCONN);
 	assert_error(a->header, -ENOTCONN);

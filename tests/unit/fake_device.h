@@ -17,6 +17,7 @@
 
 #define FAKE_REGIONS 4
 #define FAKE_FILES 16
+#define FAKE_ROOTS 2
 #define FAKE_FD 1000 /* of file 0; a real close() of it does no harm */
 #define FAKE_HEADER_LENGTH 8192
 #define FAKE_BASE 0x580000000000ULL
@@ -26,6 +27,9 @@ struct fake_region {
 	struct peershm_region_info info; /* id 0: free */
 	bool linked;
 	struct peershm_header *header;
+	struct peershm_root_info roots[FAKE_ROOTS]; /* without name: free */
+	uint64_t root_changes;
+	uint64_t left; /* clients that have: the next one's generation is one more */
 };
 
 struct fake_file {
@@ -56,6 +60,7 @@ static struct fake_device {
 	struct peershm_peer_map last_map;
 	struct peershm_create last_create;
 	struct peershm_shrink last_shrink;
+	struct peershm_set_root last_set_root;
 } fake;
 
 static inline bool fake_step(void)
@@ -92,6 +97,7 @@ static inline void fake_publish(struct fake_region *region)
 	header->capacity = region->info.capacity;
 	header->size = region->info.active;
 	header->root = region->info.root;
+	header->root_generation = region->info.root_generation;
 	header->backing = region->info.backing;
 	header->page_size = region->info.page_size;
 	header->max_clients = 4;
@@ -120,7 +126,7 @@ static inline int fake_create(struct peershm_create *create)
 	}
 	if (!region)
 		return ENOSPC;
-	memset(&region->info, 0, sizeof(region->info));
+	memset(region, 0, sizeof(*region));
 	region->info.id = ++fake.last_region;
 	region->info.capacity = create->capacity;
 	region->info.base = create->base ? create->base : FAKE_BASE + (fake.last_region << 36);
@@ -165,6 +171,8 @@ static inline int fake_attach(struct fake_file *file, struct peershm_attach *att
 	attach->capacity = region->info.capacity;
 	attach->active = region->info.active;
 	attach->header_length = FAKE_HEADER_LENGTH;
+	attach->generation = region->left + 1;
+	attach->root_generation = region->info.root_generation;
 	return 0;
 }
 
@@ -174,6 +182,7 @@ static inline int fake_detach(struct fake_file *file)
 		return ENOTCONN;
 	munmap(file->window, file->window_length);
 	file->region->info.nr_clients--;
+	file->region->left++;
 	fake_publish(file->region);
 	file->region = NULL;
 	fake.windows--;
@@ -247,6 +256,95 @@ static inline int fake_unlink(const struct peershm_unlink *unlink)
 	return 0;
 }
 
+static inline struct peershm_root_info *fake_root_by(struct fake_region *region, const char *name)
+{
+	for (int i = 0; i < FAKE_ROOTS; i++) {
+		if (!strcmp(region->roots[i].name, name))
+			return &region->roots[i];
+	}
+	return NULL;
+}
+
+static inline int fake_set_root(struct fake_file *file, struct peershm_set_root *set)
+{
+	struct fake_region *region = set->region ? fake_region_by(set->region, "") : file->region;
+	struct peershm_root_info now = { 0 };
+	struct peershm_root_info *root = NULL;
+
+	fake.last_set_root = *set;
+	if (!region)
+		return set->region ? ENOENT : ENOTCONN;
+	now.root = region->info.root;
+	now.generation = region->info.root_generation;
+	if (set->name[0]) {
+		root = fake_root_by(region, set->name);
+		now = root ? *root : (struct peershm_root_info){ 0 };
+	}
+	if (now.root != set->expected)
+		return EEXIST;
+	if ((set->flags & PEERSHM_ROOT_GENERATION) && now.generation != set->expected_generation)
+		return EEXIST;
+	set->generation = ++region->root_changes;
+	if (!set->name[0]) {
+		region->info.root = set->root;
+		region->info.root_generation = set->generation;
+		fake_publish(region);
+		return 0;
+	}
+	if (!root && !set->root)
+		return ENOENT;
+	if (!root)
+		root = fake_root_by(region, "");
+	if (!root)
+		return ENOSPC;
+	memset(root, 0, sizeof(*root));
+	if (!set->root) {
+		set->generation = 0;
+		return 0;
+	}
+	root->root = set->root;
+	root->generation = set->generation;
+	memcpy(root->name, set->name, sizeof(root->name));
+	return 0;
+}
+
+static inline int fake_get_root(struct fake_file *file, struct peershm_get_root *get)
+{
+	struct fake_region *region = get->region ? fake_region_by(get->region, "") : file->region;
+	struct peershm_root_info *root;
+
+	if (!region)
+		return get->region ? ENOENT : ENOTCONN;
+	if (!get->info.name[0]) {
+		get->info.root = region->info.root;
+		get->info.generation = region->info.root_generation;
+		return 0;
+	}
+	root = fake_root_by(region, get->info.name);
+	if (!root)
+		return ENOENT;
+	get->info = *root;
+	return 0;
+}
+
+static inline int fake_list_roots(struct fake_file *file, struct peershm_roots *list)
+{
+	struct peershm_root_info *out = (struct peershm_root_info *)(uintptr_t)list->roots;
+	uint32_t n = 0;
+
+	if (!file->region)
+		return ENOTCONN;
+	for (int i = 0; i < FAKE_ROOTS; i++) {
+		if (!file->region->roots[i].name[0])
+			continue;
+		if (n < list->nr_roots)
+			out[n] = file->region->roots[i];
+		n++;
+	}
+	list->nr_roots = n;
+	return 0;
+}
+
 static inline int fake_resolve(struct peershm_resolve *resolve)
 {
 	if (resolve->flags & PEERSHM_RESOLVE_BY_PID) {
@@ -294,13 +392,11 @@ static inline int fake_command(struct fake_file *file, unsigned long command, vo
 		region->info.reserve = ((struct peershm_set_reserve *)argument)->reserve;
 		return 0;
 	case PEERSHM_IOC_SET_ROOT:
-		if (!region)
-			return ENOTCONN;
-		if (region->info.root != ((struct peershm_set_root *)argument)->expected)
-			return EEXIST;
-		region->info.root = ((struct peershm_set_root *)argument)->root;
-		fake_publish(region);
-		return 0;
+		return fake_set_root(file, argument);
+	case PEERSHM_IOC_GET_ROOT:
+		return fake_get_root(file, argument);
+	case PEERSHM_IOC_ROOTS:
+		return fake_list_roots(file, argument);
 	case PEERSHM_IOC_CLIENTS:
 		((struct peershm_clients *)argument)->nr_clients =
 			region ? region->info.nr_clients : 0;

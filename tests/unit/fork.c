@@ -48,6 +48,7 @@ static void in_child(pid_t pid, child_body *body, struct peershm *inherited)
 static int every_call_fails(struct peershm *handle)
 {
 	struct peershm_region_info info;
+	struct peershm_root_info root = { 0 };
 	char client[PEERSHM_NAME_SIZE];
 	int steps = fake.steps;
 	pid_t pid;
@@ -58,6 +59,11 @@ static int every_call_fails(struct peershm *handle)
 	expect(peershm_map_pid(handle, 1, 0, 0, NULL) == -ENOTCONN);
 	expect(peershm_map_name(handle, "x", 0, 0, NULL) == -ENOTCONN);
 	expect(peershm_set_root(handle, NULL, NULL) == -ENOTCONN);
+	expect(peershm_publish(handle, "x", NULL, handle) == -ENOTCONN);
+	expect(peershm_withdraw(handle, "x", NULL) == -ENOTCONN);
+	expect(peershm_read_root(handle, NULL, &root) == -ENOTCONN);
+	expect(peershm_replace_root(handle, &root, NULL) == -ENOTCONN);
+	expect(peershm_roots(handle, NULL, 0) == -ENOTCONN);
 	expect(peershm_clients(handle, NULL, 0) == -ENOTCONN);
 	expect(peershm_header_clients(handle, NULL, 0) == -ENOTCONN);
 	expect(peershm_resolve_name(handle, "x", &pid) == -ENOTCONN);
@@ -71,8 +77,11 @@ static int every_call_fails(struct peershm *handle)
 	errno = 0;
 	expect(!peershm_root(handle) && errno == ENOTCONN);
 	errno = 0;
+	expect(!peershm_lookup(handle, "x") && errno == ENOTCONN);
+	errno = 0;
 	expect(!peershm_size(handle) && errno == ENOTCONN);
 	expect(!peershm_capacity(handle) && !peershm_page_size(handle));
+	expect(!peershm_generation(handle));
 	expect(!peershm_client_id(handle) && !peershm_header(handle));
 	expect(fake.steps == steps); /* the device was not touched */
 	return 0;

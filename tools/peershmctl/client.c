@@ -38,21 +38,24 @@ static struct peershm_client_info *list_clients(struct peershm *handle, int *n)
 static int print_clients(const struct command *command, const struct peershm_client_info *clients,
 			 int n)
 {
-	struct table *table =
-		table_new("lrrlrl", "CLIENT", "PID", "ID", "BASE", "MAPPED", "ACCESS");
+	struct table *table = table_new("lrrrlrl", "CLIENT", "PID", "ID", "GENERATION", "BASE",
+					"MAPPED", "ACCESS");
 
 	for (int i = 0; i < n; i++) {
 		char pid[16];
 		char id[24];
+		char generation[24];
 		char base[ADDRESS_TEXT];
 		char mapped[SIZE_TEXT];
 		bool read_only = clients[i].flags & PEERSHM_CLIENT_READ_ONLY;
 
 		snprintf(pid, sizeof(pid), "%d", clients[i].pid);
 		snprintf(id, sizeof(id), "%" PRIu64, (uint64_t)clients[i].id);
+		snprintf(generation, sizeof(generation), "%" PRIu64,
+			 (uint64_t)clients[i].generation);
 		output_hex(clients[i].base, base);
 		size_format(clients[i].mapped, mapped);
-		table_row(table, clients[i].name, pid, id, base, mapped,
+		table_row(table, clients[i].name, pid, id, generation, base, mapped,
 			  read_only ? "read" : "read, write");
 	}
 	return table_print(table, stdout) ? command_failed(command, NULL, -ENOMEM) : EXIT_DONE;
@@ -69,6 +72,7 @@ static struct json_object *clients_json(const struct peershm_client_info *client
 		output_text(object, "name", clients[i].name);
 		output_number(object, "pid", (uint64_t)clients[i].pid);
 		output_number(object, "id", clients[i].id);
+		output_number(object, "generation", clients[i].generation);
 		output_number(object, "start_time_ns", clients[i].start_time);
 		output_address(object, "base", clients[i].base);
 		output_number(object, "mapped", clients[i].mapped);
@@ -109,7 +113,8 @@ const struct command command_clients = {
 	.summary = "List the processes attached to a region",
 	.help = "  --json  an array of clients\n"
 		"\n"
-		"A PID of 0 is a process outside the PID namespace of peershmctl.\n"
+		"A PID of 0 is a process outside the PID namespace of peershmctl. The\n"
+		"generation of a client is how many have had its name.\n"
 		"\n"
 		"Example: peershmctl clients routes\n",
 	.run = run_clients,

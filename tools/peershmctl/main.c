@@ -15,7 +15,7 @@
 
 static const struct command *const commands[] = {
 	&command_ls,	 &command_create,  &command_show,    &command_clients, &command_grow,
-	&command_shrink, &command_reserve, &command_resolve, &command_rm,
+	&command_shrink, &command_reserve, &command_resolve, &command_roots,   &command_rm,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -41,7 +41,7 @@
  *                 one event (read)
  *   ENFILE        the system's limit on open files is reached (CREATE, ATTACH)
  *   ENODEV        the backing is not available on this machine
- *   ENOENT        no such region, or no such client
+ *   ENOENT        no such region, client or named root
  *   ENOMEM        no memory, no huge page in the pool, or the memory cgroup's
  *                 limit was hit; nobody is killed for a region's memory. (Page
  *                 tables, 8 bytes a page and client, are charged to the caller
@@ -109,7 +109,8 @@ struct peershm_header_client {
 	__u32 flags;	  /* PEERSHM_CLIENT_* */
 	__u32 reserved;
 	char name[PEERSHM_NAME_SIZE];
-	__u64 reserved2[2];
+	__u64 generation; /* of its name, see ATTACH */
+	__u64 reserved2;
 };
 
 struct peershm_header {
@@ -122,7 +123,9 @@ struct peershm_header {
 	__u64 capacity;
 	__u64 size;
 	__u64 root;
-	__u64 generation;   /* of everything above the clients: counts changes */
+	__u64 generation;   /* counts changes of the region: what is here but for
+			     * the clients' entries, and named roots
+			     */
 	__u32 backing;	    /* enum peershm_backing */
 	__u32 page_size;    /* sizes are multiples of it */
 	__u32 nr_clients;   /* entries in use */
@@ -131,7 +134,8 @@ struct peershm_header {
 	__u32 client_size;   /* from one entry to the next */
 	/* The size that an announced shrink will leave, else the size. */
 	__u64 watermark;
-	__u64 reserved[3];
+	__u64 root_generation; /* see SET_ROOT */
+	__u64 reserved[2];
 	char name[PEERSHM_NAME_SIZE];
 };
 
@@ -164,6 +168,12 @@ struct peershm_create {
  * fork is no client and has no window. Write access needs a file opened for
  * reading and writing. A client that is being killed, or dumps core, makes room
  * for another of its name: ATTACH waits for it, up to a second.
+ *
+ * Whoever attaches under the name of a client that left or died takes its
+ * place: it has a new id, and a generation that is one more than that client's.
+ * The first of a name has generation 1. A region remembers as many names that
+ * were left as it can have clients, those left last; a name that was forgotten
+ * begins again with 1.
  */
 #define PEERSHM_ATTACH_READ_ONLY (1u << 0) /* window PROT_READ, for good */
 #define PEERSHM_ATTACH_DUMP (1u << 1)	   /* the window is part of core dumps */
@@ -181,6 +191,8 @@ struct peershm_attach {
 	__u64 root;	/* out: what SET_ROOT stored, 0 if never */
 	__u64 header_length;  /* out: for mmap at PEERSHM_HEADER_OFFSET */
 	__u64 control_length; /* out: for mmap at PEERSHM_CONTROL_OFFSET */
+	__u64 generation;     /* out: of the client's name */
+	__u64 root_generation; /* out */
 };
 
 /* DETACH: leave the registry and unmap the window. */
@@ -265,7 +277,7 @@ struct peershm_peer_map {
 
 /*
  * SHRINK: memory beyond the new size is gone from every client and freed. A
- * root that lay there is 0 from then on.
+ * root that lay there is 0 from then on, a named one withdrawn.
  *
  * So that nobody is hurt, a client may do it in two steps. ANNOUNCE takes
  * nothing away: it makes new_size the header's watermark, for everybody to see.
@@ -288,15 +300,61 @@ struct peershm_shrink {
 };
 
 /*
- * SET_ROOT: if the root is `expected`, make it `root`: 0, or an address in
- * the active memory. Otherwise EEXIST.
+ * Roots: pointers that a region keeps for whoever attaches. There is one without
+ * a name, which ATTACH and the header tell, and up to PEERSHM_MAX_ROOTS with
+ * names. The kernel keeps them, so that a client that dies while it changes one
+ * has changed it or not.
+ *
+ * The generation of a root goes up with every change of it, and is never the
+ * same twice in a region, whatever the name: a root that has the generation it
+ * had has not been changed meanwhile, not even to another value and back. It is
+ * 0 of a root that was never set, or is not there.
  */
+#define PEERSHM_MAX_ROOTS 64
+
+/*
+ * SET_ROOT: if the root is `expected`, and with PEERSHM_ROOT_GENERATION its
+ * generation `expected_generation`, make it `root`: 0, or an address in the
+ * active memory. Otherwise EEXIST. A named root that is not there is 0; to make
+ * it something else publishes it, and to make it 0 withdraws it (ENOENT if it
+ * was not there and that was expected).
+ */
+#define PEERSHM_ROOT_GENERATION (1u << 0)
+
 struct peershm_set_root {
 	__u32 size;
-	__u32 flags;	/* must be 0 */
+	__u32 flags;	/* PEERSHM_ROOT_GENERATION */
 	__u64 region;	/* id; 0: the one this file is attached to */
 	__u64 expected;
 	__u64 root;
+	__u64 expected_generation; /* 0 without the flag */
+	__u64 generation; /* out: the new one; 0 of one that was withdrawn */
+	char name[PEERSHM_NAME_SIZE]; /* empty: the one without a name */
+};
+
+/* One root, as ROOTS lists it and GET_ROOT gives it. */
+struct peershm_root_info {
+	__u64 root;
+	__u64 generation;
+	char name[PEERSHM_NAME_SIZE];
+};
+
+/* GET_ROOT: ENOENT for a named root that is not there. */
+struct peershm_get_root {
+	__u32 size;
+	__u32 flags;	/* must be 0 */
+	__u64 region;	/* id; 0: the one this file is attached to */
+	struct peershm_root_info info; /* in: name, or empty; out: the rest */
+};
+
+/* ROOTS: the named roots, in the order they were published. */
+struct peershm_roots {
+	__u32 size;
+	__u32 flags;	/* must be 0 */
+	__u64 region;	/* id; 0: the one this file is attached to */
+	__u64 roots;	/* in: array of struct peershm_root_info, or 0 */
+	__u32 nr_roots;	/* in: its length; out: named roots there are */
+	__u32 reserved;
 };
 
 /*
@@ -325,6 +383,7 @@ struct peershm_client_info {
 	__s32 pid;	/* in the caller's PID namespace, 0 if not in it */
 	__u32 flags;	/* PEERSHM_CLIENT_* */
 	char name[PEERSHM_NAME_SIZE];
+	__u64 generation; /* of its name, see ATTACH */
 };
 
 struct peershm_clients {
@@ -368,6 +427,9 @@ struct peershm_region_info {
 	__u32 mode;
 	__u32 flags;	/* PEERSHM_HEADER_* */
 	char name[PEERSHM_NAME_SIZE];
+	__u64 root_generation;
+	__u32 nr_roots;	/* named ones */
+	__u32 padding;
 };
 
 /* STAT: by name, by id, or (neither) the region this file is attached to. */
@@ -467,6 +529,8 @@ struct peershm_event {
 #define PEERSHM_IOC_STAT _IO(PEERSHM_IOC_TYPE, 0x1a)
 #define PEERSHM_IOC_UNLINK _IO(PEERSHM_IOC_TYPE, 0x1b)
 #define PEERSHM_IOC_WATCH _IO(PEERSHM_IOC_TYPE, 0x1c)
+#define PEERSHM_IOC_GET_ROOT _IO(PEERSHM_IOC_TYPE, 0x1d)
+#define PEERSHM_IOC_ROOTS _IO(PEERSHM_IOC_TYPE, 0x1e)
 #define PEERSHM_IOC_SET_RESERVE _IO(PEERSHM_IOC_TYPE, 0x20)
 
 #endif /* _UAPI_LINUX_PEERSHM_H */

@@ -156,6 +156,63 @@ int do_set_root(int fd, uint64_t region, uint64_t expected, uint64_t root)
 	return xioctl(fd, PEERSHM_IOC_SET_ROOT, &s);
 }
 
+int do_publish(int fd, uint64_t region, const char *name, uint64_t expected, uint64_t root)
+{
+	struct peershm_set_root s = {
+		.size = sizeof(s), .region = region, .expected = expected, .root = root
+	};
+
+	put_name(s.name, name);
+	return xioctl(fd, PEERSHM_IOC_SET_ROOT, &s);
+}
+
+int do_set_root_generation(int fd, uint64_t region, const struct peershm_root_info *expected,
+			   uint64_t root, uint64_t *generation)
+{
+	struct peershm_set_root s = {
+		.size = sizeof(s),
+		.flags = PEERSHM_ROOT_GENERATION,
+		.region = region,
+		.expected = expected->root,
+		.root = root,
+		.expected_generation = expected->generation,
+	};
+	int err;
+
+	memcpy(s.name, expected->name, sizeof(s.name));
+	memset(&s.generation, POISON, sizeof(s.generation));
+	err = xioctl(fd, PEERSHM_IOC_SET_ROOT, &s);
+	if (generation)
+		*generation = s.generation;
+	return err;
+}
+
+int do_get_root(int fd, uint64_t region, const char *name, struct peershm_root_info *info)
+{
+	struct peershm_get_root g = { .size = sizeof(g), .region = region };
+	int err;
+
+	memset(&g.info, POISON, sizeof(g.info));
+	put_name(g.info.name, name ? name : "");
+	err = xioctl(fd, PEERSHM_IOC_GET_ROOT, &g);
+	if (info)
+		*info = g.info;
+	return err;
+}
+
+int do_roots(int fd, uint64_t region, struct peershm_root_info *roots, uint32_t n)
+{
+	struct peershm_roots r = { .size = sizeof(r), .region = region };
+	int err;
+
+	if (roots)
+		memset(roots, POISON, n * sizeof(*roots));
+	r.roots = (uintptr_t)roots;
+	r.nr_roots = roots ? n : 0;
+	err = xioctl(fd, PEERSHM_IOC_ROOTS, &r);
+	return err ? err : (int)r.nr_roots;
+}
+
 int do_stat(int fd, uint64_t region, const char *name, struct peershm_region_info *info)
 {
 	struct peershm_stat s = { .size = sizeof(s), .region = region };

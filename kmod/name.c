@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Names that clients of a region have left, so that who takes one again can be
+ * told from who had it. Bounded, as anyone who may attach can make up names:
+ * the names that were left last are remembered. A client's name need not be
+ * remembered while it lives, as the client itself has the generation.
+ */
+#include <linux/lockdep.h>
+#include <linux/string.h>
+
+#include "client.h"
+#include "name.h"
+#include "region.h"
+
+/* The place of @name: where it is, else the one that is to be forgotten next. */
+static struct peershm_name *place_of(const struct peershm_region *region,
+				     const char *name)
+{
+	struct peershm_name *place = &region->names[0];
+	unsigned int i;
+
+	lockdep_assert_held(&region->registry);
+	for (i = 0; i < region->max_clients; i++) {
+		if (!strcmp(region->names[i].name, name))
+			return &region->names[i];
+		if (region->names[i].left < place->left)
+			place = &region->names[i];
+	}
+	return place;
+}
+
+/**
+ * peershm_name_last_locked() - the generation of a name's last client
+ * @region: whose registry lock is held
+ * @name: that no client of it has now
+ *
+ * Returns: 0 if there was none, or so many have left since that it is forgotten.
+ */
+u64 peershm_name_last_locked(const struct peershm_region *region,
+			     const char *name)
+{
+	const struct peershm_name *place = place_of(region, name);
+
+	return strcmp(place->name, name) ? 0 : place->generation;
+}
+
+/**
+ * peershm_name_remember_locked() - a client leaves its name to others
+ * @client: that was live
+ */
+void peershm_name_remember_locked(const struct peershm_client *client)
+{
+	struct peershm_region *region = client->region;
+	struct peershm_name *place = place_of(region, client->name);
+
+	memcpy(place->name, client->name, sizeof(place->name));
+	place->generation = client->generation;
+	place->left = ++region->departures;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The roots of a region: the one without a name, and those with names. */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "internal.h"
+
+PEERSHM_API void *peershm_root(const struct peershm *handle)
+{
+	struct peershm_region_info info = { 0 };
+	uint64_t root;
+
+	if (!pshm_handle_usable(handle))
+		return NULL;
+	if (handle->header)
+		root = pshm_header_root(handle->header);
+	else
+		root = pshm_handle_stat(handle, &info) ? info.root : 0;
+	return (void *)(uintptr_t)root;
+}
+
+/* Of a name that is in the command already, or of the root without one. */
+static int set(struct peershm *handle, struct peershm_set_root *command)
+{
+	int err;
+
+	command->size = sizeof(*command);
+	command->region = handle->region;
+	err = pshm_device_command(handle->fd, PEERSHM_IOC_SET_ROOT, command);
+	switch (err) {
+	case -EEXIST:
+		return pshm_fail(err, "the root is not the expected one: somebody set it first");
+	case -EINVAL:
+		return pshm_fail(err, "the root must be NULL or lie in the region's active memory");
+	case -ENOSPC:
+		return pshm_fail(err, "the region has %d named roots, which is the most",
+				 PEERSHM_MAX_ROOTS);
+	case -ENOENT:
+		if (command->name[0] && !command->root)
+			return pshm_fail(err, "there is no root of this name, or no region");
+		/* fall through */
+	default:
+		return err ? pshm_reason_region(err, handle) : 0;
+	}
+}
+
+PEERSHM_API int peershm_set_root(struct peershm *handle, const void *expected, const void *root)
+{
+	struct peershm_set_root command = {
+		.expected = (uintptr_t)expected,
+		.root = (uintptr_t)root,
+	};
+	int err = pshm_handle_check(handle);
+
+	return err ? err : set(handle, &command);
+}
+
+PEERSHM_API int peershm_publish(struct peershm *handle, const char *name, const void *expected,
+				const void *root)
+{
+	struct peershm_set_root command = {
+		.expected = (uintptr_t)expected,
+		.root = (uintptr_t)root,
+	};
+	int err = pshm_handle_check(handle);
+
+	if (!err)
+		err = pshm_name_copy(command.name, name, "name of the root");
+	if (!err && !root)
+		err = pshm_fail(-EINVAL, "a named root is not NULL: it is withdrawn");
+	return err ? err : set(handle, &command);
+}
+
+PEERSHM_API int peershm_withdraw(struct peershm *handle, const char *name, const void *expected)
+{
+	struct peershm_set_root command = { .expected = (uintptr_t)expected };
+	int err = pshm_handle_check(handle);
+
+	if (!err)
+		err = pshm_name_copy(command.name, name, "name of the root");
+	return err ? err : set(handle, &command);
+}
+
+/* An empty name in `info` is the root without one. Gives -ENOENT without a message. */
+static int get(struct peershm *handle, struct peershm_root_info *info)
+{
+	struct peershm_get_root command = { .size = sizeof(command), .info = *info };
+	int err;
+
+	command.region = handle->region;
+	err = pshm_device_command(handle->fd, PEERSHM_IOC_GET_ROOT, &command);
+	if (!err)
+		*info = command.info;
+	return err == -ENOENT || !err ? err : pshm_reason_region(err, handle);
+}
+
+PEERSHM_API void *peershm_lookup(struct peershm *handle, const char *name)
+{
+	struct peershm_root_info info = { 0 };
+	int err = pshm_handle_check(handle);
+
+	if (!err)
+		err = pshm_name_copy(info.name, name, "name of the root");
+	if (!err)
+		err = get(handle, &info);
+	if (err == -ENOENT)
+		pshm_fail(err, "there is no root of this name, or no region");
+	if (err)
+		errno = -err;
+	return (void *)(uintptr_t)info.root;
+}
+
+PEERSHM_API int peershm_read_root(struct peershm *handle, const char *name,
+				  struct peershm_root_info *info)
+{
+	struct peershm_root_info read = { 0 };
+	int err = pshm_handle_check(handle);
+
+	if (!err && !info)
+		err = pshm_fail(-EINVAL, NULL);
+	if (!err && name && *name)
+		err = pshm_name_copy(read.name, name, "name of the root");
+	if (err)
+		return err;
+	err = get(handle, &read);
+	if (err == -ENOENT) {
+		struct peershm_region_info region;
+
+		/* Of the root, if it is not of the region. */
+		err = peershm_stat(handle, &region);
+	}
+	if (err)
+		return err;
+	*info = read;
+	return 0;
+}
+
+PEERSHM_API int peershm_replace_root(struct peershm *handle, struct peershm_root_info *info,
+				     const void *root)
+{
+	struct peershm_set_root command = {
+		.flags = PEERSHM_ROOT_GENERATION,
+		.root = (uintptr_t)root,
+	};
+	int err = pshm_handle_check(handle);
+
+	if (!err && !info)
+		err = pshm_fail(-EINVAL, NULL);
+	if (!err && info->name[0])
+		err = pshm_name_copy(command.name, info->name, "name of the root");
+	if (err)
+		return err;
+	command.expected = info->root;
+	command.expected_generation = info->generation;
+	err = set(handle, &command);
+	if (err)
+		return err;
+	info->root = command.root;
+	info->generation = command.generation;
+	return 0;
+}
+
+PEERSHM_API int peershm_roots(struct peershm *handle, struct peershm_root_info *roots, size_t n)
+{
+	struct peershm_roots command = {
+		.size = sizeof(command),
+		.roots = (uintptr_t)roots,
+		.nr_roots = !roots	? 0 :
+			    n < INT_MAX ? (uint32_t)n :
+					  INT_MAX,
+	};
+	int err = pshm_handle_check(handle);
+
+	if (err)
+		return err;
+	command.region = handle->region;
+	err = pshm_device_command(handle->fd, PEERSHM_IOC_ROOTS, &command);
+	return err ? pshm_reason_region(err, handle) : (int)command.nr_roots;
+}
