@@ -22,9 +22,12 @@
  *            by the parent gives ENOTCONN there, and touching the window is a
  *            segmentation fault. peershm_close() frees what the handle holds in
  *            the child and leaves the parent's client alone. A child may open
- *            the region itself, under another client name. The library calls
- *            liburcu-bp's fork hooks from pthread_atfork(): a program that
- *            uses liburcu-bp too must not call them again.
+ *            the region itself, under another client name. Or the parent opens
+ *            it with PEERSHM_REATTACH: then the handle is the child's own when
+ *            fork() returns there. vfork() and posix_spawn() make no such child,
+ *            nor do a raw clone() and _Fork(), where handles give ENOTCONN.
+ *            The library calls liburcu-bp's fork hooks from pthread_atfork(): a
+ *            program that uses liburcu-bp too must not call them again.
  * exec       Leaves nothing behind: the client is gone.
  * Blocking   Only where it says so.
  */
@@ -63,6 +66,7 @@ struct peershm_options {
 #define PEERSHM_EXCLUSIVE (1u << 1) /* with CREATE: EEXIST if there is one */
 #define PEERSHM_READ_ONLY (1u << 2) /* no writing, growing, shrinking */
 #define PEERSHM_DUMP (1u << 3)	    /* the window is part of this process's core dumps */
+#define PEERSHM_REATTACH (1u << 4)  /* children of fork are clients, too */
 
 /*
  * Open region `name`, as the client named `client`, or for administration
@@ -76,6 +80,17 @@ struct peershm_options {
  * When it returns, all active memory is in this process's page tables. A
  * client that crashed opens again under its name and finds the root.
  * Blocks for as long as mapping the active memory takes.
+ *
+ * With PEERSHM_REATTACH, of a client whose name is 48 bytes at most, each child
+ * of fork has the handle as its own before fork() returns there: it is another
+ * client, at the same base, with all active memory in its page tables, and with
+ * ".PID" after the name (".PID.2" and so on if that is taken), as seen from the
+ * child; its own children get their own PIDs after the name that was opened. It
+ * closes it without harm to its parent. Should it not come about (the region was
+ * unlinked, or has no room for another client) fork() succeeds all the same:
+ * every call on the handle then gives ENOTCONN, and peershm_strerror() says why.
+ * It is tried once; children of that child have no handle either. A child that
+ * calls exec is a client until then. fork() takes as long as opening does.
  *
  * *handle is the caller's, to be given back with peershm_close(); it is NULL
  * after a failure. Errors: ENODEV (the module is not loaded), ENOENT, EEXIST,
@@ -113,6 +128,9 @@ uint64_t peershm_size(const struct peershm *handle); /* active now */
 uint64_t peershm_capacity(const struct peershm *handle);
 uint64_t peershm_page_size(const struct peershm *handle);
 uint64_t peershm_client_id(const struct peershm *handle); /* 0 without window */
+
+/* This process's name as a client, the handle's until it is closed; NULL without window. */
+const char *peershm_client_name(const struct peershm *handle);
 
 /*
  * How many clients have had this one's name, itself included: 1 for the first,

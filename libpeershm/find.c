@@ -159,6 +159,22 @@ void pshm_find_remove(struct peershm *handle)
 	pthread_mutex_unlock(&writers);
 }
 
+/*
+ * In a child of fork, whose only thread holds the lock: offer it the parent's
+ * handles. Those it takes over are found from then on.
+ */
+void pshm_find_inherit(uint64_t parent, uint64_t child,
+		       int (*again)(struct peershm *handle, uint64_t epoch))
+{
+	for (size_t i = 0; current && i < current->n; i++) {
+		struct range *range = &current->range[i];
+
+		if (range->handle && range->epoch == parent && range->handle->reattach &&
+		    !again(range->handle, child))
+			range->epoch = child;
+	}
+}
+
 PEERSHM_API struct peershm *peershm_find(const void *address)
 {
 	uint64_t epoch = pshm_fork_epoch();

@@ -13,6 +13,10 @@
  * made without the handlers of pthread_atfork() (a raw clone(), _Fork()) can
  * still tell that the handles are not its own, and close them, but should open
  * none.
+ *
+ * Handles that were opened with PEERSHM_REATTACH become the child's own in the
+ * child's handler. glibc's heap works there, a sanitizer's may not: nothing that
+ * the handler calls uses the heap.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -25,12 +29,14 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t *page;	    /* written under lock, read anywhere; never freed */
 static uint64_t last_epoch; /* under lock; copied by fork, so a child's differs */
+static uint64_t forking;    /* under lock: the epoch of the process that forks */
 
 static void before_fork(void)
 {
 	pthread_mutex_lock(&lock);
 	pshm_find_lock();
 	urcu_bp_before_fork();
+	forking = *page;
 }
 
 static void after_fork_parent(void)
@@ -43,6 +49,10 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
 	urcu_bp_after_fork_child();
+	if (forking) {
+		__atomic_store_n(page, ++last_epoch, __ATOMIC_RELAXED);
+		pshm_find_inherit(forking, last_epoch, pshm_attach_again);
+	}
 	pshm_find_unlock();
 	pthread_mutex_unlock(&lock);
 }

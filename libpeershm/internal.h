@@ -3,12 +3,12 @@
  * What the files of libpeershm share. Names that cross files begin with pshm_,
  * as the static library shows them to the program's linker.
  *
- * Dependencies point one way: open, region, root, peer, client -> reason -> maps,
- * ioctl, error; open, region, root ->
- * header, find, fork. header and maps know no
- * device, so their tests run anywhere.
+ * Dependencies point one way: open, region, root, peer, client -> fork -> attach ->
+ * reason -> maps, ioctl, error; open, fork -> find; attach, region, root -> header.
+ * header and maps know no device, so their tests run anywhere.
  *
- * Locks, outermost first (none is held while the device is entered):
+ * Locks, outermost first (none is held while the device is entered, but by
+ * fork.c in a child that has no other thread yet):
  *   fork.c lock     the epoch page
  *   find.c writers  the map from address to handle
  */
@@ -28,16 +28,23 @@
 
 /*
  * Written by peershm_open() alone, constant from its return to
- * peershm_close(): no lock.
+ * peershm_close(): no lock. But in a child of fork, before fork() returns there
+ * and so before it has a second thread, by pshm_attach_again().
  */
 struct peershm {
 	uint64_t epoch; /* of the process that opened it, see fork.c */
 	int fd;		/* of the device */
 	bool read_only;
-	uint64_t region; /* how commands name it: 0 for a client, else its id */
-	uint64_t id;	 /* the region's */
-	uint64_t client; /* id, 0 for an administrative handle */
-	uint64_t generation; /* of the client's name */
+	bool dump;
+	bool reattach;
+	int lost; /* in a child of fork: why it could not attach again, -errno */
+	char region_name[PEERSHM_NAME_SIZE];
+	char opened_as[PEERSHM_NAME_SIZE];   /* the client's name, of the one that opened it */
+	char client_name[PEERSHM_NAME_SIZE]; /* and of this process */
+	uint64_t region;		     /* how commands name it: 0 for a client, else its id */
+	uint64_t id;			     /* the region's */
+	uint64_t client;		     /* id, 0 for an administrative handle */
+	uint64_t generation;		     /* of the client's name */
 	uint64_t base;
 	uint64_t capacity;
 	uint64_t page_size;
@@ -77,6 +84,18 @@ void *pshm_alloc(size_t size);
 int pshm_fail(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *pshm_sentence(int err);
 
+/*
+ * attach.c: becoming a client and leaving. These make no use of the heap, but
+ * pshm_attach() for its message, so that they can run in a child of fork.
+ */
+#define PSHM_REATTACH_NAME 48 /* so long a name may be that children add to */
+
+int pshm_attach(struct peershm *handle, const char *client);
+int pshm_attach_map(struct peershm *handle); /* what it maps beside the window */
+void pshm_attach_unmap(struct peershm *handle);
+void pshm_detach(const struct peershm *handle);
+int pshm_attach_again(struct peershm *handle, uint64_t epoch);
+
 /* fork.c: which process a handle belongs to. */
 int pshm_fork_enter(uint64_t *epoch); /* the process's, made on first use */
 uint64_t pshm_fork_epoch(void);	      /* 0: no handle is this process's */
@@ -86,6 +105,8 @@ int pshm_find_add(struct peershm *handle);
 void pshm_find_remove(struct peershm *handle);
 void pshm_find_lock(void); /* for fork.c, around a fork */
 void pshm_find_unlock(void);
+void pshm_find_inherit(uint64_t parent, uint64_t child,
+		       int (*again)(struct peershm *handle, uint64_t epoch));
 
 /*
  * header.c: reading `length` mapped bytes that hold a header. -EIO: it makes no

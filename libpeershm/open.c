@@ -2,6 +2,7 @@
 /* Opening and closing a region. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +14,8 @@
  */
 #define ATTEMPTS 16
 
-/* How often DETACH is called when signals or a lack of memory are in its way. */
-#define DETACH_ATTEMPTS 64
-
-#define KNOWN_FLAGS (PEERSHM_CREATE | PEERSHM_EXCLUSIVE | PEERSHM_READ_ONLY | PEERSHM_DUMP)
+#define KNOWN_FLAGS \
+	(PEERSHM_CREATE | PEERSHM_EXCLUSIVE | PEERSHM_READ_ONLY | PEERSHM_DUMP | PEERSHM_REATTACH)
 
 /* One call of peershm_open(). */
 struct request {
@@ -72,32 +71,6 @@ static void unmake(struct request *request)
 		pshm_device_command(request->maker, PEERSHM_IOC_UNLINK, &command);
 }
 
-static int attach(struct peershm *handle, const struct request *request)
-{
-	struct peershm_attach command = { .size = sizeof(command) };
-	int err;
-
-	err = pshm_name_copy(command.region_name, request->name, "region name");
-	if (!err)
-		err = pshm_name_copy(command.client_name, request->client, "client name");
-	if (err)
-		return err;
-	if (handle->read_only)
-		command.flags |= PEERSHM_ATTACH_READ_ONLY;
-	if (request->flags & PEERSHM_DUMP)
-		command.flags |= PEERSHM_ATTACH_DUMP;
-	err = pshm_device_command(handle->fd, PEERSHM_IOC_ATTACH, &command);
-	if (err)
-		return pshm_reason_attach(err, handle->fd, &command);
-	handle->id = command.region;
-	handle->client = command.client;
-	handle->generation = command.generation;
-	handle->base = command.base;
-	handle->capacity = command.capacity;
-	handle->header_length = command.header_length;
-	return 0;
-}
-
 static int look_up(struct peershm *handle, const struct request *request)
 {
 	struct peershm_region_info info;
@@ -124,7 +97,8 @@ static int find_or_make(struct peershm *handle, struct request *request)
 
 	for (int i = 0; i < ATTEMPTS; i++) {
 		if (!exclusive || request->made) {
-			err = request->client ? attach(handle, request) : look_up(handle, request);
+			err = request->client ? pshm_attach(handle, handle->opened_as) :
+						look_up(handle, request);
 			if (err != -ENOENT || !(request->flags & PEERSHM_CREATE) || exclusive)
 				return err;
 		}
@@ -133,25 +107,6 @@ static int find_or_make(struct peershm *handle, struct request *request)
 			return err;
 	}
 	return pshm_fail(-ENOENT, "others make and unlink this region all the time");
-}
-
-static int map_header(struct peershm *handle)
-{
-	struct peershm_header header;
-	int err;
-
-	err = pshm_device_map_header(handle->fd, handle->header_length, &handle->header);
-	if (err)
-		return pshm_fail(err, NULL);
-	err = pshm_header_read(handle->header, handle->header_length, &header);
-	if (err)
-		return pshm_fail(err, NULL);
-	if (header.region != handle->id || header.base != handle->base ||
-	    header.capacity != handle->capacity)
-		return pshm_fail(-EIO, NULL);
-	handle->page_size = header.page_size;
-	handle->backing = header.backing;
-	return 0;
 }
 
 /*
@@ -187,21 +142,6 @@ static int ensure_size(struct peershm *handle, struct request *request)
 	return err ? pshm_reason_grow(err, handle, wanted) : 0;
 }
 
-/*
- * The module unmaps the window with DETACH. If that says ENOTCONN, nothing of
- * it was mapped any more, so that unmapping here would hit a stranger.
- */
-static void detach(const struct peershm *handle)
-{
-	struct peershm_detach command = { .size = sizeof(command) };
-	int attempts = DETACH_ATTEMPTS;
-	int err;
-
-	do {
-		err = pshm_device_command(handle->fd, PEERSHM_IOC_DETACH, &command);
-	} while ((err == -EINTR || err == -ENOMEM) && --attempts);
-}
-
 static int open_region(struct peershm *handle, struct request *request)
 {
 	int flags = handle->read_only ? O_RDONLY : O_RDWR;
@@ -212,7 +152,7 @@ static int open_region(struct peershm *handle, struct request *request)
 		return pshm_reason_device(handle->fd, flags);
 	err = find_or_make(handle, request);
 	if (!err && handle->client)
-		err = map_header(handle);
+		err = pshm_attach_map(handle);
 	if (!err)
 		err = ensure_size(handle, request);
 	if (!err && handle->client)
@@ -223,9 +163,9 @@ static int open_region(struct peershm *handle, struct request *request)
 /* Undo what open_region() did, whatever part of it; the message stays. */
 static void release(struct peershm *handle, struct request *request)
 {
-	pshm_device_unmap_header(handle->header, handle->header_length);
+	pshm_attach_unmap(handle);
 	if (handle->client)
-		detach(handle);
+		pshm_detach(handle);
 	unmake(request);
 	maker_close(handle, request);
 	pshm_device_close(handle->fd);
@@ -241,9 +181,15 @@ static int check_request(const struct request *request)
 		return pshm_fail(-EINVAL, "unknown flags 0x%x", request->flags & ~KNOWN_FLAGS);
 	if ((request->flags & PEERSHM_EXCLUSIVE) && !(request->flags & PEERSHM_CREATE))
 		return pshm_fail(-EINVAL, "PEERSHM_EXCLUSIVE needs PEERSHM_CREATE");
+	if ((request->flags & PEERSHM_REATTACH) && !request->client)
+		return pshm_fail(-EINVAL, "PEERSHM_REATTACH needs a client name");
 	err = pshm_name_copy(name, request->name, "region name");
 	if (!err && request->client)
 		err = pshm_name_copy(name, request->client, "client name");
+	if (!err && (request->flags & PEERSHM_REATTACH) && strlen(name) > PSHM_REATTACH_NAME)
+		err = pshm_fail(-EINVAL,
+				"with PEERSHM_REATTACH the client name is %d bytes at most",
+				PSHM_REATTACH_NAME);
 	return err;
 }
 
@@ -271,6 +217,11 @@ PEERSHM_API int peershm_open(struct peershm **handle, const char *name, const ch
 		return pshm_fail(-ENOMEM, NULL);
 	opened->fd = -1;
 	opened->read_only = flags & PEERSHM_READ_ONLY;
+	opened->reattach = flags & PEERSHM_REATTACH;
+	opened->dump = flags & PEERSHM_DUMP;
+	snprintf(opened->region_name, sizeof(opened->region_name), "%s", name);
+	if (client)
+		snprintf(opened->opened_as, sizeof(opened->opened_as), "%s", client);
 	err = pshm_fork_enter(&opened->epoch);
 	if (!err)
 		err = open_region(opened, &request);
@@ -294,8 +245,8 @@ PEERSHM_API void peershm_close(struct peershm *handle)
 	 * lie at their addresses by now. The client is the parent's.
 	 */
 	if (handle->client && handle->epoch == pshm_fork_epoch()) {
-		pshm_device_unmap_header(handle->header, handle->header_length);
-		detach(handle);
+		pshm_attach_unmap(handle);
+		pshm_detach(handle);
 	}
 	pshm_device_close(handle->fd);
 	free(handle);

@@ -11,6 +11,10 @@ int pshm_handle_check(const struct peershm *handle)
 {
 	if (!handle)
 		return pshm_fail(-EINVAL, "there is no handle");
+	if (handle->epoch != pshm_fork_epoch() && handle->lost)
+		return pshm_fail(-ENOTCONN,
+				 "this child of fork could not attach again to region %s: %s",
+				 handle->region_name, pshm_sentence(-handle->lost));
 	if (handle->epoch != pshm_fork_epoch())
 		return pshm_fail(-ENOTCONN, "the handle was opened by the parent of this process: "
 					    "a child of fork opens the region itself");
@@ -107,6 +111,11 @@ PEERSHM_API uint64_t peershm_page_size(const struct peershm *handle)
 PEERSHM_API uint64_t peershm_client_id(const struct peershm *handle)
 {
 	return pshm_handle_usable(handle) ? handle->client : 0;
+}
+
+PEERSHM_API const char *peershm_client_name(const struct peershm *handle)
+{
+	return pshm_handle_usable(handle) && handle->client ? handle->client_name : NULL;
 }
 
 PEERSHM_API uint64_t peershm_generation(const struct peershm *handle)

@@ -61,6 +61,9 @@ static struct fake_device {
 	struct peershm_create last_create;
 	struct peershm_shrink last_shrink;
 	struct peershm_set_root last_set_root;
+	struct peershm_attach last_attach;
+	char taken[PEERSHM_NAME_SIZE]; /* client name that a live client has */
+	int allocations;
 } fake;
 
 static inline bool fake_step(void)
@@ -139,8 +142,6 @@ static inline int fake_create(struct peershm_create *create)
 	region->linked = true;
 	region->header = mmap(NULL, FAKE_HEADER_LENGTH, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	/* As the module's: a child of fork has neither header nor window. */
-	madvise(region->header, FAKE_HEADER_LENGTH, MADV_DONTFORK);
 	fake_publish(region);
 	create->region = region->info.id;
 	return 0;
@@ -154,6 +155,10 @@ static inline int fake_attach(struct fake_file *file, struct peershm_attach *att
 		return ENOENT;
 	if (file->region)
 		return EBUSY;
+	fake.last_attach = *attach;
+	if (!strcmp(attach->client_name, fake.taken))
+		return EEXIST;
+	/* As the module's: a child of fork has neither header nor window. */
 	file->window = mmap((void *)(uintptr_t)region->info.base, region->info.capacity, PROT_NONE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
 			    0);
@@ -470,6 +475,7 @@ static inline int fake_ioctl(int fd, unsigned long command, void *argument)
 static inline void *fake_mmap(int fd, size_t length, int protection, off_t offset)
 {
 	struct fake_file *file = fake_file_of(fd);
+	void *map;
 
 	(void)protection;
 	if (!fake_step())
@@ -482,19 +488,22 @@ static inline void *fake_mmap(int fd, size_t length, int protection, off_t offse
 	fake.header_maps++;
 	if (fake.break_header)
 		file->region->header->region++;
-	return file->region->header;
+	/* The same memory once more: mremap() of a length of 0. */
+	map = mremap(file->region->header, 0, FAKE_HEADER_LENGTH, MREMAP_MAYMOVE);
+	if (map != MAP_FAILED)
+		madvise(map, FAKE_HEADER_LENGTH, MADV_DONTFORK);
+	return map;
 }
 
 static inline int fake_munmap(void *address, size_t length)
 {
-	(void)address;
-	(void)length;
 	fake.header_maps--;
-	return 0;
+	return munmap(address, length);
 }
 
 static inline void *fake_alloc(size_t size)
 {
+	fake.allocations++;
 	return fake_step() ? calloc(1, size) : NULL;
 }
 

@@ -102,11 +102,11 @@ static const struct pshm_system site_system = {
 };
 
 /* The names that the linker gives the library's calls and the C library's functions. */
-#define WRAPPED(type, name, failure, parameters, arguments) \
-	type __real_##name parameters;                      \
-	type __wrap_##name parameters;                      \
-	type __wrap_##name parameters                       \
-	{                                                   \
+#define WRAPPED(type, name, failure, parameters, arguments)            \
+	type __real_##name parameters;                                 \
+	type __wrap_##name parameters;                                 \
+	type __wrap_##name parameters                                  \
+	{                                                              \
 		return passes() ? __real_##name arguments : (failure); \
 	}
 
@@ -114,8 +114,7 @@ WRAPPED(void *, mmap, MAP_FAILED, (void *at, size_t n, int prot, int flags, int 
 	(at, n, prot, flags, fd, offset))
 WRAPPED(int, madvise, -1, (void *at, size_t n, int advice), (at, n, advice))
 WRAPPED(int, pthread_atfork, site.with,
-	(void (*before)(void), void (*parent)(void), void (*child)(void)),
-	(before, parent, child))
+	(void (*before)(void), void (*parent)(void), void (*child)(void)), (before, parent, child))
 WRAPPED(FILE *, fopen, NULL, (const char *path, const char *mode), (path, mode))
 WRAPPED(ssize_t, getline, -1, (char **line, size_t *n, FILE *file), (line, n, file))
 WRAPPED(ssize_t, read, -1, (int fd, void *to, size_t n), (fd, to, n))
@@ -298,6 +297,44 @@ static int set_root(void)
 	return peershm_set_root(scene.client, now, now);
 }
 
+static int publish(void)
+{
+	return peershm_publish(scene.client, "b", NULL, peershm_base(scene.client));
+}
+
+static int withdraw(void)
+{
+	return peershm_withdraw(scene.client, "a", peershm_base(scene.client));
+}
+
+static int lookup(void)
+{
+	errno = 0;
+	return pointer(peershm_lookup(scene.client, "a"));
+}
+
+static int roots(void)
+{
+	struct peershm_root_info infos[2];
+
+	return peershm_roots(scene.client, infos, 2);
+}
+
+static int read_root(void)
+{
+	struct peershm_root_info info;
+
+	return peershm_read_root(scene.client, "not there", &info);
+}
+
+static int replace_root(void)
+{
+	struct peershm_root_info info;
+	int err = peershm_read_root(scene.client, NULL, &info);
+
+	return err ? err : peershm_replace_root(scene.client, &info, NULL);
+}
+
 static int base(void)
 {
 	return pointer(peershm_base(scene.client));
@@ -326,6 +363,16 @@ static int page_size(void)
 static int client_id(void)
 {
 	return nonzero(peershm_client_id(scene.client));
+}
+
+static int generation(void)
+{
+	return nonzero(peershm_generation(scene.client));
+}
+
+static int client_name(void)
+{
+	return pointer(peershm_client_name(scene.client));
 }
 
 static int header(void)
@@ -417,12 +464,20 @@ static const struct function functions[] = {
 	{ "peershm_root", root, 0, 0 },
 	{ "peershm_root, as administrator", root_as_administrator, 1, 0 },
 	{ "peershm_set_root", set_root, 1, 0 },
+	{ "peershm_publish", publish, 1, 0 },
+	{ "peershm_withdraw", withdraw, 1, 0 },
+	{ "peershm_lookup", lookup, 1, 0 },
+	{ "peershm_roots", roots, 1, 0 },
+	{ "peershm_read_root", read_root, 2, 0 },
+	{ "peershm_replace_root", replace_root, 2, 0 },
 	{ "peershm_base", base, 0, 0 },
 	{ "peershm_size", size, 0, 0 },
 	{ "peershm_size, as administrator", size_as_administrator, 1, 0 },
 	{ "peershm_capacity", capacity, 0, 0 },
 	{ "peershm_page_size", page_size, 0, 0 },
 	{ "peershm_client_id", client_id, 0, 0 },
+	{ "peershm_client_name", client_name, 0, 0 },
+	{ "peershm_generation", generation, 0, 0 },
 	{ "peershm_header", header, 0, 0 },
 	{ "peershm_header_clients", header_clients, 0, 0 },
 	{ "peershm_clients", clients, 1, 0 },
@@ -463,7 +518,8 @@ static int set_scene(const struct function *f)
 		return 0;
 	if (peershm_open(&scene.client, "there", "me", 0, NULL) ||
 	    peershm_open(&scene.administrator, "there", NULL, 0, NULL) ||
-	    peershm_grow(scene.client, 8192, NULL))
+	    peershm_grow(scene.client, 8192, NULL) ||
+	    peershm_publish(scene.client, "a", NULL, peershm_base(scene.client)))
 		return -1;
 	return peershm_set_root(scene.client, NULL, peershm_base(scene.client));
 }
@@ -480,7 +536,12 @@ static int call(const struct function *f)
 }
 
 /* What a child tells of its run. */
-enum verdict { FAILED_CLEANLY = 1, SUCCEEDED, NONE_LEFT, WRONG };
+enum verdict {
+	FAILED_CLEANLY = 1,
+	SUCCEEDED,
+	NONE_LEFT,
+	WRONG
+};
 
 static enum verdict wrong(const struct function *f, const char *what, int err)
 {
