@@ -48,7 +48,7 @@ programs := $(if $(peershmctl),build/peershmctl) $(if $(demo),build/peershm-demo
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all module modules_install lib tools kselftest unit-programs unit device check check-kernels check-debug check-mutants lint \
-	demo shell install clean help setup-build setup-vm setup-test setup-lint FORCE
+	fuzz fuzz-minimise fuzz-programs demo shell install clean help setup-debug setup-build setup-vm setup-test setup-lint FORCE
 
 ##  all          library, tools, and the module for the machine's kernel (default)
 all: lib tools $(if $(KDIR)$(shell command -v apt-get),module)
@@ -108,6 +108,20 @@ check-mutants:
 	$(call ready,build vm test,all kselftest)
 	$(Q)$(MAKE) --no-print-directory -C tests install
 	$(Q)tests/check-mutants $(MUTANTS)
+
+##  fuzz         fuzz the device on the debug kernel (OPS=, SEED=, SAVE=1 keeps the corpus)
+fuzz: setup-debug
+	$(call ready,build vm,fuzz-programs)
+	$(Q)tests/fuzz/fuzz --ops $(or $(OPS),200000) --seed $(or $(SEED),$$RANDOM)
+
+##  fuzz-minimise  what a finding of it needs, and a C program: PROGRAM=build/fuzz/finding
+fuzz-minimise: setup-debug
+	$(call ready,build vm,fuzz-programs)
+	$(Q)tests/fuzz/minimise $(PROGRAM)
+
+fuzz-programs: build/fuzz/device
+	$(Q)tools/vm/module --tree $(CURDIR)/build/module/kcov $$(tools/vm/debug-kernel headers) \
+		KCOV_INSTRUMENT=y modules > build/fuzz/module.log || { cat build/fuzz/module.log; exit 1; }
 
 ##  check        set up, build and test everything; ends with the count
 check:
@@ -180,6 +194,10 @@ build/kselftest/%: build/obj/tests/kselftest/%.o $(common) build/libpeershm.so.0
 	$(call say,LD,$@)
 	$(call link,$(beside),-lcmocka -luring)
 
+build/fuzz/device: $(call objects,tests/fuzz/*.c,obj)
+	$(call say,LD,$@)
+	$(call link)
+
 build/unit/%: build/obj/tests/unit/%.o build/libpeershm.a
 	$(call say,LD,$@)
 	$(call link,$(wrap),-lcmocka $(urcu))
@@ -229,7 +247,7 @@ help:
 	@sed -n 's/^##  /  /p' $(firstword $(MAKEFILE_LIST))
 	@echo 'Variables: CC CFLAGS LDFLAGS DESTDIR PREFIX LIBDIR KDIR KERNEL V=1'
 
-setup-build setup-vm setup-test setup-lint: setup-%:
+setup-build setup-vm setup-test setup-lint setup-debug: setup-%:
 	$(Q)tools/setup $*
 
 -include $(shell find build/obj build/obj-san -name '*.d' 2>/dev/null)

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The fuzzer of the device; see README. Runs in the virtual machine, as root. */
+#include <getopt.h>
+#include <inttypes.h>
+
+#include "calls.h"
+#include "fuzz.h"
+
+#define PARAMETERS "/sys/module/peershm/parameters/"
+
+static void usage(void)
+{
+	fputs("usage: device [OPTION]...\n"
+	      "  --ops N         stop after so many calls (default 100000)\n"
+	      "  --seed N\n"
+	      "  --threads N     1 to 4 (default 4)\n"
+	      "  --corpus FILE   programs to start from\n"
+	      "  --patterns FILE what must not be in the kernel log\n"
+	      "  --points N      instrumented points there are in the module\n"
+	      "  --distil        print what of the corpus is worth keeping\n"
+	      "  --replay FILE   run these programs and no others\n"
+	      "  --repeat N      so often (default 100)\n"
+	      "  --minimise FILE leave calls out, as long as the finding stays\n"
+	      "  --from N        begin with the Nth thing to leave out\n"
+	      "  --c FILE        print a C program that does the same, and do nothing\n",
+	      stderr);
+	exit(2);
+}
+
+/* Few and small, so that the machine never runs out of anything. */
+static void limit(const char *parameter, const char *value)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), PARAMETERS "%s", parameter);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		fprintf(stderr, "%s cannot be set\n", path);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Programs are separated by lines that are no calls. */
+static void corpus_load(struct corpus *corpus, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	struct program *program = &corpus->programs[0];
+	char line[1024];
+
+	while (file && fgets(line, sizeof(line), file) && corpus->nr < MAX_CORPUS) {
+		program = &corpus->programs[corpus->nr];
+		if (program->nr_ops < MAX_OPS && op_parse(line, &program->ops[program->nr_ops]))
+			program->nr_ops++;
+		else if (program->nr_ops)
+			corpus->nr++;
+	}
+	if (file)
+		fclose(file);
+	if (corpus->nr < MAX_CORPUS && program->nr_ops)
+		corpus->nr++;
+	corpus->loaded = corpus->nr;
+}
+
+/* As a finding is printed: "--- thread N", then calls. */
+static bool replay_load(struct replayed *replayed, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	struct program *program = NULL;
+	char line[1024];
+	unsigned int thread;
+
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "--- thread %u", &thread) == 1) {
+			if (thread >= NR_THREADS || replayed->nr == MAX_REPLAYED)
+				break;
+			replayed->thread[replayed->nr] = thread;
+			program = &replayed->programs[replayed->nr++];
+		} else if (program && program->nr_ops < MAX_OPS &&
+			   op_parse(line, &program->ops[program->nr_ops])) {
+			program->nr_ops++;
+		}
+	}
+	fclose(file);
+	return replayed->nr;
+}
+
+static void replay_print(const struct replayed *replayed)
+{
+	for (unsigned int i = 0; i < replayed->nr; i++) {
+		printf("--- thread %u\n", replayed->thread[i]);
+		program_print(stdout, &replayed->programs[i], "");
+	}
+	puts("--- end");
+}
+
+/* Leave the nth thing out: programs, then calls, then arguments. False: no such thing. */
+static bool leave_out(struct replayed *replayed, unsigned int n)
+{
+	if (n < replayed->nr) {
+		replayed->nr--;
+		memmove(replayed->thread + n, replayed->thread + n + 1,
+			(replayed->nr - n) * sizeof(replayed->thread[0]));
+		memmove(replayed->programs + n, replayed->programs + n + 1,
+			(replayed->nr - n) * sizeof(replayed->programs[0]));
+		return true;
+	}
+	n -= replayed->nr;
+	for (unsigned int i = 0; i < replayed->nr; i++) {
+		if (n < replayed->programs[i].nr_ops) {
+			program_cut(&replayed->programs[i], n, 1);
+			return true;
+		}
+		n -= replayed->programs[i].nr_ops;
+	}
+	for (unsigned int i = 0; i < replayed->nr; i++) {
+		for (unsigned int j = 0; j < replayed->programs[i].nr_ops; j++) {
+			for (unsigned int k = 0; k < MAX_ARGS; k++) {
+				struct value *value = &replayed->programs[i].ops[j].args[k];
+
+				if (value->unit == NUMBER && !value->n)
+					continue;
+				if (n--)
+					continue;
+				memset(value, 0, sizeof(*value));
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void reset(struct shared *shared)
+{
+	memset(shared->threads, 0, sizeof(shared->threads));
+	shared->stop = false;
+	shared->failure[0] = '\0';
+}
+
+/* 3: the finding stays without what was tried last; 0: all that is left is needed. */
+static int minimise(struct shared *shared, struct common *common, unsigned int from)
+{
+	static struct replayed whole;
+
+	whole = shared->replayed;
+	for (;; from++) {
+		shared->replayed = whole;
+		if (!leave_out(&shared->replayed, from))
+			return 0;
+		if (!shared->replayed.nr)
+			continue;
+		reset(shared);
+		/* told first: the machine may go down */
+		printf("trying: %u\n", from);
+		replay_print(&shared->replayed);
+		fflush(stdout);
+		if (supervise(shared, common) || registry_empties())
+			return 3;
+	}
+}
+
+static void print_c(const struct replayed *replayed)
+{
+	static const char *const after[] = { "", "\tif (setuid(1000))\n\t\t_exit(98);\n", "", "" };
+	bool used[NR_THREADS] = { false };
+
+	for (unsigned int i = 0; i < replayed->nr; i++) {
+		printf("\nstatic void program_%u(void)\n{\n\tcalls_reset();\n", i);
+		program_print_c(stdout, &replayed->programs[i], process_of(replayed->thread[i]));
+		puts("}");
+		used[replayed->thread[i]] = true;
+	}
+	for (unsigned int t = 0; t < NR_THREADS; t++) {
+		if (!used[t])
+			continue;
+		printf("\nstatic void *thread_%u(void *rounds)\n{\n"
+		       "\tcalls_start_thread();\n%s"
+		       "\tfor (long i = 0; i < (long)rounds; i++) {\n",
+		       t, after[t]);
+		for (unsigned int i = 0; i < replayed->nr; i++)
+			if (replayed->thread[i] == t)
+				printf("\t\tprogram_%u();\n", i);
+		printf("\t}\n\tcalls_reset();\n\treturn NULL;\n}\n");
+	}
+	puts("\nint main(int argc, char **argv)\n{\n"
+	     "\tvoid *rounds = (void *)(argc > 1 ? atol(argv[1]) : 100L);\n"
+	     "\tstruct common *common = mmap(NULL, sizeof(*common), PROT_READ | PROT_WRITE,\n"
+	     "\t\t\t\t     MAP_SHARED | MAP_ANONYMOUS, -1, 0);\n"
+	     "\tint sockets[2];\n\n"
+	     "\tif (common == MAP_FAILED ||\n"
+	     "\t    socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sockets))\n"
+	     "\t\treturn 1;");
+	for (unsigned int process = 0; process < 3; process++) {
+		unsigned int last = NR_THREADS;
+
+		for (unsigned int t = 0; t < NR_THREADS; t++)
+			if (used[t] && process_of(t) == process)
+				last = t;
+		if (last == NR_THREADS)
+			continue;
+		printf("\tif (!fork()) {\n\t\tcalls_start(common, %u, sockets);\n", process);
+		if (process == 2 && last == 3 && used[2])
+			puts("\t\tpthread_create(&(pthread_t){ 0 }, NULL, thread_2, rounds);");
+		printf("\t\tthread_%u(rounds);\n\t\t_exit(0);\n\t}\n", last);
+	}
+	puts("\twhile (wait(NULL) > 0)\n\t\t;\n\treturn 0;\n}");
+}
+
+static int distil(struct shared *shared, struct common *common)
+{
+	unsigned int kept = 0;
+
+	shared->settings.threads = 1;
+	if (supervise(shared, common))
+		return 1;
+	for (uint32_t i = 0; i < shared->corpus.nr; i++) {
+		if (!shared->kept[i])
+			continue;
+		puts("=");
+		program_print(stdout, &shared->corpus.programs[i], "= ");
+		kept++;
+	}
+	printf("distilled: %u of %u programs, %u edges, %u points\n", kept, shared->corpus.nr,
+	       shared->coverage.nr_edges, shared->coverage.nr_points);
+	return 0;
+}
+
+static void *shared_memory(size_t size)
+{
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED) {
+		perror("mmap");
+		exit(2);
+	}
+	return map;
+}
+
+static int fuzz(struct shared *shared, struct common *common, unsigned int points)
+{
+	int status = supervise(shared, common);
+	const char *wrong = status ? NULL : registry_empties();
+
+	/* After a finding the machine is as it is. */
+	if (!status && !wrong)
+		wrong = module_goes();
+	if (wrong)
+		printf("finding: %s\n--- end\n", wrong);
+	printf("summary: %s, %u edges, %u of %u points, %u programs in the corpus\n",
+	       status || wrong ? "a finding" : "no finding", shared->coverage.nr_edges,
+	       shared->coverage.nr_points, points, shared->corpus.nr);
+	return status || wrong;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "ops", required_argument, NULL, 'o' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "threads", required_argument, NULL, 't' },
+		{ "corpus", required_argument, NULL, 'c' },
+		{ "patterns", required_argument, NULL, 'p' },
+		{ "points", required_argument, NULL, 'n' },
+		{ "distil", no_argument, NULL, 'd' },
+		{ "replay", required_argument, NULL, 'r' },
+		{ "repeat", required_argument, NULL, 'R' },
+		{ "minimise", required_argument, NULL, 'm' },
+		{ "from", required_argument, NULL, 'f' },
+		{ "c", required_argument, NULL, 'C' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct shared *shared = shared_memory(sizeof(*shared));
+	struct common *common = shared_memory(sizeof(*common));
+	struct settings *settings = &shared->settings;
+	const char *patterns = "/fuzz/forbidden";
+	const char *replayed = NULL;
+	const char *corpus = NULL;
+	unsigned int points = 0;
+	unsigned int from = 0;
+	int mode = 'o';
+	int option;
+
+	*settings =
+		(struct settings){ .ops = 100000, .seed = 1, .threads = NR_THREADS, .repeat = 100 };
+	common->budget = 64;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		switch (option) {
+		case 'o':
+			settings->ops = strtoull(optarg, NULL, 0);
+			break;
+		case 's':
+			settings->seed = strtoull(optarg, NULL, 0);
+			break;
+		case 't':
+			settings->threads = (unsigned int)strtoul(optarg, NULL, 0);
+			break;
+		case 'c':
+			corpus = optarg;
+			break;
+		case 'p':
+			patterns = optarg;
+			break;
+		case 'n':
+			points = (unsigned int)strtoul(optarg, NULL, 0);
+			break;
+		case 'R':
+			settings->repeat = (unsigned int)strtoul(optarg, NULL, 0);
+			break;
+		case 'f':
+			from = (unsigned int)strtoul(optarg, NULL, 0);
+			break;
+		case 'r':
+		case 'm':
+		case 'C':
+			replayed = optarg;
+			mode = option;
+			break;
+		case 'd':
+			mode = option;
+			break;
+		default:
+			usage();
+		}
+	}
+	if (settings->threads < 1 || settings->threads > NR_THREADS || optind < argc)
+		usage();
+	if (replayed && !replay_load(&shared->replayed, replayed)) {
+		fprintf(stderr, "no programs in %s\n", replayed);
+		return 2;
+	}
+	if (mode == 'C') {
+		print_c(&shared->replayed);
+		return 0;
+	}
+	if (!log_open(patterns)) {
+		fputs("the kernel log, or what it must not have, is not readable\n", stderr);
+		return 2;
+	}
+	if (corpus)
+		corpus_load(&shared->corpus, corpus);
+	settings->replay = replayed;
+	settings->distil = mode == 'd';
+	settings->guided = !replayed && access("/sys/kernel/debug/kcov", R_OK) == 0;
+	limit("max_regions", "32");
+	limit("max_clients", "16");
+	limit("max_bytes", "402653184");
+	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+	if (mode == 'm')
+		return minimise(shared, common, from);
+	printf("seed %" PRIu64 ", %s\n", settings->seed,
+	       settings->guided ? "guided by KCOV" : "not guided: no KCOV here");
+	return mode == 'd' ? distil(shared, common) : fuzz(shared, common, points);
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Keeps the workers going, and watches them and the kernel log for findings. */
+#include <inttypes.h>
+#include <time.h>
+
+#include "calls.h"
+#include "fuzz.h"
+
+#define TICK_MS 100
+#define REPORT_MS 10000
+#define NUDGE_MS 700  /* a call that takes so long gets a signal */
+#define KILL_MS 20000 /* and its process is killed */
+#define HANG_MS 60000 /* and cannot be */
+
+struct watch {
+	pid_t pid;
+	unsigned int restarts;
+	uint64_t ops; /* at `since` */
+	uint64_t since;
+	bool killed;
+};
+
+static struct watch watches[NR_PROCESSES];
+static unsigned int unexpected;
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t ops_of(const struct shared *shared, unsigned int process)
+{
+	uint64_t ops = 0;
+
+	for (unsigned int i = 0; i < NR_THREADS; i++)
+		if (process == NR_PROCESSES || process_of(i) == process)
+			ops += __atomic_load_n(&shared->threads[i].ops, __ATOMIC_RELAXED);
+	return ops;
+}
+
+static unsigned int nr_processes(const struct shared *shared)
+{
+	return process_of(shared->settings.threads - 1) + 1;
+}
+
+static void start(struct shared *shared, struct common *common, unsigned int process,
+		  const int sockets[2])
+{
+	struct watch *watch = &watches[process];
+
+	fflush(stdout);
+	watch->pid = fork();
+	if (!watch->pid)
+		worker_main(shared, process, common, sockets);
+	watch->ops = ops_of(shared, process);
+	watch->since = now_ms();
+	watch->killed = false;
+}
+
+/* Who is waiting for a userfault by his own wish is no finding. */
+static bool waits_for_itself(const struct shared *shared, unsigned int process)
+{
+	for (unsigned int i = 0; i < NR_THREADS; i++) {
+		const struct thread *t = &shared->threads[i];
+		const struct program *program = &t->history[t->programs % HISTORY];
+
+		if (process_of(i) != process)
+			continue;
+		for (unsigned int j = 0; j < program->nr_ops && j <= t->at; j++)
+			if (!strcmp(operations[program->ops[j].operation].name, "uffd"))
+				return true;
+	}
+	return false;
+}
+
+static void print_stack(pid_t pid)
+{
+	char path[64];
+	char line[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", (int)pid);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		printf("stack: %s", line);
+	if (file)
+		fclose(file);
+}
+
+/* A call that takes too long is nudged, then killed; NULL, or what is wrong. */
+static const char *watch_process(struct shared *shared, unsigned int process)
+{
+	static char text[128];
+	struct watch *watch = &watches[process];
+	uint64_t ops = ops_of(shared, process);
+	uint64_t now = now_ms();
+	uint64_t ms;
+
+	if (ops != watch->ops || watch->pid <= 0) {
+		watch->ops = ops;
+		watch->since = now;
+		return NULL;
+	}
+	ms = now - watch->since;
+	if (ms > NUDGE_MS)
+		for (unsigned int i = 0; i < NR_THREADS; i++)
+			if (process_of(i) == process && shared->threads[i].tid)
+				syscall(SYS_tgkill, watch->pid, shared->threads[i].tid, SIGUSR1);
+	if (ms > KILL_MS && !watch->killed) {
+		if (!waits_for_itself(shared, process)) {
+			print_stack(watch->pid);
+			snprintf(text, sizeof(text),
+				 "hang: process %u is in one call for %" PRIu64 " s", process,
+				 ms / 1000);
+			return text;
+		}
+		watch->killed = true;
+		kill(watch->pid, SIGKILL);
+	}
+	if (ms > HANG_MS) {
+		print_stack(watch->pid);
+		snprintf(text, sizeof(text), "hang: process %u cannot be killed", process);
+		return text;
+	}
+	return NULL;
+}
+
+/* False if it was done with its work. */
+static bool collect(struct shared *shared, unsigned int process, int status)
+{
+	struct watch *watch = &watches[process];
+
+	watch->pid = 0;
+	if (WIFEXITED(status) && !WEXITSTATUS(status)) {
+		if (shared->stop || shared->settings.replay || shared->settings.distil)
+			return false;
+	} else if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
+		unexpected++;
+		printf("process %u ended with %s %d\n", process,
+		       WIFEXITED(status) ? "status" : "signal",
+		       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	}
+	watch->restarts++;
+	return true;
+}
+
+static void report(const struct shared *shared, uint64_t ms, uint64_t last_ops, uint64_t last_ms)
+{
+	uint64_t ops = ops_of(shared, NR_PROCESSES);
+	uint64_t programs = 0;
+	unsigned int restarts = 0;
+
+	for (unsigned int i = 0; i < NR_THREADS; i++)
+		programs += shared->threads[i].programs;
+	for (unsigned int i = 0; i < NR_PROCESSES; i++)
+		restarts += watches[i].restarts;
+	printf("%6" PRIu64 " s %9" PRIu64 " ops %6" PRIu64 " ops/s %8" PRIu64
+	       " programs %5u edges %4u points %4u corpus %5u restarts\n",
+	       ms / 1000, ops, last_ms ? (ops - last_ops) * 1000 / last_ms : 0, programs,
+	       shared->coverage.nr_edges, shared->coverage.nr_points, shared->corpus.nr, restarts);
+	fflush(stdout);
+}
+
+/* What is new in the corpus, where the machine going down cannot take it away. */
+static void print_new(struct shared *shared, uint32_t *printed)
+{
+	uint32_t nr = __atomic_load_n(&shared->corpus.nr, __ATOMIC_ACQUIRE);
+
+	for (; *printed < nr; ++*printed) {
+		puts("+");
+		program_print(stdout, &shared->corpus.programs[*printed], "+ ");
+	}
+}
+
+static void print_running(const struct shared *shared, const char *reason)
+{
+	printf("finding: %s\n", reason);
+	for (unsigned int i = 0; i < shared->settings.threads; i++) {
+		const struct thread *t = &shared->threads[i];
+		uint64_t n = t->programs < HISTORY - 1 ? t->programs : HISTORY - 1;
+
+		while (n--) {
+			printf("--- thread %u, %s, at call %u\n", i, n ? "before" : "running",
+			       t->at + 1);
+			program_print(stdout, &t->history[(t->programs - n) % HISTORY], "");
+		}
+	}
+	puts("--- end");
+	fflush(stdout);
+}
+
+static void kill_all(void)
+{
+	for (unsigned int i = 0; i < NR_PROCESSES; i++)
+		if (watches[i].pid > 0)
+			kill(watches[i].pid, SIGKILL);
+}
+
+/* Everybody is to come to an end; NULL, or who does not. */
+static const char *end_all(struct shared *shared)
+{
+	static char text[64];
+
+	__atomic_store_n(&shared->stop, true, __ATOMIC_RELEASE);
+	kill_all();
+	for (unsigned int i = 0; i < NR_PROCESSES; i++) {
+		uint64_t end = now_ms() + HANG_MS;
+
+		while (watches[i].pid > 0) {
+			if (waitpid(watches[i].pid, NULL, WNOHANG) == watches[i].pid) {
+				watches[i].pid = 0;
+			} else if (now_ms() > end) {
+				print_stack(watches[i].pid);
+				snprintf(text, sizeof(text), "hang: process %u does not end", i);
+				return text;
+			} else {
+				usleep(10000);
+			}
+		}
+	}
+	return NULL;
+}
+
+static const char *tick(struct shared *shared, struct common *common, const int sockets[2],
+			unsigned int *left)
+{
+	const char *finding = log_finding();
+	int status;
+
+	for (unsigned int i = 0; !finding && i < nr_processes(shared); i++) {
+		struct watch *watch = &watches[i];
+
+		if (watch->pid <= 0)
+			continue;
+		kill(watch->pid, SIGCONT);
+		if (waitpid(watch->pid, &status, WNOHANG) == watch->pid) {
+			if (collect(shared, i, status) && !shared->stop)
+				start(shared, common, i, sockets);
+			else
+				--*left;
+			continue;
+		}
+		finding = watch_process(shared, i);
+	}
+	if (!finding && shared->failure[0])
+		finding = shared->failure;
+	return finding;
+}
+
+/* 0, or 1 with a finding, which is printed. */
+int supervise(struct shared *shared, struct common *common)
+{
+	const struct settings *settings = &shared->settings;
+	unsigned int left = nr_processes(shared);
+	uint64_t begin = now_ms();
+	uint64_t reported = begin;
+	uint64_t reported_ops = 0;
+	uint32_t printed = shared->corpus.loaded;
+	const char *finding = NULL;
+	const char *stuck;
+	int sockets[2];
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets)) {
+		perror("socketpair");
+		return 2;
+	}
+	for (unsigned int i = 0; i < left; i++)
+		start(shared, common, i, sockets);
+	while (!finding && left) {
+		usleep(TICK_MS * 1000);
+		finding = tick(shared, common, sockets, &left);
+		if (!settings->replay && !settings->distil) {
+			print_new(shared, &printed);
+			if (now_ms() - reported >= REPORT_MS) {
+				report(shared, now_ms() - begin, reported_ops, now_ms() - reported);
+				reported = now_ms();
+				reported_ops = ops_of(shared, NR_PROCESSES);
+			}
+			if (ops_of(shared, NR_PROCESSES) >= settings->ops)
+				break;
+		}
+	}
+	if (!finding)
+		usleep(300000); /* for what the last calls gave the log */
+	if (!finding)
+		finding = log_finding();
+	if (finding)
+		print_running(shared, finding);
+	else
+		print_new(shared, &printed);
+	stuck = end_all(shared);
+	close(sockets[0]);
+	close(sockets[1]);
+	if (!finding && stuck)
+		print_running(shared, finding = stuck);
+	if (!settings->replay && !settings->distil)
+		report(shared, now_ms() - begin, 0, now_ms() - begin);
+	if (unexpected)
+		printf("%u processes ended in an unexpected way\n", unexpected);
+	return finding ? 1 : 0;
+}
+
+/* With nobody left: no region but those with a name; then none. */
+const char *registry_empties(void)
+{
+	static struct peershm_region_info infos[256];
+	struct peershm_regions list = { .size = sizeof(list),
+					.regions = (uint64_t)(uintptr_t)infos,
+					.nr_regions = 256 };
+	int fd = open(PEERSHM_DEVICE, O_RDWR | O_CLOEXEC);
+	const char *wrong = NULL;
+
+	if (fd < 0 || ioctl(fd, PEERSHM_IOC_REGIONS, &list))
+		return "the end: REGIONS fails";
+	for (unsigned int i = 0; i < list.nr_regions && i < 256; i++) {
+		struct peershm_unlink unlink = { .size = sizeof(unlink), .region = infos[i].id };
+
+		if (infos[i].nr_clients)
+			wrong = "the end: a region has a client, and nobody lives";
+		if (ioctl(fd, PEERSHM_IOC_UNLINK, &unlink))
+			wrong = "the end: UNLINK fails";
+	}
+	list.nr_regions = 0;
+	list.regions = 0;
+	if (ioctl(fd, PEERSHM_IOC_REGIONS, &list) || list.nr_regions)
+		wrong = "the end: there is still a region";
+	close(fd);
+	return wrong;
+}
+
+/* The module can be removed, and has left no memory behind. */
+const char *module_goes(void)
+{
+	static const char leaks[] = "/sys/kernel/debug/kmemleak";
+	char text[4096];
+	ssize_t n = 0;
+	int fd;
+
+	for (int i = 0; syscall(SYS_delete_module, "peershm", O_NONBLOCK); i++) {
+		if (i == 50)
+			return "the end: the module cannot be removed";
+		usleep(100000);
+	}
+	fd = open(leaks, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	sleep(6); /* kmemleak looks at nothing younger than 5 s */
+	for (int i = 0; i < 2; i++)
+		if (write(fd, "scan", 4) != 4)
+			return "the end: kmemleak does not scan";
+	while ((n = read(fd, text, sizeof(text) - 1)) > 0) {
+		text[n] = '\0';
+		fputs(text, stdout);
+		close(fd);
+		return "the end: kmemleak has found something";
+	}
+	close(fd);
+	return log_finding();
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a program can do: one line a call. A command of the device is its name,
+ * how often it is used, and the fields of its struct.
+ */
+#include "calls.h"
+#include "program.h"
+
+#define ARG(name, kind)           \
+	{                         \
+#name, kind, 0, 0 \
+	}
+#define FIELD(type, member, kind)                                       \
+	{                                                               \
+#member, kind, offsetof(struct peershm_##type, member), \
+			sizeof(((struct peershm_##type *)0)->member)    \
+	}
+
+#define COMMAND(lower, upper, weight_, ...)                                          \
+	{                                                                            \
+		.name = #lower, .weight = (weight_), .command = PEERSHM_IOC_##upper, \
+		.symbol = "PEERSHM_IOC_" #upper, .type = "struct peershm_" #lower,   \
+		.size = sizeof(struct peershm_##lower), .args = {                    \
+			ARG(file, A_FILE),                                           \
+			ARG(at, A_POINT),                                            \
+			ARG(size, A_STRUCT_SIZE),                                    \
+			ARG(tail, A_TAIL),                                           \
+			__VA_ARGS__                                                  \
+		}                                                                    \
+	}
+#define CALL(name_, weight_, ...)                                                                \
+	{                                                                                        \
+		.name = #name_, .weight = (weight_), .run = run_##name_, .args = { __VA_ARGS__ } \
+	}
+#define REPORT(type)                                                                \
+	FIELD(type, report.peers, AN_ARRAY), FIELD(type, report.nr_peers, A_COUNT), \
+		FIELD(type, report.timeout_ms, A_TIMEOUT)
+
+/* From an array of arguments to a call. */
+#define RUN1(name)                                \
+	static long run_##name(const uint64_t *v) \
+	{                                         \
+		return do_##name(v[0]);           \
+	}
+#define RUN2(name)                                \
+	static long run_##name(const uint64_t *v) \
+	{                                         \
+		return do_##name(v[0], v[1]);     \
+	}
+#define RUN3(name)                                  \
+	static long run_##name(const uint64_t *v)   \
+	{                                           \
+		return do_##name(v[0], v[1], v[2]); \
+	}
+#define RUN4(name)                                        \
+	static long run_##name(const uint64_t *v)         \
+	{                                                 \
+		return do_##name(v[0], v[1], v[2], v[3]); \
+	}
+#define RUN5(name)                                              \
+	static long run_##name(const uint64_t *v)               \
+	{                                                       \
+		return do_##name(v[0], v[1], v[2], v[3], v[4]); \
+	}
+#define RUN6(name)                                                    \
+	static long run_##name(const uint64_t *v)                     \
+	{                                                             \
+		return do_##name(v[0], v[1], v[2], v[3], v[4], v[5]); \
+	}
+
+RUN2(open)
+RUN1(close)
+RUN2(dup)
+RUN1(send)
+RUN1(receive)
+RUN3(raw)
+RUN6(mmap)
+RUN2(munmap)
+RUN3(mprotect)
+RUN5(mremap)
+RUN3(madvise)
+RUN3(mlock)
+RUN1(mlockall)
+RUN2(mseal)
+RUN3(msync)
+RUN2(mincore)
+RUN4(mbind)
+RUN4(remap_file_pages)
+RUN1(load)
+RUN2(store)
+RUN3(read)
+RUN3(write)
+RUN3(poll)
+RUN3(epoll)
+RUN3(file)
+RUN3(vm_read)
+RUN3(vm_write)
+RUN3(io)
+RUN2(futex)
+RUN4(uffd)
+RUN3(uffd_fill)
+RUN2(kill)
+RUN1(yield)
+RUN1(setfsuid)
+RUN1(fork)
+
+const struct operation operations[] = {
+	COMMAND(create, CREATE, 40, FIELD(create, flags, A_RESERVED),
+		FIELD(create, name, A_REGION_NAME), FIELD(create, capacity, A_CAPACITY),
+		FIELD(create, base, A_BASE), FIELD(create, backing, A_BACKING),
+		FIELD(create, mode, A_MODE), FIELD(create, max_clients, A_COUNT),
+		FIELD(create, reserved, A_RESERVED)),
+	COMMAND(attach, ATTACH, 60, FIELD(attach, flags, A_FLAGS),
+		FIELD(attach, region_name, A_REGION_NAME),
+		FIELD(attach, client_name, A_CLIENT_NAME)),
+	COMMAND(detach, DETACH, 15, FIELD(detach, flags, A_RESERVED)),
+	COMMAND(grow, GROW, 60, FIELD(grow, flags, A_FLAGS), FIELD(grow, region, A_REGION),
+		FIELD(grow, length, A_LENGTH), REPORT(grow)),
+	COMMAND(peer_map, PEER_MAP, 50, FIELD(peer_map, flags, A_FLAGS),
+		FIELD(peer_map, region, A_REGION), FIELD(peer_map, offset, A_SIZE),
+		FIELD(peer_map, length, A_LENGTH), FIELD(peer_map, pid, A_PID),
+		FIELD(peer_map, reserved, A_RESERVED), FIELD(peer_map, name, A_CLIENT_NAME),
+		REPORT(peer_map)),
+	COMMAND(shrink, SHRINK, 40, FIELD(shrink, flags, A_RESERVED),
+		FIELD(shrink, region, A_REGION), FIELD(shrink, new_size, A_SIZE)),
+	COMMAND(set_root, SET_ROOT, 25, FIELD(set_root, flags, A_RESERVED),
+		FIELD(set_root, region, A_REGION), FIELD(set_root, expected, AN_ADDRESS),
+		FIELD(set_root, root, AN_ADDRESS)),
+	COMMAND(clients, CLIENTS, 20, FIELD(clients, flags, A_RESERVED),
+		FIELD(clients, region, A_REGION), FIELD(clients, clients, AN_ARRAY),
+		FIELD(clients, nr_clients, A_COUNT), FIELD(clients, reserved, A_RESERVED)),
+	COMMAND(resolve, RESOLVE, 25, FIELD(resolve, flags, A_FLAGS),
+		FIELD(resolve, region, A_REGION), FIELD(resolve, name, A_CLIENT_NAME),
+		FIELD(resolve, pid, A_PID), FIELD(resolve, reserved, A_RESERVED)),
+	COMMAND(regions, REGIONS, 15, FIELD(regions, flags, A_RESERVED),
+		FIELD(regions, regions, AN_ARRAY), FIELD(regions, nr_regions, A_COUNT),
+		FIELD(regions, reserved, A_RESERVED)),
+	COMMAND(stat, STAT, 20, FIELD(stat, flags, A_RESERVED), FIELD(stat, region, A_REGION),
+		FIELD(stat, name, A_REGION_NAME)),
+	COMMAND(unlink, UNLINK, 25, FIELD(unlink, flags, A_RESERVED),
+		FIELD(unlink, region, A_REGION), FIELD(unlink, name, A_REGION_NAME)),
+
+	CALL(open, 30, ARG(to, A_FILE), ARG(flags, AN_OPEN_FLAG)),
+	CALL(close, 20, ARG(file, A_FILE)),
+	CALL(dup, 8, ARG(file, A_FILE), ARG(to, A_FILE)),
+	CALL(send, 6, ARG(file, A_FILE)),
+	CALL(receive, 8, ARG(to, A_FILE)),
+	CALL(raw, 4, ARG(file, A_FILE), ARG(command, A_COMMAND), ARG(at, A_POINT)),
+	CALL(mmap, 40, ARG(file, A_FILE), ARG(address, AN_ADDRESS), ARG(length, A_RANGE),
+	     ARG(protection, A_PROTECTION), ARG(flags, A_MAP_FLAGS), ARG(offset, A_MAP_OFFSET)),
+	CALL(munmap, 25, ARG(address, AN_ADDRESS), ARG(length, A_RANGE)),
+	CALL(mprotect, 25, ARG(address, AN_ADDRESS), ARG(length, A_RANGE),
+	     ARG(protection, A_PROTECTION)),
+	CALL(mremap, 20, ARG(address, AN_ADDRESS), ARG(old_length, A_RANGE), ARG(length, A_RANGE),
+	     ARG(flags, A_REMAP_FLAGS), ARG(to, AN_ADDRESS)),
+	CALL(madvise, 40, ARG(address, AN_ADDRESS), ARG(length, A_RANGE), ARG(advice, AN_ADVICE)),
+	CALL(mlock, 10, ARG(address, AN_ADDRESS), ARG(length, A_RANGE), ARG(how, A_SMALL)),
+	CALL(mlockall, 3, ARG(flags, A_SMALL)),
+	CALL(mseal, 1, ARG(address, AN_ADDRESS), ARG(length, A_RANGE)),
+	CALL(msync, 5, ARG(address, AN_ADDRESS), ARG(length, A_RANGE), ARG(flags, A_SMALL)),
+	CALL(mincore, 4, ARG(address, AN_ADDRESS), ARG(length, A_RANGE)),
+	CALL(mbind, 4, ARG(address, AN_ADDRESS), ARG(length, A_RANGE), ARG(mode, A_SMALL),
+	     ARG(flags, A_SMALL)),
+	CALL(remap_file_pages, 8, ARG(address, AN_ADDRESS), ARG(length, A_RANGE),
+	     ARG(page_offset, A_SMALL), ARG(flags, A_SMALL)),
+	CALL(load, 30, ARG(address, AN_ADDRESS)),
+	CALL(store, 40, ARG(address, AN_ADDRESS), ARG(value, A_SMALL)),
+	CALL(read, 12, ARG(file, A_FILE), ARG(at, A_POINT), ARG(length, A_STRUCT_SIZE)),
+	CALL(write, 4, ARG(file, A_FILE), ARG(at, A_POINT), ARG(length, A_STRUCT_SIZE)),
+	CALL(poll, 10, ARG(file, A_FILE), ARG(events, AN_EVENT_MASK), ARG(timeout, A_SMALL)),
+	CALL(epoll, 8, ARG(file, A_FILE), ARG(how, A_SMALL), ARG(events, AN_EVENT_MASK)),
+	CALL(file, 6, ARG(file, A_FILE), ARG(what, A_SMALL), ARG(n, A_SIZE)),
+	CALL(vm_read, 6, ARG(pid, A_PID), ARG(address, AN_ADDRESS), ARG(length, A_RANGE)),
+	CALL(vm_write, 6, ARG(pid, A_PID), ARG(address, AN_ADDRESS), ARG(length, A_RANGE)),
+	CALL(io, 12, ARG(how, A_SMALL), ARG(address, AN_ADDRESS), ARG(length, A_RANGE)),
+	CALL(futex, 5, ARG(address, AN_ADDRESS), ARG(value, A_SMALL)),
+	CALL(uffd, 8, ARG(address, AN_ADDRESS), ARG(length, A_RANGE), ARG(mode, A_SMALL),
+	     ARG(wait, A_RESERVED)),
+	CALL(uffd_fill, 5, ARG(address, AN_ADDRESS), ARG(length, A_RANGE), ARG(how, A_SMALL)),
+	CALL(kill, 1, ARG(process, A_PROCESS), ARG(signal, A_SIGNAL)),
+	CALL(yield, 8, ARG(us, A_SMALL)),
+	CALL(setfsuid, 4, ARG(uid, A_USER)),
+	/* the child does what the next calls are */
+	CALL(fork, 1, ARG(wait, A_RESERVED), ARG(calls, A_SMALL)),
+};
+
+const unsigned int nr_operations = sizeof(operations) / sizeof(operations[0]);
+
+static long run_command(const struct operation *o, const uint64_t *v)
+{
+	char bytes[1024] = { 0 };
+
+	for (const struct argument *a = o->args + NR_COMMAND_ARGS;
+	     a < o->args + MAX_ARGS && a->name; a++) {
+		uint64_t value = v[a - o->args];
+
+		if (a->kind == AN_ARRAY)
+			value = array(value);
+		if (a->size == PEERSHM_NAME_SIZE)
+			memcpy(bytes + a->offset, at_address(value), a->size);
+		else
+			memcpy(bytes + a->offset, &value, a->size);
+	}
+	return do_command(v[ARG_FILE], o->command, v[ARG_AT], v[ARG_SIZE], v[ARG_TAIL], bytes,
+			  o->size);
+}
+
+long op_run(const struct op *op)
+{
+	const struct operation *o = &operations[op->operation];
+	uint64_t args[MAX_ARGS];
+
+	op_resolve(op, args);
+	return o->run ? o->run(args) : run_command(o, args);
+}
+
+bool op_is_fork(const struct op *op)
+{
+	return operations[op->operation].run == run_fork;
+}
