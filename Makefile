@@ -47,7 +47,7 @@ programs := $(if $(peershmctl),build/peershmctl) $(if $(demo),build/peershm-demo
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all module modules_install lib tools kselftest unit-programs unit device check check-kernels check-debug check-mutants lint \
+.PHONY: bench-sections all module modules_install lib tools kselftest unit-programs unit device check check-kernels check-debug check-mutants lint \
 	fuzz fuzz-minimise fuzz-programs demo shell install clean help setup-debug setup-build setup-vm setup-test setup-lint FORCE
 
 ##  all          library, tools, and the module for the machine's kernel (default)
@@ -128,6 +128,10 @@ check:
 	$(Q)tools/setup build vm test lint
 	$(Q)MAKE='$(MAKE)' tests/check
 
+##  bench-sections  what a read section costs, beside liburcu's memb flavour
+bench-sections: build/bench/sections
+	$(Q)build/bench/sections
+
 ##  lint         every static check there is
 lint: setup-lint lib tools kselftest unit-programs
 	$(Q)headers=$(or $(KDIR),$$(tools/vm/kernel $(own_kernel) headers)) && \
@@ -164,7 +168,7 @@ build/obj/tests/%.o build/obj-san/tests/%.o: | setup-test
 # Library.
 build/libpeershm.so.0: $(library) libpeershm/libpeershm.map
 	$(call say,LD,$@)
-	$(Q)$(CC) $(cflags) $(LDFLAGS) -shared -Wl,-soname,$(@F) -Wl,-z,defs \
+	$(Q)$(CC) $(cflags) $(LDFLAGS) -shared -Wl,-soname,$(@F) -Wl,-z,defs -Wl,-z,nodelete \
 		-Wl,--version-script,libpeershm/libpeershm.map -o $@ $(library) $(urcu)
 
 build/libpeershm.so: build/libpeershm.so.0
@@ -214,6 +218,16 @@ build/unit-san/demo_structures: $(call objects,$(addprefix tools/demo/,$(structu
 build/unit-san/%: build/obj-san/tests/unit/%.o build/libpeershm-san.a
 	$(call say,LD,$@)
 	$(call link,$(sanitize) $(wrap),-lcmocka $(urcu))
+
+# Beside liburcu as programs use either: the library shared, its lock inlined.
+build/bench/libsections.so: build/obj/tests/bench/region.o $(library)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(cflags) $(LDFLAGS) -shared -o $@ $^ $(urcu)
+
+build/bench/sections: build/obj/tests/bench/sections.o build/obj/tests/bench/called.o build/bench/libsections.so
+	$(call say,LD,$@)
+	$(call link,-Wl$(,)-rpath$(,)'$$ORIGIN',build/bench/libsections.so -lurcu-memb)
 
 ##  install      library, headers and peershmctl below DESTDIR and PREFIX (/usr/local)
 install: lib build/install/peershmctl

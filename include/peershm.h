@@ -197,10 +197,58 @@ void *peershm_extend(struct peershm *handle, uint64_t length);
 
 /*
  * Give memory beyond `size`, rounded up to the page size, back to the system.
- * An access to it gets SIGBUS in every process from then on. The caller sees
- * to it that nobody uses it. EINVAL if the region is smaller than that.
+ * An access to it gets SIGBUS in every process from then on. So whoever shrinks
+ * first takes out of the data structure all that leads there, and readers follow
+ * pointers inside read sections only.
+ *
+ * peershm_shrink() announces the shrink (event `shrinking`, watermark in the
+ * header), waits as peershm_synchronize() does until no client is in a read
+ * section that it was in before, and then takes the memory away. ETIMEDOUT: a
+ * client stayed in its section for `timeout_ms` (0: 1000); the announcement is
+ * withdrawn and nothing has changed. EBUSY: another client's announcement
+ * stands. ECANCELED: the region grew, or was shrunk, meanwhile. ENOTCONN without
+ * window. EDEADLK: this thread is in a read section itself. ENOSYS: see
+ * peershm_synchronize().
+ *
+ * peershm_shrink_force() announces nothing and waits for nobody; it works
+ * without window, too. Both: EINVAL if the region is smaller than that, EACCES.
  */
-int peershm_shrink(struct peershm *handle, uint64_t size);
+int peershm_shrink(struct peershm *handle, uint64_t size, uint32_t timeout_ms);
+int peershm_shrink_force(struct peershm *handle, uint64_t size);
+
+/*
+ * Wait until every read section of any client of the region that had begun
+ * before the call has ended. What was taken out of the data structure before it
+ * is then out of everybody's hands. Sections that begin later do not count. A
+ * client that dies in its section is out of it as soon as the registry has
+ * dropped it. ETIMEDOUT: a client stayed in its section for `timeout_ms` (0:
+ * 1000), or the control pages were overwritten; peershm_strerror() names it.
+ * EDEADLK: this thread is in a read section itself. EACCES on a read-only
+ * handle, ENOTCONN without window. ENOSYS: this process may not call
+ * membarrier(2), and another client relies on it.
+ */
+int peershm_synchronize(struct peershm *handle, uint32_t timeout_ms);
+
+/*
+ * Read sections. What a thread finds in the region between peershm_read_lock()
+ * and peershm_read_unlock() stays there until it unlocks, as long as those who
+ * take memory away use peershm_shrink(), or peershm_synchronize() before they
+ * use it again. Sections nest. They are of one thread and one handle, take no
+ * lock, keep no other client from anything, and enter the kernel only when
+ * somebody waits for this thread. Keep them short, and wait for no other client
+ * in one. A thread that ends in a section has left it.
+ *
+ * The lock gives 0, and always does once it has done so for this thread and
+ * handle. The first time in a thread it sets up what it needs: ENOMEM, ENOSPC
+ * (the thread reads in 128 regions already), EACCES (a read-only handle, and the
+ * process may open the device for reading alone); ENOTCONN without window and in
+ * a child of fork. There is room for one thread less than fits in a page at 64
+ * bytes each, 61 with pages of 4 KiB; further threads of a process share what is
+ * left under a mutex. A thread that goes back and forth between regions is slower
+ * than one that stays in one. Not async-signal-safe.
+ */
+static inline int peershm_read_lock(struct peershm *handle);
+static inline void peershm_read_unlock(struct peershm *handle);
 
 /*
  * Keep `bytes`, rounded up to the page size, allocated and zeroed beyond the
@@ -298,6 +346,79 @@ struct peershm *peershm_find(const void *address);
 
 /* "small", "thp", "hugetlb-2m", "hugetlb-1g"; NULL for what is none. */
 const char *peershm_backing_name(enum peershm_backing backing);
+
+/*
+ * What follows is part of the binary interface, as it is inlined into programs,
+ * but not for use by hand. section.c explains it.
+ */
+
+/* Of one reading thread, in the control pages: a cache line of its own. */
+struct peershm_slot {
+	uint32_t inside;  /* 1 in a section; its thread writes, all read */
+	uint32_t waiting; /* 1: somebody waits for it; they set, its thread clears */
+	uint32_t passed;  /* sections ended while somebody waited; a futex */
+	uint32_t reserved[13];
+};
+
+/* The same thread's side of it, in its own memory. */
+struct peershm_reader {
+	const struct peershm *handle;
+	struct peershm_slot *slot;
+	uint32_t depth; /* of nesting */
+	uint32_t number;
+	struct peershm_reader *next;
+};
+
+/* Of the handle that this thread used last; never NULL. */
+extern __thread struct peershm_reader *peershm_reader_
+	__attribute__((tls_model("initial-exec")));
+
+int peershm_read_enter_(struct peershm *handle);
+void peershm_read_exit_(struct peershm *handle);
+void peershm_read_wake_(struct peershm_slot *slot);
+
+static inline int peershm_read_lock(struct peershm *handle)
+{
+	struct peershm_reader *reader = peershm_reader_;
+
+	if (__builtin_expect(__atomic_load_n(&reader->handle, __ATOMIC_RELAXED) != handle, 0))
+		return peershm_read_enter_(handle);
+	if (__builtin_expect(reader->depth != 0, 0)) {
+		reader->depth++;
+		return 0;
+	}
+	reader->depth = 1;
+	__atomic_store_n(&reader->slot->inside, 1, __ATOMIC_RELAXED);
+	/*
+	 * The store comes before all loads in the section. For the compiler only;
+	 * the processor is told by the membarrier() of who waits (section.c, A).
+	 */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static inline void peershm_read_unlock(struct peershm *handle)
+{
+	struct peershm_reader *reader = peershm_reader_;
+	struct peershm_slot *slot = reader->slot;
+
+	if (__builtin_expect(__atomic_load_n(&reader->handle, __ATOMIC_RELAXED) != handle, 0)) {
+		peershm_read_exit_(handle);
+		return;
+	}
+	if (__builtin_expect(reader->depth != 1, 0)) {
+		if (reader->depth)
+			reader->depth--;
+		return;
+	}
+	reader->depth = 0;
+	/* Release: all that the section did is done (section.c, B). */
+	__atomic_store_n(&slot->inside, 0, __ATOMIC_RELEASE);
+	/* As in the lock: the store, then the load (section.c, C). */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (__builtin_expect(__atomic_load_n(&slot->waiting, __ATOMIC_RELAXED) != 0, 0))
+		peershm_read_wake_(slot);
+}
 
 #ifdef __cplusplus
 }

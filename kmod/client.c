@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 
 #include "client.h"
+#include "control.h"
 #include "device.h"
 #include "header.h"
 #include "map.h"
@@ -57,7 +58,7 @@ static void leave_locked(struct peershm_client *client)
 	if (slot < 0)
 		return;
 	region->clients[slot] = NULL;
-	client->slot = -1;
+	WRITE_ONCE(client->slot, -1);
 	if (!client->live)
 		return;
 	client->live = false;
@@ -424,6 +425,9 @@ static int attach(struct peershm_file *pf, struct peershm_client *client,
 	err = enter(client);
 	if (err)
 		return err;
+	err = peershm_control_clear(client);
+	if (err)
+		goto leave;
 	window = peershm_window_open(client);
 	if (IS_ERR(window)) {
 		err = PTR_ERR(window);

@@ -12,6 +12,7 @@
 #include <uapi/linux/peershm.h>
 
 #include "client.h"
+#include "control.h"
 #include "device.h"
 #include "header.h"
 #include "map.h"
@@ -193,49 +194,33 @@ static int mmap_header(const struct peershm_region *region,
 	return peershm_header_mmap(region, vma);
 }
 
-static int mmap_control(const struct peershm_region *region, bool read_only,
-			struct vm_area_struct *vma)
-{
-	unsigned long offset = vma->vm_pgoff;
-	int err;
-
-	if (vma->vm_end - vma->vm_start > region->control_length)
-		return -EINVAL;
-	if (read_only) {
-		if (vma->vm_flags & VM_WRITE)
-			return -EACCES;
-		vm_flags_clear(vma, VM_MAYWRITE);
-	}
-	vma->vm_pgoff = 0;
-	err = vfs_mmap(region->control, vma);
-	if (err) {
-		vma->vm_pgoff = offset;
-		return err;
-	}
-	vma_set_file(vma, region->control);
-	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND);
-	return 0;
-}
-
 /* What a client maps by itself: header and control. */
 static int mmap_pages(struct peershm_file *pf, u64 offset,
 		      struct vm_area_struct *vma)
 {
-	struct peershm_region *region = peershm_client_region(pf, MAY_READ);
-	struct peershm_region *writable;
+	struct peershm_client *client = peershm_client_of(pf);
+	struct peershm_region *region;
 	int err = -EINVAL;
 
-	if (IS_ERR(region))
-		return PTR_ERR(region);
-	if (offset == PEERSHM_HEADER_OFFSET) {
-		err = mmap_header(region, vma);
-	} else if (offset == PEERSHM_CONTROL_OFFSET) {
-		writable = peershm_client_region(pf, MAY_WRITE);
-		err = mmap_control(region, IS_ERR(writable), vma);
-		if (!IS_ERR(writable))
-			peershm_region_put(writable);
+	if (!client)
+		return -ENOTCONN;
+	region = peershm_client_region(pf, MAY_READ);
+	if (IS_ERR(region)) {
+		err = PTR_ERR(region);
+		goto put_client;
 	}
+	/* Another thread may have attached the file anew meanwhile. */
+	if (region != client->region)
+		err = -ENOTCONN;
+	else if (offset == PEERSHM_HEADER_OFFSET)
+		err = mmap_header(region, vma);
+	else if (offset >= PEERSHM_CONTROL_OFFSET)
+		err = peershm_control_mmap(region,
+					   offset - PEERSHM_CONTROL_OFFSET,
+					   client, vma);
 	peershm_region_put(region);
+put_client:
+	peershm_client_put(client);
 	return err;
 }
 

@@ -17,6 +17,7 @@
 
 #include "backing.h"
 #include "client.h"
+#include "control.h"
 #include "device.h"
 #include "header.h"
 #include "region.h"
@@ -41,7 +42,6 @@ MODULE_PARM_DESC(max_user_capacity,
 		 "bytes of address space of all regions of one user without CAP_SYS_RESOURCE");
 
 #define MAX_CLIENTS 1024U
-#define CONTROL_BYTES_PER_CLIENT 128
 
 /* Below it, address 0 and what may not be mapped (vm.mmap_min_addr) are near. */
 #define MIN_BASE SZ_16M
@@ -418,9 +418,7 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 	region->capacity = args->capacity;
 	region->user_ns = get_user_ns(current_user_ns());
 	region->pid_ns = get_pid_ns(task_active_pid_ns(current));
-	region->control_length =
-		PAGE_ALIGN(PAGE_SIZE + (size_t)region->max_clients *
-					       CONTROL_BYTES_PER_CLIENT);
+	region->control_length = peershm_control_length(region->max_clients);
 
 	err = -ENOMEM;
 	region->clients = kvcalloc(region->max_clients,

@@ -35,6 +35,21 @@ static void attached(struct peershm *handle, const struct peershm_attach *comman
 	handle->base = command->base;
 	handle->capacity = command->capacity;
 	handle->header_length = command->header_length;
+	handle->control_length = command->control_length;
+}
+
+/*
+ * A client that may only read the region writes its own control page, to say
+ * where it reads, and needs a file that may write for that. Without one it is a
+ * client that has no read sections.
+ */
+int pshm_attach_open(bool read_only)
+{
+	int fd = pshm_device_open(O_RDWR);
+
+	if (read_only && (fd == -EACCES || fd == -EPERM || fd == -EROFS))
+		fd = pshm_device_open(O_RDONLY);
+	return fd;
 }
 
 int pshm_attach(struct peershm *handle, const char *client)
@@ -124,15 +139,17 @@ static int attach_child(struct peershm *child)
  */
 int pshm_attach_again(struct peershm *handle, uint64_t epoch)
 {
-	struct peershm child = *handle;
+	struct peershm child;
 	int err = 0;
 
+	pshm_section_close(handle); /* the parent's: frees what it says here */
+	child = *handle;
 	pshm_device_close(handle->fd);
 	handle->fd = -1;
 	child.epoch = epoch;
 	child.header = NULL;
 	child.client = 0;
-	child.fd = pshm_device_open(child.read_only ? O_RDONLY : O_RDWR);
+	child.fd = pshm_attach_open(child.read_only);
 	if (child.fd < 0)
 		err = child.fd;
 	if (!err)

@@ -27,7 +27,9 @@ static const struct {
 	{ EAGAIN, "a locked-memory limit (RLIMIT_MEMLOCK) is in the way, or the region changes all "
 		  "the time" },
 	{ EALREADY, "this process is a client of the region already" },
-	{ EBUSY, "the file is bound to a region already" },
+	{ EBUSY, "the file is bound to a region already, or another client shrinks the region" },
+	{ ECANCELED, "the region's size was changed by somebody else meanwhile" },
+	{ EDEADLK, "this thread is in a read section that it would wait for" },
 	{ EEXIST, "the name is taken, or the root is not the expected one" },
 	{ EFAULT, "bad address" },
 	{ EINTR, "interrupted by a signal before anything was changed" },
@@ -39,9 +41,11 @@ static const struct {
 	{ ENOENT, "no such region or client" },
 	{ ENOMEM, "out of memory, of huge pages, or at the memory cgroup's limit" },
 	{ ENOSPC, "beyond the region's capacity or a limit of the module" },
+	{ ENOSYS, "this process may not call membarrier(2), which other clients rely on" },
 	{ ENOTCONN, "this process is not a client through this handle" },
 	{ ENOTTY, "the peershm module does not know this command" },
 	{ EPERM, "not permitted: part of the window is sealed, or the device may not be opened" },
+	{ ETIMEDOUT, "a client did not leave its read section in time" },
 };
 
 int pshm_fail(int err, const char *format, ...)

@@ -34,6 +34,7 @@ static uint64_t forking;    /* under lock: the epoch of the process that forks *
 static void before_fork(void)
 {
 	pthread_mutex_lock(&lock);
+	pshm_section_lock();
 	pshm_find_lock();
 	urcu_bp_before_fork();
 	forking = *page;
@@ -43,6 +44,7 @@ static void after_fork_parent(void)
 {
 	urcu_bp_after_fork_parent();
 	pshm_find_unlock();
+	pshm_section_unlock();
 	pthread_mutex_unlock(&lock);
 }
 
@@ -54,6 +56,7 @@ static void after_fork_child(void)
 		pshm_find_inherit(forking, last_epoch, pshm_attach_again);
 	}
 	pshm_find_unlock();
+	pshm_section_unlock();
 	pthread_mutex_unlock(&lock);
 }
 

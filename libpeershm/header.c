@@ -166,6 +166,37 @@ int pshm_header_list(const void *map, size_t length, struct peershm_header_clien
 	return -EAGAIN;
 }
 
+int pshm_header_client(const void *map, size_t length, uint32_t index,
+		       struct peershm_header_client *client)
+{
+	struct patience patience = { 0 };
+	struct peershm_header header;
+	uint32_t seq;
+
+	if (length < sizeof(header))
+		return -EIO;
+	do {
+		if (!read_begin(map, &patience, &seq))
+			return -EAGAIN;
+		copy_words(&header, map, sizeof(header));
+		if (!read_undisturbed(map, seq))
+			continue;
+		if (!sensible(&header, length))
+			return -EIO;
+		if (index >= header.max_clients)
+			return -ENOENT;
+		copy_words(client,
+			   (const char *)map + header.client_offset +
+				   (size_t)index * header.client_size,
+			   sizeof(*client));
+		if (read_undisturbed(map, seq)) {
+			client->name[sizeof(client->name) - 1] = '\0';
+			return client->state == PEERSHM_CLIENT_LIVE;
+		}
+	} while (patience_lasts(&patience));
+	return -EAGAIN;
+}
+
 /*
  * One field is always whole and needs no sequence. Acquire: what the growing
  * client did before it made the size known is seen, too.

@@ -3,13 +3,15 @@
  * What the files of libpeershm share. Names that cross files begin with pshm_,
  * as the static library shows them to the program's linker.
  *
- * Dependencies point one way: open, region, root, peer, client -> fork -> attach ->
- * reason -> maps, ioctl, error; open, fork -> find; attach, region, root -> header.
- * header and maps know no device, so their tests run anywhere.
+ * Dependencies point one way: open, region, root, shrink, peer, client -> fork ->
+ * attach -> section -> reason -> maps, ioctl, error; open, fork -> find; attach,
+ * section, region, root -> header. header and maps know no device, so their tests
+ * run anywhere.
  *
  * Locks, outermost first (none is held while the device is entered, but by
  * fork.c in a child that has no other thread yet):
  *   fork.c lock     the epoch page
+ *   section.c lock  who reads in which slot; what a handle's sections need
  *   find.c writers  the map from address to handle
  */
 #ifndef PEERSHM_INTERNAL_H
@@ -51,6 +53,8 @@ struct peershm {
 	uint32_t backing;
 	const struct peershm_header *header; /* NULL without window */
 	size_t header_length;
+	size_t control_length;
+	struct pshm_sections *sections; /* section.c: its lock; made on first use */
 };
 
 /*
@@ -63,6 +67,7 @@ struct pshm_system {
 	int (*ioctl)(int fd, unsigned long command, void *argument);
 	void *(*mmap)(int fd, size_t length, int protection, off_t offset);
 	int (*munmap)(void *address, size_t length);
+	int (*membarrier)(int command);
 	void *(*alloc)(size_t size); /* zeroed, for free() */
 };
 
@@ -75,6 +80,9 @@ void pshm_device_close(int fd);
 int pshm_device_command(int fd, unsigned long command, void *argument);
 int pshm_device_map_header(int fd, size_t length, const struct peershm_header **header);
 void pshm_device_unmap_header(const struct peershm_header *header, size_t length);
+int pshm_device_map_control(int fd, uint64_t start, size_t length, bool writable, void **map);
+void pshm_device_unmap_control(void *map, size_t length);
+int pshm_membarrier(int command);
 void *pshm_alloc(size_t size);
 
 /*
@@ -90,6 +98,7 @@ const char *pshm_sentence(int err);
  */
 #define PSHM_REATTACH_NAME 48 /* so long a name may be that children add to */
 
+int pshm_attach_open(bool read_only); /* the device, for a client */
 int pshm_attach(struct peershm *handle, const char *client);
 int pshm_attach_map(struct peershm *handle); /* what it maps beside the window */
 void pshm_attach_unmap(struct peershm *handle);
@@ -99,6 +108,12 @@ int pshm_attach_again(struct peershm *handle, uint64_t epoch);
 /* fork.c: which process a handle belongs to. */
 int pshm_fork_enter(uint64_t *epoch); /* the process's, made on first use */
 uint64_t pshm_fork_epoch(void);	      /* 0: no handle is this process's */
+
+/* section.c */
+int pshm_section_wait(struct peershm *handle, uint32_t timeout_ms);
+void pshm_section_close(struct peershm *handle);
+void pshm_section_lock(void); /* for fork.c, around a fork */
+void pshm_section_unlock(void);
 
 /* find.c */
 int pshm_find_add(struct peershm *handle);
@@ -117,6 +132,9 @@ void pshm_find_inherit(uint64_t parent, uint64_t child,
 int pshm_header_read(const void *map, size_t length, struct peershm_header *copy);
 int pshm_header_list(const void *map, size_t length, struct peershm_header_client *clients,
 		     size_t n);
+/* Entry `index`: 1, live; 0, free; -ENOENT, there are no more. */
+int pshm_header_client(const void *map, size_t length, uint32_t index,
+		       struct peershm_header_client *client);
 uint64_t pshm_header_size(const struct peershm_header *header);
 uint64_t pshm_header_root(const struct peershm_header *header);
 
@@ -135,6 +153,7 @@ int pshm_reason_create(int err, int fd, const struct peershm_create *create);
 int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach);
 int pshm_reason_grow(int err, const struct peershm *handle, uint64_t size);
 int pshm_reason_client(int err, const struct peershm *handle);
+int pshm_reason_control(int err, const struct peershm *handle);
 int pshm_reason_region(int err, const struct peershm *handle);
 
 /* region.c. What is usable gives errno where it is not. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -24,6 +25,11 @@ static void *kernel_mmap(int fd, size_t length, int protection, off_t offset)
 	return mmap(NULL, length, protection, MAP_SHARED, fd, offset);
 }
 
+static int kernel_membarrier(int command)
+{
+	return (int)syscall(SYS_membarrier, command, 0, 0);
+}
+
 static void *kernel_alloc(size_t size)
 {
 	return calloc(1, size);
@@ -35,6 +41,7 @@ const struct pshm_system pshm_kernel = {
 	.ioctl = kernel_ioctl,
 	.mmap = kernel_mmap,
 	.munmap = munmap,
+	.membarrier = kernel_membarrier,
 	.alloc = kernel_alloc,
 };
 
@@ -73,6 +80,28 @@ void pshm_device_unmap_header(const struct peershm_header *header, size_t length
 {
 	if (header)
 		pshm_system->munmap((void *)(uintptr_t)header, length);
+}
+
+int pshm_device_map_control(int fd, uint64_t start, size_t length, bool writable, void **map)
+{
+	void *made = pshm_system->mmap(fd, length, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+				       (off_t)(PEERSHM_CONTROL_OFFSET + start));
+
+	if (made == MAP_FAILED)
+		return -errno;
+	*map = made;
+	return 0;
+}
+
+void pshm_device_unmap_control(void *map, size_t length)
+{
+	if (map)
+		pshm_system->munmap(map, length);
+}
+
+int pshm_membarrier(int command)
+{
+	return pshm_system->membarrier(command) < 0 ? -errno : 0;
 }
 
 void *pshm_alloc(size_t size)

@@ -147,7 +147,7 @@ static int open_region(struct peershm *handle, struct request *request)
 	int flags = handle->read_only ? O_RDONLY : O_RDWR;
 	int err;
 
-	handle->fd = pshm_device_open(flags);
+	handle->fd = request->client ? pshm_attach_open(handle->read_only) : pshm_device_open(flags);
 	if (handle->fd < 0)
 		return pshm_reason_device(handle->fd, flags);
 	err = find_or_make(handle, request);
@@ -238,8 +238,10 @@ PEERSHM_API void peershm_close(struct peershm *handle)
 {
 	if (!handle)
 		return;
-	if (handle->client)
+	if (handle->client) {
 		pshm_find_remove(handle);
+		pshm_section_close(handle);
+	}
 	/*
 	 * A child of fork has neither window nor header, and something else may
 	 * lie at their addresses by now. The client is the parent's.

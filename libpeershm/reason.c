@@ -219,6 +219,15 @@ int pshm_reason_grow(int err, const struct peershm *handle, uint64_t size)
 	}
 }
 
+int pshm_reason_control(int err, const struct peershm *handle)
+{
+	if (err == -EACCES && handle->read_only)
+		return pshm_fail(err, "%s could be opened for reading alone: this process cannot "
+				      "tell the others where it reads",
+				 PEERSHM_DEVICE);
+	return pshm_fail(err, NULL);
+}
+
 int pshm_reason_client(int err, const struct peershm *handle)
 {
 	if (err == -ENOENT)

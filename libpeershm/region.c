@@ -128,24 +128,6 @@ PEERSHM_API const struct peershm_header *peershm_header(const struct peershm *ha
 	return has_window(handle) ? handle->header : NULL;
 }
 
-PEERSHM_API int peershm_shrink(struct peershm *handle, uint64_t size)
-{
-	struct peershm_shrink command = { .size = sizeof(command) };
-	uint64_t rounded;
-	int err = pshm_handle_check(handle);
-
-	if (err)
-		return err;
-	if (pshm_round_up(size, handle->page_size, &rounded))
-		return pshm_fail(-EINVAL, "the region is smaller than that");
-	command.region = handle->region;
-	command.new_size = rounded;
-	err = pshm_device_command(handle->fd, PEERSHM_IOC_SHRINK, &command);
-	if (err == -EINVAL)
-		return pshm_fail(err, "the region is smaller than that");
-	return err ? pshm_reason_region(err, handle) : 0;
-}
-
 PEERSHM_API int peershm_set_reserve(struct peershm *handle, uint64_t bytes)
 {
 	struct peershm_set_reserve command = { .size = sizeof(command) };

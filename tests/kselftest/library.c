@@ -168,7 +168,7 @@ static void grow_and_shrink_round_up_to_the_page_size(void **state)
 	assert_int_equal(peershm_size(handle), 12288);
 	assert_int_equal(report.nr_peers, 1);
 	assert_int_equal(report.mapped, 1);
-	assert_ok(peershm_shrink(handle, 4097));
+	assert_ok(peershm_shrink_force(handle, 4097));
 	assert_int_equal(peershm_size(handle), 2 * SYSTEM_PAGE);
 	assert_non_null(peershm_extend(handle, 1));
 	assert_int_equal(peershm_size(handle), 12288);
@@ -186,7 +186,7 @@ static void errors_of_grow_extend_and_shrink_leave_the_size_alone(void **state)
 	assert_int_equal(errno, ENOSPC);
 	assert_null(peershm_extend(handle, 0));
 	assert_int_equal(errno, EINVAL);
-	assert_error(peershm_shrink(handle, 2 * MIB), -EINVAL);
+	assert_error(peershm_shrink_force(handle, 2 * MIB), -EINVAL);
 	assert_int_equal(peershm_size(handle), MIB);
 }
 
@@ -270,7 +270,7 @@ static long use_in_child(void *arg)
 		struct peershm_region_info info;
 
 		results[0] = peershm_grow(shm, 64 * MIB, NULL);
-		results[1] = peershm_shrink(shm, 0);
+		results[1] = peershm_shrink(shm, 0, 0);
 		results[2] = peershm_map_all(shm, 0, 0, NULL);
 		results[3] = peershm_set_root(shm, NULL, NULL);
 		results[4] = peershm_stat(shm, &info);

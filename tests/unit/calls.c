@@ -142,11 +142,12 @@ static void extend_by_nothing_is_einval(void **state)
 static void shrink_rounds_up_to_the_page(void **state)
 {
 	(void)state;
-	assert_int_equal(peershm_shrink(client, 4097), 0);
+	assert_int_equal(peershm_grow(client, 65536, NULL), 0);
+	assert_int_equal(peershm_shrink_force(client, 4097), 0);
 	assert_int_equal(fake.last_shrink.new_size, 8192);
-	assert_int_equal(peershm_shrink(client, 0), 0);
+	assert_int_equal(peershm_shrink_force(client, 0), 0);
 	assert_int_equal(fake.last_shrink.new_size, 0);
-	assert_int_equal(peershm_shrink(client, UINT64_MAX), -EINVAL);
+	assert_int_equal(peershm_shrink_force(client, UINT64_MAX), -EINVAL);
 }
 
 static void map_all_names_no_client(void **state)

@@ -20,6 +20,9 @@
 #define FAKE_ROOTS 2
 #define FAKE_FD 1000 /* of file 0; a real close() of it does no harm */
 #define FAKE_HEADER_LENGTH 8192
+#define FAKE_CLIENTS 4
+#define FAKE_PAGE 4096 /* of the control pages */
+#define FAKE_CONTROL_LENGTH ((size_t)FAKE_PAGE * (1 + FAKE_CLIENTS))
 #define FAKE_BASE 0x580000000000ULL
 #define FAKE_CLIENT_OFFSET 256
 
@@ -30,11 +33,15 @@ struct fake_region {
 	struct peershm_root_info roots[FAKE_ROOTS]; /* without name: free */
 	uint64_t root_changes;
 	uint64_t left; /* clients that have: the next one's generation is one more */
+	uint64_t clients[FAKE_CLIENTS]; /* id by entry; 0: free */
+	char *control;
 };
 
 struct fake_file {
 	bool open;
 	int flags;
+	bool read_only;		    /* attached so */
+	uint32_t entry;		    /* in the header */
 	struct fake_region *region; /* attached to, or NULL */
 	void *window;
 	uint64_t window_length;
@@ -64,6 +71,9 @@ static struct fake_device {
 	struct peershm_attach last_attach;
 	char taken[PEERSHM_NAME_SIZE]; /* client name that a live client has */
 	int allocations;
+	uint32_t shrinks[8]; /* the flags of each */
+	size_t nr_shrinks;
+	bool no_membarrier;
 } fake;
 
 static inline bool fake_step(void)
@@ -103,13 +113,16 @@ static inline void fake_publish(struct fake_region *region)
 	header->root_generation = region->info.root_generation;
 	header->backing = region->info.backing;
 	header->page_size = region->info.page_size;
-	header->max_clients = 4;
+	header->max_clients = FAKE_CLIENTS;
 	header->client_offset = FAKE_CLIENT_OFFSET;
 	header->client_size = sizeof(*clients);
 	header->nr_clients = region->info.nr_clients;
-	memset(clients, 0, 4 * sizeof(*clients));
-	for (uint32_t i = 0; i < region->info.nr_clients && i < 4; i++) {
-		clients[i].id = i + 1;
+	header->watermark = header->size;
+	memset(clients, 0, FAKE_CLIENTS * sizeof(*clients));
+	for (uint32_t i = 0; i < FAKE_CLIENTS; i++) {
+		if (!region->clients[i])
+			continue;
+		clients[i].id = region->clients[i];
 		clients[i].state = PEERSHM_CLIENT_LIVE;
 		clients[i].pid = 100 + (int)i;
 		memcpy(clients[i].name, "someone", sizeof("someone"));
@@ -136,12 +149,15 @@ static inline int fake_create(struct peershm_create *create)
 	region->info.page_size = 4096;
 	region->info.backing = create->backing;
 	region->info.mode = create->mode;
-	region->info.max_clients = 4;
+	region->info.max_clients = FAKE_CLIENTS;
 	region->info.reserve = create->reserve;
 	memcpy(region->info.name, create->name, sizeof(region->info.name));
 	region->linked = true;
 	region->header = mmap(NULL, FAKE_HEADER_LENGTH, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	region->control = mmap(NULL, FAKE_CONTROL_LENGTH, PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	memset(region->clients, 0, sizeof(region->clients));
 	fake_publish(region);
 	create->region = region->info.id;
 	return 0;
@@ -155,6 +171,8 @@ static inline int fake_attach(struct fake_file *file, struct peershm_attach *att
 		return ENOENT;
 	if (file->region)
 		return EBUSY;
+	if (region->info.nr_clients == FAKE_CLIENTS)
+		return ENOSPC;
 	fake.last_attach = *attach;
 	if (!strcmp(attach->client_name, fake.taken))
 		return EEXIST;
@@ -167,17 +185,23 @@ static inline int fake_attach(struct fake_file *file, struct peershm_attach *att
 	madvise(file->window, region->info.capacity, MADV_DONTFORK);
 	file->window_length = region->info.capacity;
 	file->region = region;
+	file->read_only = attach->flags & PEERSHM_ATTACH_READ_ONLY;
 	fake.windows++;
 	region->info.nr_clients++;
+	for (file->entry = 0; region->clients[file->entry];)
+		file->entry++;
+	region->clients[file->entry] = ++fake.last_client;
+	memset(region->control + (1 + file->entry) * FAKE_PAGE, 0, FAKE_PAGE);
 	fake_publish(region);
 	attach->region = region->info.id;
-	attach->client = ++fake.last_client;
+	attach->client = fake.last_client;
 	attach->base = region->info.base;
 	attach->capacity = region->info.capacity;
 	attach->active = region->info.active;
 	attach->header_length = FAKE_HEADER_LENGTH;
 	attach->generation = region->left + 1;
 	attach->root_generation = region->info.root_generation;
+	attach->control_length = FAKE_CONTROL_LENGTH;
 	return 0;
 }
 
@@ -188,6 +212,7 @@ static inline int fake_detach(struct fake_file *file)
 	munmap(file->window, file->window_length);
 	file->region->info.nr_clients--;
 	file->region->left++;
+	file->region->clients[file->entry] = 0;
 	fake_publish(file->region);
 	file->region = NULL;
 	fake.windows--;
@@ -202,7 +227,7 @@ static inline int fake_grow(struct fake_file *file, struct peershm_grow *grow)
 	fake.last_grow = *grow;
 	if (!region)
 		return grow->region ? ENOENT : ENOTCONN;
-	if ((file->flags & O_ACCMODE) == O_RDONLY)
+	if ((file->flags & O_ACCMODE) == O_RDONLY || (!grow->region && file->read_only))
 		return EACCES;
 	size = grow->flags & PEERSHM_GROW_TO ? grow->length : region->info.active + grow->length;
 	if (!grow->length)
@@ -215,6 +240,33 @@ static inline int fake_grow(struct fake_file *file, struct peershm_grow *grow)
 	grow->new_size = region->info.active;
 	grow->report.nr_peers = region->info.nr_clients;
 	grow->report.mapped = region->info.nr_clients;
+	fake_publish(region);
+	return 0;
+}
+
+static inline int fake_shrink(struct fake_file *file, const struct peershm_shrink *shrink)
+{
+	struct fake_region *region =
+		shrink->region ? fake_region_by(shrink->region, "") : file->region;
+
+	fake.last_shrink = *shrink;
+	if (fake.nr_shrinks < sizeof(fake.shrinks) / sizeof(fake.shrinks[0]))
+		fake.shrinks[fake.nr_shrinks++] = shrink->flags;
+	if (!region)
+		return shrink->region ? ENOENT : ENOTCONN;
+	if (!shrink->region && file->read_only)
+		return EACCES;
+	if (shrink->new_size > region->info.active)
+		return EINVAL;
+	if (shrink->flags == PEERSHM_SHRINK_ANNOUNCE) {
+		region->header->watermark = shrink->new_size;
+		return 0;
+	}
+	if (shrink->flags == PEERSHM_SHRINK_ANNOUNCED &&
+	    region->header->watermark != shrink->new_size)
+		return ECANCELED;
+	if (shrink->flags != PEERSHM_SHRINK_CANCEL)
+		region->info.active = shrink->new_size;
 	fake_publish(region);
 	return 0;
 }
@@ -256,6 +308,7 @@ static inline int fake_unlink(const struct peershm_unlink *unlink)
 	region->linked = false;
 	if (!region->info.nr_clients) {
 		munmap(region->header, FAKE_HEADER_LENGTH);
+		munmap(region->control, FAKE_CONTROL_LENGTH);
 		memset(region, 0, sizeof(*region));
 	}
 	return 0;
@@ -389,8 +442,7 @@ static inline int fake_command(struct fake_file *file, unsigned long command, vo
 		fake.last_map = *(struct peershm_peer_map *)argument;
 		return 0;
 	case PEERSHM_IOC_SHRINK:
-		fake.last_shrink = *(struct peershm_shrink *)argument;
-		return 0;
+		return fake_shrink(file, argument);
 	case PEERSHM_IOC_SET_RESERVE:
 		if (!region)
 			return ENOTCONN;
@@ -472,14 +524,32 @@ static inline int fake_ioctl(int fd, unsigned long command, void *argument)
 	return -1;
 }
 
+/* The same memory once more: mremap() of a length of 0. */
+static inline void *fake_map_again(void *memory, size_t length)
+{
+	void *map = mremap(memory, 0, length, MREMAP_MAYMOVE);
+
+	if (map != MAP_FAILED)
+		madvise(map, length, MADV_DONTFORK);
+	return map;
+}
+
 static inline void *fake_mmap(int fd, size_t length, int protection, off_t offset)
 {
 	struct fake_file *file = fake_file_of(fd);
-	void *map;
 
-	(void)protection;
 	if (!fake_step())
 		return MAP_FAILED;
+	if (file && file->region && offset >= (off_t)PEERSHM_CONTROL_OFFSET) {
+		if (protection & PROT_WRITE && (file->flags & O_ACCMODE) == O_RDONLY) {
+			errno = EACCES;
+			return MAP_FAILED;
+		}
+		fake.header_maps++;
+		return fake_map_again(file->region->control +
+					      (offset - (off_t)PEERSHM_CONTROL_OFFSET),
+				      length);
+	}
 	if (!file || !file->region || length != FAKE_HEADER_LENGTH ||
 	    offset != (off_t)PEERSHM_HEADER_OFFSET) {
 		errno = EINVAL;
@@ -488,17 +558,21 @@ static inline void *fake_mmap(int fd, size_t length, int protection, off_t offse
 	fake.header_maps++;
 	if (fake.break_header)
 		file->region->header->region++;
-	/* The same memory once more: mremap() of a length of 0. */
-	map = mremap(file->region->header, 0, FAKE_HEADER_LENGTH, MREMAP_MAYMOVE);
-	if (map != MAP_FAILED)
-		madvise(map, FAKE_HEADER_LENGTH, MADV_DONTFORK);
-	return map;
+	return fake_map_again(file->region->header, FAKE_HEADER_LENGTH);
 }
 
 static inline int fake_munmap(void *address, size_t length)
 {
 	fake.header_maps--;
 	return munmap(address, length);
+}
+
+static inline int fake_membarrier(int command)
+{
+	if (!fake.no_membarrier)
+		return pshm_kernel.membarrier(command);
+	errno = ENOSYS;
+	return -1;
 }
 
 static inline void *fake_alloc(size_t size)
@@ -513,6 +587,7 @@ static const struct pshm_system fake_system = {
 	.ioctl = fake_ioctl,
 	.mmap = fake_mmap,
 	.munmap = fake_munmap,
+	.membarrier = fake_membarrier,
 	.alloc = fake_alloc,
 };
 
@@ -521,8 +596,10 @@ static inline int fake_setup(void **state)
 {
 	(void)state;
 	for (int i = 0; i < FAKE_REGIONS; i++) {
-		if (fake.regions[i].header)
-			munmap(fake.regions[i].header, FAKE_HEADER_LENGTH);
+		if (!fake.regions[i].header)
+			continue;
+		munmap(fake.regions[i].header, FAKE_HEADER_LENGTH);
+		munmap(fake.regions[i].control, FAKE_CONTROL_LENGTH);
 	}
 	memset(&fake, 0, sizeof(fake));
 	pshm_system = &fake_system;

@@ -54,7 +54,11 @@ static int every_call_fails(struct peershm *handle)
 	pid_t pid;
 
 	expect(peershm_grow(handle, 4096, NULL) == -ENOTCONN);
-	expect(peershm_shrink(handle, 0) == -ENOTCONN);
+	expect(peershm_shrink(handle, 0, 0) == -ENOTCONN);
+	expect(peershm_shrink_force(handle, 0) == -ENOTCONN);
+	expect(peershm_synchronize(handle, 0) == -ENOTCONN);
+	expect(peershm_read_lock(handle) == -ENOTCONN);
+	peershm_read_unlock(handle);
 	expect(peershm_map_all(handle, 0, 0, NULL) == -ENOTCONN);
 	expect(peershm_map_pid(handle, 1, 0, 0, NULL) == -ENOTCONN);
 	expect(peershm_map_name(handle, "x", 0, 0, NULL) == -ENOTCONN);

@@ -87,6 +87,11 @@ static void *site_mmap(int fd, size_t length, int protection, off_t offset)
 	return passes() ? fake_mmap(fd, length, protection, offset) : MAP_FAILED;
 }
 
+static int site_membarrier(int command)
+{
+	return passes() ? pshm_kernel.membarrier(command) : -1;
+}
+
 static void *site_alloc(size_t size)
 {
 	return passes() ? calloc(1, size) : NULL;
@@ -98,6 +103,7 @@ static const struct pshm_system site_system = {
 	.ioctl = site_ioctl,
 	.mmap = site_mmap,
 	.munmap = fake_munmap,
+	.membarrier = site_membarrier,
 	.alloc = site_alloc,
 };
 
@@ -255,7 +261,26 @@ static int extend_as_administrator(void)
 
 static int shrink(void)
 {
-	return peershm_shrink(scene.client, 4096);
+	return peershm_shrink(scene.client, 4096, 0);
+}
+
+static int shrink_force(void)
+{
+	return peershm_shrink_force(scene.client, 4096);
+}
+
+static int synchronize(void)
+{
+	return peershm_synchronize(scene.client, 0);
+}
+
+static int read_section(void)
+{
+	int err = peershm_read_lock(scene.client);
+
+	if (!err)
+		peershm_read_unlock(scene.client);
+	return err;
 }
 
 static int set_reserve(void)
@@ -456,7 +481,10 @@ static const struct function functions[] = {
 	{ "peershm_grow", grow, 1, 0 },
 	{ "peershm_extend", extend, 1, 0 },
 	{ "peershm_extend, as administrator", extend_as_administrator, 1, 0 },
-	{ "peershm_shrink", shrink, 1, 0 },
+	{ "peershm_shrink", shrink, 6, 0 },
+	{ "peershm_shrink_force", shrink_force, 1, 0 },
+	{ "peershm_synchronize", synchronize, 4, 0 },
+	{ "peershm_read_lock", read_section, 6, 0 },
 	{ "peershm_set_reserve", set_reserve, 1, 0 },
 	{ "peershm_map_all", map_all, 1, 0 },
 	{ "peershm_map_pid", map_pid, 1, 0 },

@@ -209,15 +209,26 @@ static void size_without_create_is_ignored(void **state)
 	peershm_close(handle);
 }
 
-static void read_only_opens_the_device_for_reading(void **state)
+static void read_only_administration_opens_the_device_for_reading(void **state)
+{
+	struct peershm *handle;
+
+	(void)state;
+	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
+	handle = open_region(NULL, PEERSHM_READ_ONLY, NULL);
+	assert_int_equal(fake.files[0].flags & O_ACCMODE, O_RDONLY);
+	assert_true(fake.files[0].flags & O_CLOEXEC);
+	peershm_close(handle);
+}
+
+static void a_read_only_client_may_only_write_its_control_page(void **state)
 {
 	struct peershm *handle;
 
 	(void)state;
 	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
 	handle = open_region("bgpd", PEERSHM_READ_ONLY, NULL);
-	assert_int_equal(fake.files[0].flags & O_ACCMODE, O_RDONLY);
-	assert_true(fake.files[0].flags & O_CLOEXEC);
+	assert_int_equal(fake.files[0].flags & O_ACCMODE, O_RDWR);
 	assert_int_equal(peershm_grow(handle, 4096, NULL), -EACCES);
 	assert_contains(peershm_strerror(EACCES), "read-only");
 	peershm_close(handle);
@@ -387,7 +398,8 @@ int main(void)
 		WITH_DEVICE(size_is_there_when_the_maker_died_before_growing),
 		WITH_DEVICE(larger_size_stays),
 		WITH_DEVICE(size_without_create_is_ignored),
-		WITH_DEVICE(read_only_opens_the_device_for_reading),
+		WITH_DEVICE(read_only_administration_opens_the_device_for_reading),
+		WITH_DEVICE(a_read_only_client_may_only_write_its_control_page),
 		WITH_DEVICE(read_only_with_create_makes_and_grows_it),
 		WITH_DEVICE(exclusive_unlinks_what_it_made_if_attaching_fails),
 		WITH_DEVICE(plain_create_leaves_what_it_made_if_attaching_fails),

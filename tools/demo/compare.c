@@ -29,7 +29,7 @@ static bool resize(const struct memory *memory, uint64_t old_size, uint64_t size
 	else if (size > old_size)
 		err = peershm_grow(memory->shm, size, NULL);
 	else
-		err = peershm_shrink(memory->shm, size);
+		err = peershm_shrink_force(memory->shm, size);
 	if (err)
 		fprintf(stderr, "peershm-demo: resizing: %s\n", peershm_strerror(err));
 	return !err;

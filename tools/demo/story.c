@@ -374,7 +374,7 @@ static bool shrink(struct story *story)
 		return complain("region " REGION, err);
 	freed = memory_free(&info);
 	ns = message_now();
-	err = peershm_shrink(story->region, info.page_size);
+	err = peershm_shrink_force(story->region, info.page_size);
 	ns = message_now() - ns;
 	if (err)
 		return complain("shrinking", err);

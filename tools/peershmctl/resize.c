@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "size.h"
@@ -225,16 +226,41 @@ static const char *take_relative(int *argc, char **argv)
 	return NULL;
 }
 
-static int shrink(const struct command *command, struct peershm *handle, const char *name, bool by,
-		  uint64_t amount, bool json)
+/* How to shrink, and to what. */
+struct shrinking {
+	uint64_t amount;
+	bool by; /* the amount, not to it */
+	bool force;
+	uint32_t timeout_ms;
+};
+
+/* Only a client can announce, so it is one for the time. */
+static int shrink_as_client(const char *name, uint64_t size, uint32_t timeout_ms)
+{
+	char client[PEERSHM_NAME_SIZE];
+	struct peershm *handle;
+	int err;
+
+	snprintf(client, sizeof(client), "peershmctl-%d", getpid());
+	err = peershm_open(&handle, name, client, 0, NULL);
+	if (err)
+		return err;
+	err = peershm_shrink(handle, size, timeout_ms);
+	peershm_close(handle); /* keeps the message */
+	return err;
+}
+
+static int shrink(const struct command *command, struct peershm *handle, const char *name,
+		  const struct shrinking *how, bool json)
 {
 	struct change change = { .name = name };
 	struct peershm_region_info region;
+	uint64_t amount = how->amount;
 	uint64_t size = amount;
 	int err;
 
 	err = peershm_stat(handle, &region);
-	if (!err && by) {
+	if (!err && how->by) {
 		if (amount > region.active) {
 			fprintf(stderr, "peershmctl: %s %s: the region is smaller than that\n",
 				command->name, name);
@@ -243,7 +269,8 @@ static int shrink(const struct command *command, struct peershm *handle, const c
 		size = region.active - amount;
 	}
 	if (!err)
-		err = peershm_shrink(handle, size);
+		err = how->force ? peershm_shrink_force(handle, size) :
+				   shrink_as_client(name, size, how->timeout_ms);
 	if (err)
 		return command_failed(command, name, err);
 	change.before = region.active;
@@ -256,22 +283,37 @@ static int shrink(const struct command *command, struct peershm *handle, const c
 
 static int run_shrink(const struct command *command, int argc, char **argv, bool json)
 {
-	static const struct option options[] = { COMMON_OPTIONS };
+	static const struct option options[] = {
+		{ "force", no_argument, NULL, 'f' },
+		{ "timeout", required_argument, NULL, 't' },
+		COMMON_OPTIONS,
+	};
 	const char *relative = take_relative(&argc, argv);
+	struct shrinking how = { .by = relative };
 	struct peershm *handle;
 	const char *size;
-	uint64_t amount;
+	uint64_t timeout;
+	int option;
 	int code;
 
-	command_option(command, argc, argv, options, &json);
+	while ((option = command_option(command, argc, argv, options, &json)) != -1) {
+		if (option == 'f') {
+			how.force = true;
+			continue;
+		}
+		if (!size_parse(optarg, &timeout) || !timeout || timeout > MAX_TIMEOUT_MS)
+			command_misuse(command, "--timeout takes 1 to %d milliseconds",
+				       MAX_TIMEOUT_MS);
+		how.timeout_ms = (uint32_t)timeout;
+	}
 	command_arguments(command, argc, relative ? 1 : 2, relative ? 1 : 2);
 	size = relative ? relative : argv[optind + 1];
-	if (!size_parse(size, &amount))
+	if (!size_parse(size, &how.amount))
 		command_misuse(command, "%s is no size", size);
 	code = command_open(command, argv[optind], 0, &handle);
 	if (code)
 		return code;
-	code = shrink(command, handle, argv[optind], relative, amount, json);
+	code = shrink(command, handle, argv[optind], &how, json);
 	peershm_close(handle);
 	return code;
 }
@@ -280,8 +322,11 @@ const struct command command_shrink = {
 	.name = "shrink",
 	.arguments = "NAME SIZE|-SIZE",
 	.summary = "Give memory beyond a size back, in every client",
-	.help = "  --json  an object with the sizes\n"
+	.help = "  --timeout MS  how long to wait for clients to leave their read sections (1000)\n"
+		"  --force       announce nothing and wait for nobody\n"
+		"  --json        an object with the sizes\n"
 		"\n"
+		"If a client does not leave its section in time, nothing is changed.\n"
 		"A client that touches the memory afterwards gets SIGBUS. The size is rounded\n"
 		"up to the region's page size.\n"
 		"\n"

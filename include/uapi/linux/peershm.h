@@ -82,6 +82,16 @@ enum peershm_backing {
 #define PEERSHM_CONTROL_OFFSET 0x200000000ULL	/* control_length */
 
 /*
+ * The control pages are the clients' own: the kernel empties a client's page
+ * when it attaches, and neither reads nor writes any of them otherwise. A page
+ * (the system's) for all comes first, then one for each entry of the header, in
+ * that order: control_length / (1 + max_clients) is what a page is. A client
+ * that attached read-only may map its own page writable, alone and through a
+ * file opened for reading and writing, and all of them PROT_READ. A mapping
+ * outlives the client: take what others write there for a claim, not a fact.
+ */
+
+/*
  * The header: written by the kernel alone, read by clients without a lock.
  * seq is odd while it changes: read seq (acquire) until it is even, read the
  * fields, then (acquire fence) read seq again and start over if it differs.

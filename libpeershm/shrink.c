@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Giving memory back: announced, and after everybody's read sections; or by force. */
+#include <errno.h>
+
+#include "internal.h"
+
+/* How often CANCEL is called when signals keep it from starting. */
+#define CANCEL_ATTEMPTS 64
+
+static int command(const struct peershm *handle, uint32_t flags, uint64_t size)
+{
+	struct peershm_shrink shrink = {
+		.size = sizeof(shrink),
+		.flags = flags,
+		.region = handle->region,
+		.new_size = size,
+	};
+
+	return pshm_device_command(handle->fd, PEERSHM_IOC_SHRINK, &shrink);
+}
+
+static int check(const struct peershm *handle, uint64_t size, uint64_t *rounded)
+{
+	int err = pshm_handle_check(handle);
+
+	if (!err && pshm_round_up(size, handle->page_size, rounded))
+		err = pshm_fail(-EINVAL, "the region is smaller than that");
+	return err;
+}
+
+static int reason(int err, const struct peershm *handle)
+{
+	switch (err) {
+	case 0:
+		return 0;
+	case -EINVAL:
+		return pshm_fail(err, "the region is smaller than that");
+	case -EBUSY:
+		return pshm_fail(err, "another client has announced that it shrinks the region");
+	case -ECANCELED:
+		return pshm_fail(err, "the region grew, or somebody else shrank it, meanwhile");
+	default:
+		return pshm_reason_region(err, handle);
+	}
+}
+
+/* An announcement that is left standing would fall with the client only. */
+static void withdraw(const struct peershm *handle)
+{
+	int attempts = CANCEL_ATTEMPTS;
+
+	while (command(handle, PEERSHM_SHRINK_CANCEL, 0) == -EINTR && --attempts)
+		;
+}
+
+PEERSHM_API int peershm_shrink(struct peershm *handle, uint64_t size, uint32_t timeout_ms)
+{
+	uint64_t rounded = 0;
+	int err = check(handle, size, &rounded);
+
+	if (err)
+		return err;
+	if (!handle->header)
+		return pshm_fail(-ENOTCONN, "the handle is for administration: without window a "
+					    "shrink cannot be announced, but forced");
+	if (!handle->read_only && rounded == pshm_header_size(handle->header))
+		return 0;
+	err = command(handle, PEERSHM_SHRINK_ANNOUNCE, rounded);
+	if (err)
+		return reason(err, handle);
+	err = pshm_section_wait(handle, timeout_ms);
+	if (!err)
+		err = reason(command(handle, PEERSHM_SHRINK_ANNOUNCED, rounded), handle);
+	if (err && err != -ECANCELED)
+		withdraw(handle);
+	return err;
+}
+
+PEERSHM_API int peershm_shrink_force(struct peershm *handle, uint64_t size)
+{
+	uint64_t rounded = 0;
+	int err = check(handle, size, &rounded);
+
+	return err ? err : reason(command(handle, 0, rounded), handle);
+}
