@@ -131,7 +131,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
  * fork: the child's sections are none of its parent's.
  */
 static __thread struct peershm_reader *mine;
-static struct peershm_reader none = { .handle = (const struct peershm *)&none };
+static struct peershm_reader none = { .handle = (const struct peershm *)&none }; /* is nobody's */
 PEERSHM_API __thread struct peershm_reader *peershm_reader_ = &none;
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
@@ -216,14 +216,29 @@ static void end(struct pshm_sections *s, struct peershm_reader *reader)
 	pthread_mutex_unlock(&s->shared.lock);
 }
 
-/* Of this thread; for a handle of NULL, one that is free. */
+/* Whose reader was freed; not NULL, which a program may pass to the lock. */
+#define NOBODY ((const struct peershm *)&none)
+
+static const struct peershm *handle_of(const struct peershm_reader *reader)
+{
+	return __atomic_load_n(&reader->handle, __ATOMIC_RELAXED);
+}
+
+/* This thread's. */
 static struct peershm_reader *find_reader(const struct peershm *handle)
 {
 	for (int i = 0; mine && i < READERS; i++) {
-		if (__atomic_load_n(&mine[i].handle, __ATOMIC_RELAXED) == handle)
+		if (handle_of(&mine[i]) == handle)
 			return &mine[i];
 	}
 	return NULL;
+}
+
+static struct peershm_reader *find_free(void)
+{
+	struct peershm_reader *never_used = find_reader(NULL);
+
+	return never_used ? never_used : find_reader(NOBODY);
 }
 
 /* With the lock held. */
@@ -239,7 +254,7 @@ static void unjoin(struct peershm_reader *reader)
 	while (*link != reader)
 		link = &(*link)->next;
 	*link = reader->next;
-	__atomic_store_n(&reader->handle, NULL, __ATOMIC_RELAXED);
+	__atomic_store_n(&reader->handle, NOBODY, __ATOMIC_RELAXED);
 }
 
 static void thread_ends(void *readers)
@@ -248,7 +263,7 @@ static void thread_ends(void *readers)
 
 	pthread_mutex_lock(&lock);
 	for (int i = 0; i < READERS; i++) {
-		if (r[i].handle)
+		if (r[i].handle && r[i].handle != NOBODY)
 			unjoin(&r[i]);
 	}
 	pthread_mutex_unlock(&lock);
@@ -384,7 +399,7 @@ static int join(struct peershm *handle, struct peershm_reader **joined)
 		err = make_mine();
 	if (err)
 		return err;
-	reader = find_reader(NULL);
+	reader = find_free();
 	if (!reader)
 		return pshm_fail(-ENOSPC, "this thread reads in %d regions already", READERS);
 
@@ -449,7 +464,7 @@ void pshm_section_close(struct peershm *handle)
 	if (handle->epoch == pshm_fork_epoch()) {
 		pthread_mutex_lock(&lock);
 		for (struct peershm_reader *r = s->readers; r; r = r->next)
-			__atomic_store_n(&r->handle, NULL, __ATOMIC_RELAXED);
+			__atomic_store_n(&r->handle, NOBODY, __ATOMIC_RELAXED);
 		pthread_mutex_unlock(&lock);
 		pshm_device_unmap_control(s->own, s->page);
 		pshm_device_unmap_control(s->all, handle->control_length);

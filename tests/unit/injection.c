@@ -705,6 +705,8 @@ static void every_function_of_the_library_is_in_the_table(void **state)
 
 		if (sscanf(line, "\tpeershm_%100[a-z_];", name) != 1)
 			continue;
+		if (name[strlen(name) - 1] == '_') /* for what the header inlines */
+			continue;
 		for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 			const char *has = functions[i].name + strlen("peershm_");
 

@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Read sections, waiting for them, and shrinking after them. */
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fake_device.h"
+
+#define GIB (1ULL << 30)
+#define LONG_MS 20000 /* for what must not take it */
+#define SHORT_MS 30   /* for what is to time out */
+#define ROUNDS 2000
+#define THREADS 100 /* more than a page has slots */
+#define FIRST 3	    /* a page's first slot for one thread alone */
+
+static struct peershm *client;
+
+static int setup(void **state)
+{
+	struct peershm_options options = { .capacity = GIB, .size = 65536 };
+
+	fake_setup(state);
+	return peershm_open(&client, "routes", "bgpd", PEERSHM_CREATE, &options);
+}
+
+static int teardown(void **state)
+{
+	peershm_close(client);
+	return fake_teardown(state);
+}
+
+/* The control page of entry i; the first line of it is no slot. */
+static struct peershm_slot *page_of(int i)
+{
+	return (struct peershm_slot *)(fake.regions[0].control + (1 + i) * FAKE_PAGE);
+}
+
+static uint32_t inside(const struct peershm_slot *slot)
+{
+	return __atomic_load_n(&slot->inside, __ATOMIC_ACQUIRE);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* A second client that is not this process. */
+static struct peershm_slot *add_stranger(void)
+{
+	fake.regions[0].clients[1] = 77;
+	fake_publish(&fake.regions[0]);
+	return page_of(1);
+}
+
+static void a_section_is_seen_in_the_clients_own_page(void **state)
+{
+	struct peershm_slot *slot = page_of(0) + FIRST;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(peershm_read_lock(client), 0);
+		assert_int_equal(inside(slot), 1);
+		assert_int_equal(peershm_read_lock(client), 0);
+		peershm_read_unlock(client);
+		assert_int_equal(inside(slot), 1);
+		peershm_read_unlock(client);
+		assert_int_equal(inside(slot), 0);
+	}
+	peershm_read_unlock(client); /* one too many does no harm */
+	assert_int_equal(peershm_read_lock(client), 0);
+	assert_int_equal(inside(slot), 1);
+	peershm_read_unlock(client);
+}
+
+static void waiting_for_nobody_does_not_wait(void **state)
+{
+	uint64_t start = now_ms();
+
+	(void)state;
+	add_stranger();
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
+	assert_true(now_ms() - start < LONG_MS);
+}
+
+static void waiting_inside_a_section_is_edeadlk(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_read_lock(client), 0);
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), -EDEADLK);
+	assert_int_equal(peershm_shrink(client, 4096, SHORT_MS), -EDEADLK);
+	assert_int_equal(peershm_size(client), 65536);
+	peershm_read_unlock(client);
+	assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
+}
+
+/* A thread that is inside a section from here until told otherwise. */
+struct guest {
+	pthread_t thread;
+	sem_t is_in, go;
+	int err;
+	bool leave_by_ending;
+};
+
+static void *stay(void *arg)
+{
+	struct guest *guest = arg;
+
+	guest->err = peershm_read_lock(client);
+	sem_post(&guest->is_in);
+	while (sem_wait(&guest->go))
+		;
+	if (!guest->err && !guest->leave_by_ending)
+		peershm_read_unlock(client);
+	return NULL;
+}
+
+static void guest_comes(struct guest *guest)
+{
+	sem_init(&guest->is_in, 0, 0);
+	sem_init(&guest->go, 0, 0);
+	assert_int_equal(pthread_create(&guest->thread, NULL, stay, guest), 0);
+	while (sem_wait(&guest->is_in))
+		;
+	assert_int_equal(guest->err, 0);
+}
+
+static void guest_leaves(struct guest *guest)
+{
+	sem_post(&guest->go);
+	assert_int_equal(pthread_join(guest->thread, NULL), 0);
+}
+
+static void a_section_that_stays_is_etimedout_and_named(void **state)
+{
+	struct guest guest = { .err = 0 };
+
+	(void)state;
+	guest_comes(&guest);
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), -ETIMEDOUT);
+	assert_contains(peershm_strerror(ETIMEDOUT), "someone, PID 100");
+	guest_leaves(&guest);
+	assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
+}
+
+static void *leave_soon(void *arg)
+{
+	struct guest *guest = arg;
+
+	nanosleep(&(struct timespec){ .tv_nsec = SHORT_MS * 1000000 }, NULL);
+	sem_post(&guest->go);
+	return NULL;
+}
+
+static void the_end_of_a_section_wakes_who_waits(void **state)
+{
+	struct guest guest = { .err = 0 };
+	pthread_t thread;
+
+	(void)state;
+	guest_comes(&guest);
+	pthread_create(&thread, NULL, leave_soon, &guest);
+	assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
+	assert_int_equal(page_of(0)[FIRST].inside, 0);
+	pthread_join(thread, NULL);
+	guest_leaves(&guest);
+}
+
+static void a_thread_that_ends_in_a_section_has_left_it(void **state)
+{
+	struct guest guest = { .leave_by_ending = true };
+
+	(void)state;
+	guest_comes(&guest);
+	assert_int_equal(page_of(0)[FIRST].inside, 1);
+	guest_leaves(&guest);
+	assert_int_equal(page_of(0)[FIRST].inside, 0);
+	assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
+}
+
+static void a_slot_is_given_to_the_next_thread(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3 * THREADS; i++) {
+		struct guest guest = { .err = 0 };
+
+		guest_comes(&guest);
+		assert_int_equal(page_of(0)[FIRST].inside, 1);
+		guest_leaves(&guest);
+	}
+}
+
+static void threads_beyond_the_slots_are_waited_for_too(void **state)
+{
+	static struct guest guests[THREADS];
+
+	(void)state;
+	memset(guests, 0, sizeof(guests));
+	for (int i = 0; i < THREADS; i++)
+		guest_comes(&guests[i]);
+	for (int i = 0; i < FAKE_PAGE / 64 - FIRST; i++)
+		guest_leaves(&guests[i]);
+	/* Now only threads that share a slot are left. */
+	for (int i = FAKE_PAGE / 64 - FIRST; i < THREADS; i++) {
+		assert_int_equal(peershm_synchronize(client, 1), -ETIMEDOUT);
+		guest_leaves(&guests[i]);
+	}
+	assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
+}
+
+/*
+ * Two cells take turns. Who is inside a section finds the one that is published
+ * whole; after a grace period the other one is broken, and mended before it is
+ * published again.
+ */
+struct cells {
+	uint32_t published;
+	uint32_t whole[2];
+	uint32_t end;
+	uint32_t broken; /* seen */
+	uint32_t readers; /* that have begun */
+	uint64_t sections;
+};
+
+static void read_cells(struct cells *cells)
+{
+	uint64_t sections = 0;
+
+	__atomic_fetch_add(&cells->readers, 1, __ATOMIC_RELAXED);
+	while (!__atomic_load_n(&cells->end, __ATOMIC_RELAXED)) {
+		if (peershm_read_lock(client)) {
+			__atomic_store_n(&cells->broken, 1, __ATOMIC_RELAXED);
+			break;
+		}
+		uint32_t which = __atomic_load_n(&cells->published, __ATOMIC_ACQUIRE);
+
+		if (sections % 1024 == 0)
+			sched_yield(); /* inside, as if preempted */
+		if (!__atomic_load_n(&cells->whole[which], __ATOMIC_RELAXED))
+			__atomic_store_n(&cells->broken, 1, __ATOMIC_RELAXED);
+		peershm_read_unlock(client);
+		sections++;
+	}
+	__atomic_fetch_add(&cells->sections, sections, __ATOMIC_RELAXED);
+}
+
+static void *read_cells_in_thread(void *cells)
+{
+	read_cells(cells);
+	return NULL;
+}
+
+static void take_turns(struct cells *cells, uint32_t readers)
+{
+	while (__atomic_load_n(&cells->readers, __ATOMIC_RELAXED) < readers)
+		sched_yield();
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		uint32_t old = cells->published;
+
+		__atomic_store_n(&cells->whole[!old], 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&cells->published, !old, __ATOMIC_RELEASE);
+		assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
+		__atomic_store_n(&cells->whole[old], 0, __ATOMIC_RELAXED);
+	}
+	__atomic_store_n(&cells->end, 1, __ATOMIC_RELAXED);
+}
+
+static void threads_in_and_out_hold_nobody_up_and_are_never_cut_off(void **state)
+{
+	struct cells cells = { .whole = { 1, 1 } };
+	pthread_t threads[4];
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, read_cells_in_thread, &cells);
+	take_turns(&cells, 4);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(cells.broken, 0);
+	assert_true(cells.sections > 0);
+}
+
+static void threads_that_share_a_slot_come_to_an_end(void **state)
+{
+	static struct guest guests[FAKE_PAGE / 64 - FIRST];
+	struct cells cells = { .whole = { 1, 1 } };
+	pthread_t threads[4];
+
+	(void)state;
+	memset(guests, 0, sizeof(guests));
+	/* Every other slot is taken by a thread that is outside. */
+	for (size_t i = 0; i < sizeof(guests) / sizeof(guests[0]); i++)
+		guest_comes(&guests[i]);
+	for (size_t i = FIRST; i < FAKE_PAGE / 64; i++)
+		__atomic_store_n(&page_of(0)[i].inside, 0, __ATOMIC_RELAXED);
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, read_cells_in_thread, &cells);
+	take_turns(&cells, 4);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	for (size_t i = 0; i < sizeof(guests) / sizeof(guests[0]); i++)
+		guest_leaves(&guests[i]);
+	assert_int_equal(cells.broken, 0);
+	assert_true(cells.sections > 0);
+}
+
+/* In a process of its own: the stranger, with a reader made by hand. */
+static void be_the_stranger(struct cells *cells, struct peershm_slot *page)
+{
+	struct peershm_reader reader = { .handle = client, .slot = &page[FIRST] };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pshm_kernel.membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
+	peershm_reader_ = &reader;
+	read_cells(cells);
+	_exit(0);
+}
+
+static struct cells *cells_shared(void)
+{
+	struct cells *cells = mmap(NULL, sizeof(*cells), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(cells, MAP_FAILED);
+	cells->whole[0] = 1;
+	cells->whole[1] = 1;
+	return cells;
+}
+
+static pid_t start_stranger(struct cells *cells)
+{
+	struct peershm_slot *page = add_stranger();
+	pid_t pid;
+
+	madvise(fake.regions[0].control, FAKE_CONTROL_LENGTH, MADV_DOFORK);
+	pid = fork();
+	if (!pid)
+		be_the_stranger(cells, page);
+	assert_true(pid > 0);
+	return pid;
+}
+
+static void another_process_is_never_cut_off(void **state)
+{
+	struct cells *cells = cells_shared();
+	pid_t pid = start_stranger(cells);
+	int status;
+
+	(void)state;
+	take_turns(cells, 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(cells->broken, 0);
+	assert_true(cells->sections > 0);
+	munmap(cells, sizeof(*cells));
+}
+
+static void a_stopped_process_times_out_until_it_goes_on(void **state)
+{
+	struct cells *cells = cells_shared();
+	pid_t pid = start_stranger(cells);
+	struct peershm_slot *slot = page_of(1) + FIRST;
+	int status;
+
+	(void)state;
+	/* Until it happens to be inside when it stops. */
+	for (;;) {
+		kill(pid, SIGSTOP);
+		assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+		assert_true(WIFSTOPPED(status));
+		if (inside(slot))
+			break;
+		kill(pid, SIGCONT);
+		sched_yield();
+	}
+	assert_int_equal(peershm_shrink(client, 4096, SHORT_MS), -ETIMEDOUT);
+	assert_int_equal(peershm_size(client), 65536);
+	kill(pid, SIGCONT);
+	assert_int_equal(peershm_shrink(client, 4096, LONG_MS), 0);
+	assert_int_equal(peershm_size(client), 4096);
+	__atomic_store_n(&cells->end, 1, __ATOMIC_RELAXED);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(cells->broken, 0);
+	munmap(cells, sizeof(*cells));
+}
+
+static void *stranger_is_dropped(void *arg)
+{
+	(void)arg;
+	nanosleep(&(struct timespec){ .tv_nsec = SHORT_MS * 1000000 }, NULL);
+	fake.regions[0].clients[1] = 0;
+	fake_publish(&fake.regions[0]);
+	return NULL;
+}
+
+static void a_client_that_dies_inside_is_not_waited_for(void **state)
+{
+	struct peershm_slot *page = add_stranger();
+	pthread_t thread;
+
+	(void)state;
+	page[FIRST + 1].inside = 1;
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), -ETIMEDOUT);
+	pthread_create(&thread, NULL, stranger_is_dropped, NULL);
+	assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
+	pthread_join(thread, NULL);
+}
+
+static void garbage_in_control_pages_times_out_and_no_more(void **state)
+{
+	unsigned int seed = 7;
+
+	(void)state;
+	add_stranger();
+	assert_int_equal(peershm_read_lock(client), 0);
+	peershm_read_unlock(client);
+	for (int round = 0; round < 20; round++) {
+		for (size_t i = 0; i < FAKE_CONTROL_LENGTH; i++)
+			fake.regions[0].control[i] = (char)(seed = seed * 1103515245 + 12345);
+		assert_int_equal(peershm_shrink(client, 4096, 2), -ETIMEDOUT);
+		assert_int_equal(peershm_size(client), 65536);
+		assert_int_equal(peershm_read_lock(client), 0);
+		peershm_read_unlock(client);
+	}
+	memset(page_of(0), 0, FAKE_PAGE);
+	memset(page_of(1), 0, FAKE_PAGE);
+	assert_int_equal(peershm_shrink(client, 4096, LONG_MS), 0);
+}
+
+static void without_membarrier_readers_have_fences(void **state)
+{
+	struct cells cells = { .whole = { 1, 1 } };
+	struct peershm_slot *slot = page_of(0) + FIRST;
+	pthread_t thread;
+
+	(void)state;
+	fake.no_membarrier = true;
+	pthread_create(&thread, NULL, read_cells_in_thread, &cells);
+	take_turns(&cells, 1);
+	pthread_join(thread, NULL);
+	assert_int_equal(cells.broken, 0);
+	assert_int_equal(peershm_read_lock(client), 0);
+	assert_int_equal(inside(slot), 1);
+	assert_ptr_equal(peershm_reader_->slot, NULL); /* nothing is inlined */
+	peershm_read_unlock(client);
+	assert_int_equal(inside(slot), 0);
+}
+
+static void without_membarrier_others_that_rely_on_it_are_enosys(void **state)
+{
+	uint32_t *mode = (uint32_t *)add_stranger();
+
+	(void)state;
+	fake.no_membarrier = true;
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), 0);
+	*mode = 1;
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), -ENOSYS);
+	assert_int_equal(peershm_shrink(client, 4096, SHORT_MS), -ENOSYS);
+	assert_contains(peershm_strerror(ENOSYS), "someone");
+	assert_int_equal(peershm_size(client), 65536);
+	*mode = 2;
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), 0);
+	*mode = 1;
+	fake.no_membarrier = false;
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), 0);
+}
+
+static void two_regions_have_sections_of_their_own(void **state)
+{
+	struct peershm_options options = { .capacity = GIB };
+	struct peershm *other = NULL;
+	struct peershm_slot *slot;
+
+	(void)state;
+	assert_int_equal(peershm_open(&other, "other", "bgpd", PEERSHM_CREATE, &options), 0);
+	slot = (struct peershm_slot *)(fake.regions[1].control + FAKE_PAGE) + FIRST;
+	assert_int_equal(peershm_read_lock(client), 0);
+	assert_int_equal(peershm_read_lock(other), 0);
+	assert_int_equal(peershm_synchronize(other, SHORT_MS), -EDEADLK);
+	peershm_read_unlock(client);
+	assert_int_equal(page_of(0)[FIRST].inside, 0);
+	assert_int_equal(inside(slot), 1);
+	assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
+	peershm_close(other);
+	assert_int_equal(peershm_read_lock(client), 0);
+	assert_int_equal(page_of(0)[FIRST].inside, 1);
+	peershm_read_unlock(client);
+}
+
+static void a_region_opened_again_has_new_sections(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(peershm_read_lock(client), 0);
+		assert_int_equal(page_of(0)[FIRST].inside, 1);
+		peershm_close(client); /* inside */
+		client = NULL;
+		assert_int_equal(peershm_open(&client, "routes", "bgpd", 0, NULL), 0);
+		assert_int_equal(page_of(0)[FIRST].inside, 0);
+	}
+}
+
+static void who_may_not_write_the_device_has_no_sections(void **state)
+{
+	struct peershm *reader = NULL;
+
+	(void)state;
+	peershm_close(client);
+	client = NULL;
+	assert_int_equal(peershm_open(&reader, "routes", "reader", PEERSHM_READ_ONLY, NULL), 0);
+	assert_int_equal(peershm_read_lock(reader), 0);
+	peershm_read_unlock(reader);
+	assert_int_equal(peershm_synchronize(reader, SHORT_MS), -EACCES);
+	assert_int_equal(peershm_shrink(reader, 4096, SHORT_MS), -EACCES);
+	peershm_close(reader);
+
+	fake.fail_at = fake.steps + 2; /* opening for reading and writing; then for reading */
+	fake.fail_with = EACCES;
+	assert_int_equal(peershm_open(&reader, "routes", "reader", PEERSHM_READ_ONLY, NULL), 0);
+	assert_int_equal(peershm_read_lock(reader), -EACCES);
+	assert_contains(peershm_strerror(EACCES), "reading alone");
+	peershm_close(reader);
+}
+
+static void without_window_there_are_no_sections(void **state)
+{
+	struct peershm *administrator = NULL;
+
+	(void)state;
+	assert_int_equal(peershm_open(&administrator, "routes", NULL, 0, NULL), 0);
+	assert_int_equal(peershm_read_lock(administrator), -ENOTCONN);
+	assert_int_equal(peershm_synchronize(administrator, SHORT_MS), -ENOTCONN);
+	assert_int_equal(peershm_shrink(administrator, 4096, SHORT_MS), -ENOTCONN);
+	assert_int_equal(peershm_shrink_force(administrator, 4096), 0);
+	peershm_close(administrator);
+	assert_int_equal(peershm_read_lock(NULL), -EINVAL);
+}
+
+static void shrink_announces_waits_and_revokes(void **state)
+{
+	(void)state;
+	assert_int_equal(peershm_shrink(client, 4097, LONG_MS), 0);
+	assert_int_equal(fake.nr_shrinks, 2);
+	assert_int_equal(fake.shrinks[0], PEERSHM_SHRINK_ANNOUNCE);
+	assert_int_equal(fake.shrinks[1], PEERSHM_SHRINK_ANNOUNCED);
+	assert_int_equal(fake.last_shrink.new_size, 8192);
+	assert_int_equal(peershm_size(client), 8192);
+	assert_int_equal(peershm_shrink(client, 8192, LONG_MS), 0);
+	assert_int_equal(peershm_shrink(client, 8193, LONG_MS), -EINVAL);
+}
+
+static void shrink_withdraws_what_it_could_not_do(void **state)
+{
+	struct guest guest = { .err = 0 };
+
+	(void)state;
+	guest_comes(&guest);
+	assert_int_equal(peershm_shrink(client, 4096, SHORT_MS), -ETIMEDOUT);
+	assert_int_equal(fake.nr_shrinks, 2);
+	assert_int_equal(fake.shrinks[1], PEERSHM_SHRINK_CANCEL);
+	assert_int_equal(peershm_header(client)->watermark, 65536);
+	assert_int_equal(peershm_size(client), 65536);
+	assert_int_equal(peershm_shrink_force(client, 4096), 0);
+	assert_int_equal(fake.shrinks[2], 0);
+	assert_int_equal(peershm_size(client), 4096);
+	guest_leaves(&guest);
+}
+
+static void somebody_grows(unsigned long command)
+{
+	if (command == PEERSHM_IOC_SHRINK && fake.nr_shrinks == 1)
+		fake_publish(&fake.regions[0]); /* the announcement falls */
+}
+
+static void a_grow_meanwhile_is_ecanceled(void **state)
+{
+	(void)state;
+	fake.before = somebody_grows;
+	assert_int_equal(peershm_shrink(client, 4096, LONG_MS), -ECANCELED);
+	assert_int_equal(fake.nr_shrinks, 2);
+	assert_int_equal(peershm_size(client), 65536);
+	fake.before = NULL;
+}
+
+#define WITH_CLIENT(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_CLIENT(a_section_is_seen_in_the_clients_own_page),
+		WITH_CLIENT(waiting_for_nobody_does_not_wait),
+		WITH_CLIENT(waiting_inside_a_section_is_edeadlk),
+		WITH_CLIENT(a_section_that_stays_is_etimedout_and_named),
+		WITH_CLIENT(the_end_of_a_section_wakes_who_waits),
+		WITH_CLIENT(a_thread_that_ends_in_a_section_has_left_it),
+		WITH_CLIENT(a_slot_is_given_to_the_next_thread),
+		WITH_CLIENT(threads_beyond_the_slots_are_waited_for_too),
+		WITH_CLIENT(threads_in_and_out_hold_nobody_up_and_are_never_cut_off),
+		WITH_CLIENT(threads_that_share_a_slot_come_to_an_end),
+		WITH_CLIENT(another_process_is_never_cut_off),
+		WITH_CLIENT(a_stopped_process_times_out_until_it_goes_on),
+		WITH_CLIENT(a_client_that_dies_inside_is_not_waited_for),
+		WITH_CLIENT(garbage_in_control_pages_times_out_and_no_more),
+		WITH_CLIENT(without_membarrier_readers_have_fences),
+		WITH_CLIENT(without_membarrier_others_that_rely_on_it_are_enosys),
+		WITH_CLIENT(two_regions_have_sections_of_their_own),
+		WITH_CLIENT(a_region_opened_again_has_new_sections),
+		WITH_CLIENT(who_may_not_write_the_device_has_no_sections),
+		WITH_CLIENT(without_window_there_are_no_sections),
+		WITH_CLIENT(shrink_announces_waits_and_revokes),
+		WITH_CLIENT(shrink_withdraws_what_it_could_not_do),
+		WITH_CLIENT(a_grow_meanwhile_is_ecanceled),
+	};
+
+	return cmocka_run_group_tests_name("section", tests, NULL, NULL);
+}
