@@ -13,12 +13,12 @@
  *   lock:   inside = 1                  what leads to the memory is taken out
  *           (compiler barrier, A)       membarrier()                     (A, C)
  *           loads in the region         for every slot of a live client:
- *   unlock: inside = 0 (release, B)       inside == 0 (acquire, B)? next
- *           (compiler barrier, C)         waiting = 1
- *           waiting? then                 membarrier()                      (C)
- *             waiting = 0                 was = passed (acquire)            (D)
- *             passed++ (release, D)       until inside == 0 or passed != was:
- *             wake passed                   sleep on passed
+ *   unlock: inside = 0 (release, B)       was = passed (acquire, D)
+ *           (compiler barrier, C)         inside == 0 (acquire, B)? next
+ *           waiting? then                 loop: waiting = 1
+ *             waiting = 0                   membarrier()                    (C)
+ *             passed++ (release, D)         inside == 0 or passed != was? next
+ *             wake passed                   sleep on passed while it is was
  *                                       the memory may go
  *
  * membarrier(GLOBAL_EXPEDITED) is a full barrier in the caller, and makes every
@@ -40,12 +40,12 @@
  *    and loads `inside`. By the point P of the second membarrier one of the two
  *    sees the other. So who waits finds inside == 0, or the end of the section
  *    finds waiting == 1, counts in `passed` and wakes: no wake-up is lost.
- * D. `passed` is looked at after the membarrier. If it then changes, the store
+ * D. `was` is read after the first membarrier. If `passed` then changes, the store
  *    that changed it came after P, and so did every section that began after it:
  *    they have not seen the old pointer. Therefore a reader that is in and out of
  *    sections all the time holds nobody up. The reader clears `waiting` before it
- *    counts; who finds passed unchanged sets it again before sleeping, so one
- *    that was cleared for somebody else is only late, by POLL_MS at most.
+ *    counts: a `waiting` that was cleared for somebody else comes with a change of
+ *    `passed`, which the futex compares before it sleeps.
  *
  * Clients that attach meanwhile: the kernel shows a client in the header, with an
  * empty control page, before its ATTACH returns, and join() has a full fence
@@ -527,20 +527,17 @@ static int timed_out(const struct wait *wait, const struct peershm_header_client
 
 /* Until the section that `slot` is in has ended, or its client is gone. */
 static int wait_for_slot(struct wait *wait, uint32_t index,
-			 const struct peershm_header_client *client, struct peershm_slot *slot)
+			 const struct peershm_header_client *client, struct peershm_slot *slot,
+			 uint32_t was)
 {
-	uint32_t was = 0;
 	int64_t left;
 	int there;
 
-	for (bool first = true;; first = false) {
+	for (;;) {
 		__atomic_store_n(&slot->waiting, 1, __ATOMIC_RELAXED);
-		barrier(wait);					   /* C */
-		uint32_t passed = __atomic_load_n(&slot->passed, __ATOMIC_ACQUIRE); /* B, D */
-
-		if (first)
-			was = passed;
-		if (passed != was || !__atomic_load_n(&slot->inside, __ATOMIC_ACQUIRE)) /* B */
+		barrier(wait); /* C */
+		if (__atomic_load_n(&slot->passed, __ATOMIC_ACQUIRE) != was || /* B, D */
+		    !__atomic_load_n(&slot->inside, __ATOMIC_ACQUIRE))	       /* B */
 			return 0;
 		there = still_there(wait, index, client->id);
 		if (there <= 0)
@@ -565,8 +562,10 @@ static int wait_for_client(struct wait *wait, uint32_t index,
 					  "relies on it",
 				 client->name);
 	for (size_t i = 1; !err && i < slots(s); i++) {
+		uint32_t was = __atomic_load_n(&page[i].passed, __ATOMIC_ACQUIRE); /* D */
+
 		if (__atomic_load_n(&page[i].inside, __ATOMIC_ACQUIRE)) /* B */
-			err = wait_for_slot(wait, index, client, &page[i]);
+			err = wait_for_slot(wait, index, client, &page[i], was);
 	}
 	return err;
 }

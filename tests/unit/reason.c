@@ -71,7 +71,7 @@ static int grow(void)
 
 static int shrink(void)
 {
-	return peershm_shrink(client, 0);
+	return peershm_shrink_force(client, 0);
 }
 
 static int map_range(void)
@@ -235,8 +235,8 @@ static void what_a_call_is_not_given_is_einval(void **state)
 	assert_int_equal(peershm_clients(NULL, NULL, 0), -EINVAL);
 	assert_int_equal(peershm_header_clients(NULL, NULL, 0), -EINVAL);
 	assert_int_equal(peershm_header_clients(administrator, NULL, 0), -ENOTCONN);
-	assert_int_equal(peershm_shrink(client, UINT64_MAX), -EINVAL);
-	assert_int_equal(peershm_shrink(NULL, 0), -EINVAL);
+	assert_int_equal(peershm_shrink_force(client, UINT64_MAX), -EINVAL);
+	assert_int_equal(peershm_shrink_force(NULL, 0), -EINVAL);
 	assert_int_equal(peershm_set_root(NULL, NULL, NULL), -EINVAL);
 	assert_int_equal(peershm_set_reserve(NULL, 0), -EINVAL);
 	assert_int_equal(peershm_set_reserve(client, UINT64_MAX), -ENOSPC);
