@@ -43,14 +43,23 @@ static void serve(int fd)
 	_exit(0);
 }
 
+/* The place of one that was ended, or the next. */
+static struct peer *peer_place(void)
+{
+	for (size_t i = 0; i < nr_peers; i++) {
+		if (peers[i].socket < 0)
+			return &peers[i];
+	}
+	assert_true(nr_peers < MAX_PEERS);
+	return &peers[nr_peers++];
+}
+
 struct peer *peer_new(void)
 {
 	pid_t parent = getpid();
-	struct peer *p;
+	struct peer *p = peer_place();
 	int pair[2];
 
-	assert_true(nr_peers < MAX_PEERS);
-	p = &peers[nr_peers];
 	memset(p, 0, sizeof(*p));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	fflush(NULL);
@@ -61,29 +70,34 @@ struct peer *peer_new(void)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(0);
-		for (size_t i = 0; i < nr_peers; i++)
-			close(peers[i].socket);
+		for (size_t i = 0; i < nr_peers; i++) {
+			if (&peers[i] != p)
+				close(peers[i].socket);
+		}
 		close(pair[0]);
 		regions_forget();
 		serve(pair[1]);
 	}
 	close(pair[1]);
 	p->socket = pair[0];
-	nr_peers++;
 	return p;
+}
+
+void peer_end(struct peer *p)
+{
+	close(p->socket);
+	p->socket = -1;
+	if (p->pid) {
+		kill(p->pid, SIGKILL);
+		waitpid(p->pid, NULL, 0);
+		p->pid = 0;
+	}
 }
 
 void peers_end(void)
 {
-	while (nr_peers > 0) {
-		struct peer *p = &peers[--nr_peers];
-
-		close(p->socket);
-		if (p->pid) {
-			kill(p->pid, SIGKILL);
-			waitpid(p->pid, NULL, 0);
-		}
-	}
+	while (nr_peers > 0)
+		peer_end(&peers[--nr_peers]);
 }
 
 void peer_start(struct peer *p, peer_function f, const void *arg, size_t size)

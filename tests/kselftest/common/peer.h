@@ -30,6 +30,7 @@ typedef long (*peer_function)(void *arg);
 
 /* A new peer; ended, if it still runs, after the test. */
 struct peer *peer_new(void);
+void peer_end(struct peer *p); /* at once */
 void peers_end(void);
 
 /* A peer that is a client of the region. */
