@@ -114,77 +114,6 @@ static void root_of_a_user_namespace_is_nobody_outside(void **state)
 	assert_error(peer_attach(bob, name, "bob", PEERSHM_ATTACH_READ_ONLY), -EACCES);
 }
 
-struct other_calls {
-	uint64_t region;
-	char name[PEERSHM_NAME_SIZE];
-	int grow, shrink, map, root, unlink, stat, clients, resolve;
-};
-
-/* All that can be asked of a region without being its client. */
-static long try_other_calls(void *arg)
-{
-	struct other_calls *o = arg;
-	int fd = device_open(O_RDWR);
-
-	if (fd < 0)
-		return fd;
-	o->grow = do_grow(fd, o->region, SYSTEM_PAGE, NULL);
-	o->shrink = do_shrink(fd, o->region, 0, NULL);
-	o->map = do_peer_map(fd, o->region, NULL);
-	o->root = do_set_root(fd, o->region, 0, 0);
-	o->unlink = do_unlink(fd, o->name);
-	o->stat = do_stat(fd, 0, o->name, NULL);
-	o->clients = do_clients(fd, o->region, NULL, 0);
-	o->resolve = do_resolve_name(fd, o->region, "nobody", NULL);
-	close(fd);
-	return 0;
-}
-
-static struct other_calls other_calls_of_bob(uint64_t region, const char *name)
-{
-	struct other_calls o = { .region = region };
-	struct peer *bob = peer_new();
-
-	memcpy(o.name, name, PEERSHM_NAME_SIZE);
-	peer_become(bob, BOB, BOB);
-	assert_ok(peer_call(bob, try_other_calls, &o, sizeof(o)));
-	return o;
-}
-
-static void who_may_not_read_may_do_nothing(void **state)
-{
-	char name[PEERSHM_NAME_SIZE];
-	uint64_t region = alices_region(name, 0660);
-	struct other_calls o = other_calls_of_bob(region, name);
-
-	(void)state;
-	assert_error(o.grow, -EACCES);
-	assert_error(o.shrink, -EACCES);
-	assert_error(o.map, -EACCES);
-	assert_error(o.root, -EACCES);
-	assert_error(o.unlink, -EACCES);
-	assert_error(o.stat, -EACCES);
-	assert_error(o.clients, -EACCES);
-	assert_error(o.resolve, -EACCES);
-}
-
-static void who_may_only_read_may_look_but_not_change(void **state)
-{
-	char name[PEERSHM_NAME_SIZE];
-	uint64_t region = alices_region(name, 0664);
-	struct other_calls o = other_calls_of_bob(region, name);
-
-	(void)state;
-	assert_error(o.grow, -EACCES);
-	assert_error(o.shrink, -EACCES);
-	assert_error(o.map, -EACCES);
-	assert_error(o.root, -EACCES);
-	assert_error(o.unlink, -EACCES);
-	assert_error(o.stat, 0);
-	assert_error(o.clients, 0);
-	assert_error(o.resolve, -ENOENT);
-}
-
 struct listing {
 	char name[PEERSHM_NAME_SIZE];
 	int found;
@@ -273,8 +202,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(owner_group_and_others_get_what_the_mode_says),
 		TEST(root_of_a_user_namespace_is_nobody_outside),
-		TEST(who_may_not_read_may_do_nothing),
-		TEST(who_may_only_read_may_look_but_not_change),
 		TEST(regions_lists_what_the_caller_may_read_and_no_more),
 		TEST(a_read_only_client_may_change_nothing),
 		TEST(a_device_opened_for_reading_changes_nothing),
