@@ -6,6 +6,7 @@
 #include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -24,7 +25,10 @@
 #include "region.h"
 #include "window.h"
 
-/* How long a process that is being killed may take to stop running. */
+/*
+ * How long a process that is being killed may take to stop running, from when
+ * somebody first waited for its name.
+ */
 #define DYING_MS 1000
 
 static void client_release(struct kref *ref)
@@ -95,11 +99,20 @@ bool peershm_client_live(struct peershm_client *client)
  * peershm_client_pid() - a client's PID for the caller
  * @client: which
  *
- * Returns: the PID in the caller's PID namespace, 0 if it has none there.
+ * Another process may go on with the memory of one that has ended, whose PID is
+ * then free for a third.
+ *
+ * Returns: the PID in the caller's PID namespace, 0 if it has none there or the
+ * process has ended.
  */
 s32 peershm_client_pid(const struct peershm_client *client)
 {
-	return pid_nr_ns(client->pid, task_active_pid_ns(current));
+	bool there;
+
+	rcu_read_lock();
+	there = pid_task(client->pid, PIDTYPE_TGID);
+	rcu_read_unlock();
+	return there ? pid_nr_ns(client->pid, task_active_pid_ns(current)) : 0;
 }
 
 /**
@@ -241,16 +254,18 @@ static bool dying(const struct peershm_client *client)
 
 	rcu_read_lock();
 	task = pid_task(client->pid, PIDTYPE_TGID);
-	yes = task && READ_ONCE(task->signal->flags) & SIGNAL_GROUP_EXIT;
+	yes = task && READ_ONCE(task->signal->flags) & PEERSHM_GROUP_EXIT;
 	rcu_read_unlock();
 	return yes;
 }
 
-static int same_name(struct peershm_client *other, bool patient)
+static int same_name(struct peershm_client *other)
 {
 	if (!other->live || !dying(other))
 		return -EEXIST;
-	if (patient)
+	if (!other->awaited)
+		other->awaited = jiffies ?: 1;
+	if (time_before(jiffies, other->awaited + msecs_to_jiffies(DYING_MS)))
 		return -EINPROGRESS;
 	leave_locked(other);
 	return 0;
@@ -260,7 +275,7 @@ static int same_name(struct peershm_client *other, bool patient)
  * Put @client into a free slot, not yet shown. The name of a client that is
  * dying is -EINPROGRESS, until it has had time enough to stop running.
  */
-static int try_enter(struct peershm_client *client, bool patient)
+static int try_enter(struct peershm_client *client)
 {
 	struct peershm_region *region = client->region;
 	struct peershm_client *other;
@@ -276,7 +291,7 @@ static int try_enter(struct peershm_client *client, bool patient)
 		else if (other && other->mm == client->mm)
 			err = -EALREADY;
 		else if (other && !strcmp(other->name, client->name))
-			err = same_name(other, patient);
+			err = same_name(other);
 		if (free < 0 && !region->clients[slot])
 			free = slot;
 		if (err)
@@ -297,11 +312,10 @@ static int try_enter(struct peershm_client *client, bool patient)
 
 static int enter(struct peershm_client *client)
 {
-	unsigned int ms;
 	int err;
 
-	for (ms = 0;; ms++) {
-		err = try_enter(client, ms < DYING_MS);
+	for (;;) {
+		err = try_enter(client);
 		if (err != -EINPROGRESS)
 			return err;
 		if (msleep_interruptible(1))

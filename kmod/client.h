@@ -38,6 +38,7 @@ struct peershm_client {
 	int slot;			/* -1: not in the registry */
 	bool live;			/* attached: shown, and a peer */
 	bool partial;			/* has been at its window */
+	unsigned long awaited;		/* its name, dying: since (jiffies), or 0 */
 	u64 mapped;
 
 	struct file *window;		/* of the attaching task; then NULL */

@@ -135,6 +135,13 @@ peershm_set_active_memcg(struct mem_cgroup *memcg)
 #define set_active_memcg peershm_set_active_memcg
 #endif
 
+/* Before 5.17 a process that dumps core has a flag of its own. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 17, 0)
+#define PEERSHM_GROUP_EXIT (SIGNAL_GROUP_EXIT | SIGNAL_GROUP_COREDUMP)
+#else
+#define PEERSHM_GROUP_EXIT SIGNAL_GROUP_EXIT
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
 #define kthread_run_worker kthread_create_worker
 #endif

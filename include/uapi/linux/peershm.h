@@ -390,7 +390,11 @@ struct peershm_client_info {
 	__u64 start_time; /* of the process, ns since boot */
 	__u64 base;
 	__u64 mapped;	/* bytes from the base known to be in its page tables */
-	__s32 pid;	/* in the caller's PID namespace, 0 if not in it */
+	/*
+	 * In the caller's PID namespace; 0 if not in it, or if the process has
+	 * ended and another goes on with its memory.
+	 */
+	__s32 pid;
 	__u32 flags;	/* PEERSHM_CLIENT_* */
 	char name[PEERSHM_NAME_SIZE];
 	__u64 generation; /* of its name, see ATTACH */
