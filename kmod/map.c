@@ -3,9 +3,8 @@
  * Peer map: put a range of a region into the page tables of its clients.
  *
  * Another process is reached by mmget_not_zero(), then its mmap lock, then a
- * fresh look at its VMAs: it may have unmapped or replaced any of them. The
- * page tables are filled by ordinary faults, taken on its behalf; the core mm
- * does all accounting.
+ * fresh look at its VMAs (populate.c): it may have unmapped or replaced any of
+ * them.
  */
 #include <linux/delay.h>
 #include <linux/fs.h>
@@ -17,11 +16,11 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/userfaultfd_k.h>
 
 #include "client.h"
 #include "device.h"
 #include "map.h"
+#include "populate.h"
 #include "region.h"
 #include "window.h"
 
@@ -29,62 +28,9 @@
 #define MAX_TIMEOUT_MS 60000
 
 /* How much is mapped before a waiting thread of the peer gets its mmap lock. */
-#define CHUNK SZ_16M
-
-/*
- * Fault in what is the client's own window between two addresses. A userfault
- * handler of the client must not get to see a fault of somebody else's, who
- * would wait for it.
- *
- * Returns: whether all of it is mapped.
- */
-static bool map_range(const struct peershm_client *client, unsigned long addr,
-		      unsigned long end)
+static u64 chunk_of(const struct peershm_region *region)
 {
-	const struct peershm_region *region = client->region;
-	struct mm_struct *mm = client->mm;
-	struct vm_area_struct *vma;
-	unsigned long stop;
-	bool whole = true;
-	long n;
-
-	lockdep_assert_held(&mm->mmap_lock);
-	while (addr < end) {
-		vma = find_vma_intersection(mm, addr, end);
-		if (!vma)
-			return false;
-		if (addr < vma->vm_start) {
-			addr = vma->vm_start;
-			whole = false;
-		}
-		stop = min(end, vma->vm_end);
-		if (!peershm_window_owns(client, vma, addr) ||
-		    !(vma->vm_flags & VM_READ) || userfaultfd_armed(vma)) {
-			addr = stop;
-			whole = false;
-			continue;
-		}
-		/*
-		 * A read fault maps a shared writable page writable. Without
-		 * `locked` the fault never drops the lock or waits for user
-		 * space.
-		 */
-		n = get_user_pages_remote(mm, addr, (stop - addr) >> PAGE_SHIFT,
-					  0, NULL, NULL);
-		if (n > 0) {
-			addr += (unsigned long)n << PAGE_SHIFT;
-			continue;
-		}
-		/* If the region shrank meanwhile, there is no more. */
-		if (addr - region->base >= READ_ONCE(region->size))
-			return whole;
-		whole = false;
-		/* One bad page is not to keep the others from being mapped. */
-		if (n != -EFAULT && n != -EHWPOISON)
-			return false;
-		addr += PAGE_SIZE;
-	}
-	return whole;
+	return max_t(u64, SZ_16M, 512 * (u64)region->page_size);
 }
 
 /*
@@ -102,6 +48,7 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 {
 	struct peershm_client *client = job->client;
 	unsigned long base = client->region->base;
+	u64 chunk = chunk_of(client->region);
 	struct mm_struct *mm = client->mm;
 	bool whole;
 	u64 stop;
@@ -115,8 +62,8 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 	       (job->next >= call->start || may_catch_up(call)) &&
 	       mmap_read_trylock(mm)) {
 		stop = min_t(u64, call->end,
-			     round_down(job->next, CHUNK) + CHUNK);
-		whole = map_range(client, base + job->next, base + stop);
+			     round_down(job->next, chunk) + chunk);
+		whole = peershm_populate(client, base + job->next, base + stop);
 		mmap_read_unlock(mm);
 		/* A caller that is being killed says nothing about the peer. */
 		if (!whole && fatal_signal_pending(current))
@@ -149,8 +96,8 @@ int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks)
 	while (next < size) {
 		if (mmap_read_lock_killable(client->mm))
 			return -EINTR;
-		stop = min_t(u64, size, next + CHUNK);
-		whole &= map_range(client, base + next, base + stop);
+		stop = min(size, next + chunk_of(client->region));
+		whole &= peershm_populate(client, base + next, base + stop);
 		mmap_read_unlock(client->mm);
 		next = stop;
 		if (fatal_signal_pending(current))

@@ -137,6 +137,35 @@ static void grown_memory_is_in_a_read_only_peer(void **state)
 	assert_int_equal(peer_touch(p, r->base), 0);
 }
 
+/* Page tables that clients share go as a whole, and come back. */
+static void what_a_shrink_leaves_stays_mapped(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct peershm_client_info infos[3];
+	struct peer *peers[3];
+	struct region *r;
+
+	backing_needs(b, 2 * b->step);
+	r = region_new(b, b->capacity);
+	for (unsigned int i = 0; i < 3; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "%u", i);
+		peers[i] = peer_join(r, name);
+	}
+	region_grow(r, 2 * b->step);
+	assert_ok(do_shrink(r->fd, r->id, b->step, NULL));
+	assert_int_equal(do_clients(r->fd, r->id, infos, 3), 3);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct faults faults;
+
+		assert_int_equal(infos[i].mapped, b->step);
+		assert_int_equal(peer_present(peers[i], r->base, b->step), b->step);
+		faults = peer_write(peers[i], r->base, b->step);
+		assert_int_equal(faults.minor + faults.major, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +177,7 @@ int main(void)
 		TEST_BACKINGS(attach_brings_in_all_that_is_active),
 		TEST(grown_memory_is_complete_when_faults_bring_in_one_page),
 		TEST_BACKINGS(grown_memory_is_in_a_read_only_peer),
+		TEST_BACKINGS(what_a_shrink_leaves_stays_mapped),
 	};
 
 	return test_run(tests);

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Filling the page tables of a client, by ordinary faults that are taken on its
+ * behalf: the core mm does all accounting, and this file only reads page
+ * tables, to take no fault that is not needed. What one fault brings in depends
+ * on the backing: 16 pages or so of small memory, a huge page, or, where the
+ * kernel shares the page tables of huge pages between clients, a whole GiB that
+ * another client has already. Whatever it was, the next look finds out.
+ */
+#include <linux/fs.h>
+#include <linux/irqflags.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/sched/signal.h>
+#include <linux/userfaultfd_k.h>
+
+#include "client.h"
+#include "populate.h"
+#include "region.h"
+#include "window.h"
+
+/* A page that is not there after so many faults is being taken away again. */
+#define MAX_FAULTS 3
+
+static unsigned long skip_ptes(pmd_t pmd, unsigned long addr, unsigned long end)
+{
+	pte_t *pte = pte_offset_kernel(&pmd, addr);
+
+	while (addr < end && pte_present(READ_ONCE(*pte))) {
+		addr += PAGE_SIZE;
+		pte++;
+	}
+	return addr;
+}
+
+/* Up to the end of one table of leaves, so that interrupts are not off long. */
+static unsigned long skip_pmds(pud_t *pudp, pud_t pud, unsigned long addr,
+			       unsigned long end)
+{
+	pmd_t *pmdp = pmd_offset_lockless(pudp, pud, addr);
+	unsigned long next;
+	pmd_t pmd;
+
+	end = pud_addr_end(addr, end);
+	for (; addr < end; addr = next, pmdp++) {
+		pmd = READ_ONCE(*pmdp);
+		next = pmd_addr_end(addr, end);
+		if (!pmd_present(pmd))
+			break;
+		if (!pmd_leaf(pmd))
+			return skip_ptes(pmd, addr, next);
+	}
+	return addr;
+}
+
+static unsigned long skip(struct mm_struct *mm, unsigned long addr,
+			  unsigned long end)
+{
+	pgd_t *pgdp = pgd_offset(mm, addr);
+	pgd_t pgd = READ_ONCE(*pgdp);
+	p4d_t *p4dp, p4d;
+	pud_t *pudp, pud;
+
+	if (!pgd_present(pgd))
+		return addr;
+	p4dp = p4d_offset_lockless(pgdp, pgd, addr);
+	p4d = READ_ONCE(*p4dp);
+	if (!p4d_present(p4d))
+		return addr;
+	pudp = pud_offset_lockless(p4dp, p4d, addr);
+	pud = READ_ONCE(*pudp);
+	if (!pud_present(pud))
+		return addr;
+	if (pud_leaf(pud))
+		return pud_addr_end(addr, end);
+	return skip_pmds(pudp, pud, addr, end);
+}
+
+/*
+ * The first address from @addr on that is not in the page tables. As in
+ * get_user_pages_fast(), tables that others unlink meanwhile are not freed
+ * before interrupts are on again.
+ */
+static unsigned long skip_present(struct mm_struct *mm, unsigned long addr,
+				  unsigned long end)
+{
+	unsigned long flags, next;
+
+	while (addr < end) {
+		local_irq_save(flags);
+		next = skip(mm, addr, end);
+		local_irq_restore(flags);
+		if (next == addr)
+			break;
+		addr = next;
+	}
+	return addr;
+}
+
+enum outcome { FAULTED, NOT_THIS_PAGE, NO_MEMORY };
+
+/*
+ * A read fault maps a page of shared writable memory writable. Without
+ * FAULT_FLAG_ALLOW_RETRY it neither drops the mmap lock nor waits for user
+ * space.
+ */
+static enum outcome fault(struct vm_area_struct *vma, unsigned long addr)
+{
+	vm_fault_t got = handle_mm_fault(vma, addr, FAULT_FLAG_REMOTE, NULL);
+
+	if (got & VM_FAULT_OOM)
+		return NO_MEMORY;
+	return got & VM_FAULT_ERROR ? NOT_THIS_PAGE : FAULTED;
+}
+
+/* One piece of the window. Returns whether all of it is mapped. */
+static bool populate_piece(const struct peershm_client *client,
+			   struct vm_area_struct *vma, unsigned long addr,
+			   unsigned long end, bool *go_on)
+{
+	const struct peershm_region *region = client->region;
+	unsigned long last = 0;
+	unsigned int faults = 0;
+	enum outcome outcome;
+	bool whole = true;
+
+	*go_on = false;
+	for (;;) {
+		addr = skip_present(client->mm, addr, end);
+		if (addr >= end)
+			break;
+		if (fatal_signal_pending(current))
+			return false;
+		faults = addr == last ? faults + 1 : 1;
+		last = addr;
+		outcome = fault(vma, addr);
+		cond_resched();
+		if (outcome == FAULTED && faults < MAX_FAULTS)
+			continue;
+		/* If the region shrank meanwhile, there is no more. */
+		if (addr - region->base >= READ_ONCE(region->size))
+			return whole;
+		whole = false;
+		if (outcome == NO_MEMORY)
+			return false;
+		/* One bad page is not to keep the others from being mapped. */
+		addr += PAGE_SIZE;
+	}
+	*go_on = true;
+	return whole;
+}
+
+/**
+ * peershm_populate() - put a range into the client's page tables
+ * @client: whose mmap lock is held
+ * @addr: in its window
+ * @end: likewise
+ *
+ * Only what is the client's own window between the two addresses is touched. A
+ * userfault handler of the client must not get to see a fault of somebody
+ * else's, who would wait for it.
+ *
+ * Returns: whether all of the range is mapped.
+ */
+bool peershm_populate(const struct peershm_client *client, unsigned long addr,
+		      unsigned long end)
+{
+	struct mm_struct *mm = client->mm;
+	struct vm_area_struct *vma;
+	bool whole = true, go_on;
+	unsigned long stop;
+
+	lockdep_assert_held(&mm->mmap_lock);
+	while (addr < end) {
+		vma = find_vma_intersection(mm, addr, end);
+		if (!vma)
+			return false;
+		if (addr < vma->vm_start) {
+			addr = vma->vm_start;
+			whole = false;
+		}
+		stop = min(end, vma->vm_end);
+		if (!peershm_window_owns(client, vma, addr) ||
+		    !(vma->vm_flags & VM_READ) || userfaultfd_armed(vma)) {
+			whole = false;
+		} else {
+			whole &= populate_piece(client, vma, addr, stop,
+						&go_on);
+			if (!go_on)
+				return whole;
+		}
+		addr = stop;
+	}
+	return whole;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PEERSHM_POPULATE_H
+#define PEERSHM_POPULATE_H
+
+#include <linux/types.h>
+
+struct peershm_client;
+
+bool peershm_populate(const struct peershm_client *client, unsigned long addr,
+		      unsigned long end);
+
+#endif /* PEERSHM_POPULATE_H */
