@@ -47,7 +47,7 @@ programs := $(if $(peershmctl),build/peershmctl) $(if $(demo),build/peershm-demo
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: bench-sections all module modules_install lib tools kselftest unit-programs unit device check check-kernels check-debug check-mutants lint \
+.PHONY: bench-sections all module modules_install lib tools kselftest unit-programs unit device check check-full check-kernels check-debug check-mutants lint \
 	fuzz fuzz-minimise fuzz-programs demo shell install clean help setup-debug setup-build setup-vm setup-test setup-lint FORCE
 
 ##  all          library, tools, and the module for the machine's kernel (default)
@@ -87,9 +87,9 @@ device:
 	$(Q)tools/vm/run $(VM) --timeout 3000 $(if $(VM_LOG),--log $(VM_LOG)) -- \
 		/kselftest/run_kselftest.sh $(SELFTEST)
 
-##  check-kernels  the device tests on every kernel of tools/vm/suites
+##  check-kernels  the device tests on every kernel of tools/vm/suites (KERNELS="5.10 ...")
 check-kernels: setup-build setup-vm setup-test
-	$(Q)MAKE='$(MAKE)' tests/check-kernels
+	$(Q)MAKE='$(MAKE)' tests/check-kernels $(KERNELS)
 
 ##  check-debug  the device tests on a kernel with every checker on, built once
 check-debug:
@@ -131,6 +131,11 @@ check:
 ##  bench-sections  what a read section costs, beside liburcu's memb flavour
 bench-sections: build/bench/sections
 	$(Q)build/bench/sections
+
+##  check-full   and the other kernels, the debug kernels, the fuzzer
+check-full:
+	$(Q)tools/setup build vm test lint
+	$(Q)MAKE='$(MAKE)' tests/check --full
 
 ##  lint         every static check there is
 lint: setup-lint lib tools kselftest unit-programs

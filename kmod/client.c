@@ -162,10 +162,11 @@ struct peershm_region *peershm_client_region(struct peershm_file *pf, int mask)
 }
 
 /**
- * peershm_client_trim_locked() - the size changed: no client has more mapped
- * @region: whose size changed, and of which a change of the header has begun
+ * peershm_client_trim_locked() - no client has more mapped than that
+ * @region: of which a change of the header has begun
+ * @limit: bytes from the base
  */
-void peershm_client_trim_locked(struct peershm_region *region)
+void peershm_client_trim_locked(struct peershm_region *region, u64 limit)
 {
 	struct peershm_client *client;
 	unsigned int slot;
@@ -173,9 +174,9 @@ void peershm_client_trim_locked(struct peershm_region *region)
 	lockdep_assert_held(&region->registry);
 	for (slot = 0; slot < region->max_clients; slot++) {
 		client = region->clients[slot];
-		if (!client || client->mapped <= region->size)
+		if (!client || client->mapped <= limit)
 			continue;
-		client->mapped = region->size;
+		client->mapped = limit;
 		if (client->live)
 			peershm_header_set_client(region, slot, client);
 	}

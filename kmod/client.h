@@ -51,7 +51,7 @@ s32 peershm_client_pid(const struct peershm_client *client);
 
 struct peershm_client *peershm_client_of(struct peershm_file *pf);
 struct peershm_region *peershm_client_region(struct peershm_file *pf, int mask);
-void peershm_client_trim_locked(struct peershm_region *region);
+void peershm_client_trim_locked(struct peershm_region *region, u64 limit);
 void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end,
 			   u64 shrinks);
 void peershm_client_partial(struct peershm_client *client);

@@ -15,16 +15,31 @@
 #include "reserve.h"
 #include "size.h"
 
+/* How long a shrink waits for a client that it could not reach at once. */
+#define RELINK_MS 1
+
+/*
+ * What is still mapped when nothing beyond a size is. Clients share the page
+ * tables of huge pages, and lose a table with the first page that goes from it.
+ */
+static u64 still_mapped(const struct peershm_region *region, u64 size)
+{
+	return round_down(size, peershm_backing_align(region->backing));
+}
+
 /* The size as it now is, for everyone to see. */
 static void publish_size(struct peershm_region *region, u64 size)
 {
+	bool shrinks = size < region->size;
+
 	lockdep_assert_held(&region->resize);
 	spin_lock(&region->registry);
-	if (size < region->size)
+	if (shrinks)
 		region->shrinks++;
 	WRITE_ONCE(region->size, size);
 	peershm_header_begin(region);
-	peershm_client_trim_locked(region);
+	if (shrinks)
+		peershm_client_trim_locked(region, still_mapped(region, size));
 	peershm_header_set_region(region);
 	peershm_header_end(region);
 	spin_unlock(&region->registry);
@@ -99,9 +114,11 @@ put_region:
 
 long peershm_size_shrink(struct peershm_file *pf, void *arg)
 {
+	struct peershm_map_report relink = { .timeout_ms = RELINK_MS };
 	struct peershm_shrink *args = arg;
 	struct peershm_region *region;
-	u64 old_size;
+	struct peershm_map_call call = {};
+	u64 old_size, mapped;
 	int err;
 
 	if (args->flags)
@@ -112,9 +129,15 @@ long peershm_size_shrink(struct peershm_file *pf, void *arg)
 	err = -EINVAL;
 	if (!IS_ALIGNED(args->new_size, region->page_size))
 		goto put_region;
+	mapped = still_mapped(region, args->new_size);
+	err = 0;
+	if (mapped < args->new_size)
+		err = peershm_map_begin(&call, region, &relink);
+	if (err)
+		goto put_region;
 	err = -ERESTARTSYS;
 	if (mutex_lock_interruptible(&region->resize))
-		goto put_region;
+		goto end_call;
 
 	old_size = region->size;
 	err = -EINVAL;
@@ -137,6 +160,10 @@ long peershm_size_shrink(struct peershm_file *pf, void *arg)
 	args->old_size = old_size;
 unlock:
 	mutex_unlock(&region->resize);
+	if (!err && mapped < args->new_size)
+		peershm_map_peers(&call, NULL, mapped, args->new_size);
+end_call:
+	peershm_map_end(&call);
 put_region:
 	peershm_region_put(region);
 	return err;
