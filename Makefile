@@ -23,7 +23,7 @@ VM ?= --kernel $(KERNEL) --memory 6G --append "hugepagesz=2M hugepages=200 hugep
 SELFTEST ?= -u
 
 cflags = -std=gnu11 -D_GNU_SOURCE= -Wall -Wextra $(WERROR) $(CFLAGS) -fvisibility=hidden -pthread \
-	 -Iinclude -Iinclude/uapi -Ilibpeershm
+	 -Iinclude -Iinclude/uapi -Ilibpeershm -DPEERSHM_VERSION='"$(VERSION)"'
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 urcu := -lurcu-bp -lurcu-common
 

@@ -15,6 +15,7 @@
 #include <linux/sched/signal.h>
 #include <linux/userfaultfd_k.h>
 
+#include "backing.h"
 #include "client.h"
 #include "populate.h"
 #include "region.h"
@@ -120,6 +121,9 @@ static bool populate_piece(const struct peershm_client *client,
 			   unsigned long end, bool *go_on)
 {
 	const struct peershm_region *region = client->region;
+	unsigned long page = peershm_backing_pooled(region->backing) ?
+				     region->page_size :
+				     PAGE_SIZE;
 	unsigned long last = 0;
 	unsigned int faults = 0;
 	enum outcome outcome;
@@ -145,7 +149,7 @@ static bool populate_piece(const struct peershm_client *client,
 		if (outcome == NO_MEMORY)
 			return false;
 		/* One bad page is not to keep the others from being mapped. */
-		addr += PAGE_SIZE;
+		addr = round_down(addr, page) + page;
 	}
 	*go_on = true;
 	return whole;

@@ -9,10 +9,6 @@
 
 #include "command.h"
 
-#ifndef PEERSHM_VERSION
-#define PEERSHM_VERSION "0.1.0"
-#endif
-
 static const struct command *const commands[] = {
 	&command_ls,	 &command_create,  &command_show,    &command_clients, &command_grow,
 	&command_shrink, &command_reserve, &command_resolve, &command_roots,   &command_rm,
@@ -172,6 +168,10 @@ int main(int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
+	if (!strcmp(argv[0], "help")) {
+		print_help();
+		return EXIT_DONE;
+	}
 	code = run(argv[0], argc, argv, json);
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "peershmctl: the output cannot be written: %s\n", strerror(errno));

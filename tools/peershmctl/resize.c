@@ -54,9 +54,10 @@ static void print_change(const struct change *change)
 	size_format(change->before, before);
 	size_format(change->after, after);
 	if (change->before == change->after)
-		printf("%s: %s already\n", change->name, after);
+		printf("%s: %s already (%" PRIu64 " bytes)\n", change->name, after, change->after);
 	else
-		printf("%s: %s -> %s\n", change->name, before, after);
+		printf("%s: %s -> %s (%" PRIu64 " -> %" PRIu64 " bytes)\n", change->name, before,
+		       after, change->before, change->after);
 }
 
 static struct json_object *report_json(const struct change *change, uint32_t room)
