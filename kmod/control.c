@@ -43,25 +43,25 @@ int peershm_control_clear(const struct peershm_client *client)
 	struct address_space *mapping = client->region->control->f_mapping;
 	pgoff_t index = page_of(client->slot);
 	struct folio *folio;
-	struct page *page;
+	struct page *own;
 
 	do {
-		page = shmem_read_mapping_page_gfp(mapping, index,
+		own = shmem_read_mapping_page_gfp(mapping, index,
 						   mapping_gfp_mask(mapping) |
 							   __GFP_RETRY_MAYFAIL |
 							   __GFP_NOWARN);
-		if (IS_ERR(page))
-			return PTR_ERR(page) == -ENOSPC ? -ENOMEM :
-							  PTR_ERR(page);
-		put_page(page);
+		if (IS_ERR(own))
+			return PTR_ERR(own) == -ENOSPC ? -ENOMEM :
+							  PTR_ERR(own);
+		put_page(own);
 		/* Nothing, if it has been swapped out since. */
 		folio = filemap_lock_folio(mapping, index);
 	} while (IS_ERR_OR_NULL(folio));
 
 	/* Huge, if the machine is told to make all of tmpfs so. */
-	page = folio_page(folio, index - folio->index);
-	clear_highpage(page);
-	flush_dcache_page(page);
+	own = folio_page(folio, index - folio->index);
+	clear_highpage(own);
+	flush_dcache_page(own);
 	folio_mark_dirty(folio);
 	folio_unlock(folio);
 	folio_put(folio);
