@@ -325,6 +325,26 @@ int peershm_clients(struct peershm *handle, struct peershm_client_info *clients,
 int peershm_resolve_name(struct peershm *handle, const char *client, pid_t *pid);
 int peershm_resolve_pid(struct peershm *handle, pid_t pid, char client[PEERSHM_NAME_SIZE]);
 
+/*
+ * Events: who came, left or died, what grew, shrank or was unlinked. <linux/peershm.h>
+ * says what each tells. A client gets all from its own opening on, an administrative
+ * handle from the first of these calls on; its own doings are among them.
+ *
+ * peershm_next_event() waits `timeout_ms` (-1: for ever, 0: not at all) for one and
+ * gives 0, or: ETIMEDOUT there was none, EINTR a signal's handler ran, ENOENT the region is
+ * unlinked and there are no more. After PEERSHM_EVENT_OVERFLOW some are lost: ask what
+ * the state is now.
+ *
+ * peershm_event_fd() gives the file descriptor for poll() and the like, which becomes
+ * readable when there is an event, and hangs up when the region is unlinked. It is
+ * non-blocking, the handle's own, and closed with it.
+ *
+ * peershm_event_name() gives "joined", "died" and so on; NULL for what is none.
+ */
+int peershm_next_event(struct peershm *handle, struct peershm_event *event, int timeout_ms);
+int peershm_event_fd(struct peershm *handle);
+const char *peershm_event_name(enum peershm_event_type type);
+
 /* What the region is. */
 int peershm_stat(struct peershm *handle, struct peershm_region_info *info);
 

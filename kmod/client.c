@@ -20,9 +20,11 @@
 #include "client.h"
 #include "control.h"
 #include "device.h"
+#include "event.h"
 #include "header.h"
 #include "map.h"
 #include "region.h"
+#include "size.h"
 #include "window.h"
 
 /*
@@ -52,11 +54,59 @@ void peershm_client_put(struct peershm_client *client)
 	kref_put(&client->ref, client_release);
 }
 
+/*
+ * Attached, and with an address space: somebody else may hold the window's
+ * file for longer, such as a child of fork after MADV_DOFORK.
+ */
+static bool present(const struct peershm_client *client)
+{
+	return client->live && atomic_read(&client->mm->mm_users);
+}
+
+/*
+ * Has the process ended, or become another program, although its old memory is
+ * still being torn down? What it was named is free then.
+ */
+static bool ended(const struct peershm_client *client)
+{
+	struct task_struct *task;
+	bool dead;
+
+	if (client->pid == task_tgid(current) && client->mm != current->mm)
+		return true;
+	rcu_read_lock();
+	task = pid_task(client->pid, PIDTYPE_TGID);
+	dead = !task || !atomic_read(&task->signal->live);
+	rcu_read_unlock();
+	return dead;
+}
+
+/* Is the process being killed, or dumping core? Its threads stop any moment. */
+static bool dying(const struct peershm_client *client)
+{
+	struct task_struct *task;
+	bool yes;
+
+	rcu_read_lock();
+	task = pid_task(client->pid, PIDTYPE_TGID);
+	yes = task && READ_ONCE(task->signal->flags) & PEERSHM_GROUP_EXIT;
+	rcu_read_unlock();
+	return yes;
+}
+
+/* Did it go because its process did? */
+static bool died(const struct peershm_client *client)
+{
+	return !present(client) || ended(client) || dying(client);
+}
+
 /* Out of the registry; nothing if it is out already. */
 static void leave_locked(struct peershm_client *client)
 {
 	struct peershm_region *region = client->region;
+	bool announced = region->announcer == client;
 	int slot = client->slot;
+	enum peershm_event_type type;
 
 	lockdep_assert_held(&region->registry);
 	if (slot < 0)
@@ -65,13 +115,20 @@ static void leave_locked(struct peershm_client *client)
 	WRITE_ONCE(client->slot, -1);
 	if (!client->live)
 		return;
+	type = died(client) ? PEERSHM_EVENT_DIED : PEERSHM_EVENT_LEFT;
 	client->live = false;
 	peershm_name_remember_locked(client);
 	region->nr_clients--;
+	if (announced)
+		peershm_size_unannounce_locked(region);
 	peershm_header_begin(region);
 	peershm_header_set_client(region, slot, NULL);
 	peershm_header_set_region(region);
 	peershm_header_end(region);
+	if (announced)
+		peershm_event_record_locked(region, PEERSHM_EVENT_SHRINKING,
+					    client, region->size, region->size);
+	peershm_event_record_locked(region, type, client, 0, 0);
 }
 
 /**
@@ -131,6 +188,27 @@ struct peershm_client *peershm_client_of(struct peershm_file *pf)
 		kref_get(&client->ref);
 	spin_unlock(&pf->lock);
 	return client;
+}
+
+/**
+ * peershm_client_acting() - the calling process as a client of a region
+ * @pf: through which file
+ * @region: which
+ *
+ * Returns: a reference, or NULL if the file does not make it one.
+ */
+struct peershm_client *peershm_client_acting(struct peershm_file *pf,
+					     struct peershm_region *region)
+{
+	struct peershm_client *client = peershm_client_of(pf);
+
+	if (!client)
+		return NULL;
+	if (client->region == region && client->mm == current->mm &&
+	    peershm_client_live(client))
+		return client;
+	peershm_client_put(client);
+	return NULL;
 }
 
 /**
@@ -220,46 +298,6 @@ void peershm_client_partial(struct peershm_client *client)
 	spin_unlock(&client->region->registry);
 }
 
-/*
- * Attached, and with an address space: somebody else may hold the window's
- * file for longer, such as a child of fork after MADV_DOFORK.
- */
-static bool present(const struct peershm_client *client)
-{
-	return client->live && atomic_read(&client->mm->mm_users);
-}
-
-/*
- * Has the process ended, or become another program, although its old memory is
- * still being torn down? What it was named is free then.
- */
-static bool ended(const struct peershm_client *client)
-{
-	struct task_struct *task;
-	bool dead;
-
-	if (client->pid == task_tgid(current) && client->mm != current->mm)
-		return true;
-	rcu_read_lock();
-	task = pid_task(client->pid, PIDTYPE_TGID);
-	dead = !task || !atomic_read(&task->signal->live);
-	rcu_read_unlock();
-	return dead;
-}
-
-/* Is the process being killed, or dumping core? Its threads stop any moment. */
-static bool dying(const struct peershm_client *client)
-{
-	struct task_struct *task;
-	bool yes;
-
-	rcu_read_lock();
-	task = pid_task(client->pid, PIDTYPE_TGID);
-	yes = task && READ_ONCE(task->signal->flags) & PEERSHM_GROUP_EXIT;
-	rcu_read_unlock();
-	return yes;
-}
-
 static int same_name(struct peershm_client *other)
 {
 	if (!other->live || !dying(other))
@@ -328,8 +366,8 @@ static int enter(struct peershm_client *client)
  * From here on every grow maps this client; what was granted before is up to
  * the caller, who reads the size after.
  */
-static int go_live(struct peershm_client *client, struct peershm_attach *args,
-		   u64 *shrinks)
+static int go_live(struct peershm_file *pf, struct peershm_client *client,
+		   struct peershm_attach *args, u64 *shrinks)
 {
 	struct peershm_region *region = client->region;
 	int err = 0;
@@ -348,6 +386,9 @@ static int go_live(struct peershm_client *client, struct peershm_attach *args,
 		args->root = peershm_root_address_locked(region, &region->root);
 		args->root_generation = region->root.generation;
 		*shrinks = region->shrinks;
+		peershm_event_connect_locked(region, &pf->reader);
+		peershm_event_record_locked(region, PEERSHM_EVENT_JOINED,
+					    client, 0, 0);
 	}
 	spin_unlock(&region->registry);
 	return err;
@@ -384,7 +425,7 @@ static int claim(struct peershm_file *pf)
 
 	client = peershm_client_of(pf);
 	spin_lock(&pf->lock);
-	if (pf->attacher || pf->client != client) {
+	if (pf->attacher || pf->reader.region || pf->client != client) {
 		err = -EBUSY;
 	} else if (client && peershm_client_live(client) && !ended(client)) {
 		err = -EBUSY;
@@ -392,6 +433,8 @@ static int claim(struct peershm_file *pf)
 		old = client;
 		pf->client = NULL;
 		pf->attacher = current;
+		if (old)
+			peershm_event_disconnect(old->region, &pf->reader);
 	}
 	spin_unlock(&pf->lock);
 	if (old)
@@ -409,6 +452,8 @@ static void settle(struct peershm_file *pf, bool keep)
 	spin_lock(&pf->lock);
 	if (!keep)
 		swap(client, pf->client);
+	if (client)
+		peershm_event_disconnect(client->region, &pf->reader);
 	pf->attacher = NULL;
 	spin_unlock(&pf->lock);
 	if (client)
@@ -453,7 +498,7 @@ static int attach(struct peershm_file *pf, struct peershm_client *client,
 	client->window = NULL;
 	if (err)
 		goto put_window;
-	err = go_live(client, args, &shrinks);
+	err = go_live(pf, client, args, &shrinks);
 	if (!err)
 		err = peershm_map_self(client, args->active, shrinks);
 	/* What cannot be unmapped goes with the process. */
@@ -537,6 +582,7 @@ static int detach(struct peershm_file *pf, u64 id)
 	spin_lock(&pf->lock);
 	if (pf->client == client && !pf->attacher) {
 		pf->client = NULL;
+		peershm_event_disconnect(client->region, &pf->reader);
 		mine = true;
 	}
 	spin_unlock(&pf->lock);

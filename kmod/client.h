@@ -50,6 +50,8 @@ bool peershm_client_live(struct peershm_client *client);
 s32 peershm_client_pid(const struct peershm_client *client);
 
 struct peershm_client *peershm_client_of(struct peershm_file *pf);
+struct peershm_client *peershm_client_acting(struct peershm_file *pf,
+					     struct peershm_region *region);
 struct peershm_region *peershm_client_region(struct peershm_file *pf, int mask);
 void peershm_client_trim_locked(struct peershm_region *region, u64 limit);
 void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end,

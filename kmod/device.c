@@ -14,6 +14,7 @@
 #include "client.h"
 #include "control.h"
 #include "device.h"
+#include "event.h"
 #include "header.h"
 #include "map.h"
 #include "region.h"
@@ -67,6 +68,7 @@ static const struct command commands[] = {
 		peershm_region_unlink),
 	COMMAND(PEERSHM_IOC_SET_RESERVE, peershm_set_reserve, reserve,
 		peershm_reserve_command),
+	COMMAND(PEERSHM_IOC_WATCH, peershm_watch, region, peershm_event_watch),
 };
 
 /* Room for the struct of any command. */
@@ -87,6 +89,7 @@ union argument {
 	struct peershm_stat stat;
 	struct peershm_unlink unlink;
 	struct peershm_set_reserve set_reserve;
+	struct peershm_watch watch;
 };
 
 /* The ABI's layout is for ever. */
@@ -259,6 +262,7 @@ static int device_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	pf->file = file;
 	spin_lock_init(&pf->lock);
+	peershm_event_reader_init(&pf->reader);
 	file->private_data = pf;
 	return nonseekable_open(inode, file);
 }
@@ -267,8 +271,11 @@ static int device_release(struct inode *inode, struct file *file)
 {
 	struct peershm_file *pf = file->private_data;
 
-	if (pf->client)
+	if (pf->client) {
+		peershm_event_disconnect(pf->client->region, &pf->reader);
 		peershm_client_put(pf->client);
+	}
+	peershm_event_reader_free(&pf->reader);
 	kfree(pf);
 	return 0;
 }
@@ -277,6 +284,8 @@ static const struct file_operations device_fops = {
 	.owner = THIS_MODULE,
 	.open = device_open,
 	.release = device_release,
+	.read_iter = peershm_event_read,
+	.poll = peershm_event_poll,
 	.unlocked_ioctl = device_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = device_mmap,

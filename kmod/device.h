@@ -6,6 +6,8 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+#include "event.h"
+
 struct file;
 struct peershm_client;
 
@@ -17,6 +19,7 @@ struct peershm_file {
 	spinlock_t lock;
 	struct peershm_client *client;	/* lock; a reference */
 	struct task_struct *attacher;	/* lock; in ATTACH, else NULL */
+	struct peershm_event_reader reader;
 };
 
 int peershm_device_init(void);

@@ -107,7 +107,8 @@ void peershm_header_set_place(struct peershm_region *region)
 }
 
 /**
- * peershm_header_set_region() - show size, root, flags and number of clients
+ * peershm_header_set_region() - show size, watermark, root, flags and number
+ *                                of clients
  * @region: of which a change has begun
  */
 void peershm_header_set_region(struct peershm_region *region)
@@ -116,6 +117,7 @@ void peershm_header_set_region(struct peershm_region *region)
 
 	lockdep_assert_held(&region->registry);
 	WRITE_ONCE(header->size, region->size);
+	WRITE_ONCE(header->watermark, min(region->watermark, region->size));
 	WRITE_ONCE(header->root,
 		   peershm_root_address_locked(region, &region->root));
 	WRITE_ONCE(header->root_generation, region->root.generation);

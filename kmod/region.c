@@ -19,6 +19,7 @@
 #include "client.h"
 #include "control.h"
 #include "device.h"
+#include "event.h"
 #include "header.h"
 #include "region.h"
 
@@ -107,6 +108,7 @@ bool peershm_region_may(const struct peershm_region *region, int mask)
 /* Also what creation has made of a region that has no address yet. */
 static void free_region(struct peershm_region *region)
 {
+	peershm_event_log_free(&region->events);
 	peershm_header_free(region->header);
 	peershm_root_free_all(region);
 	kvfree(region->names);
@@ -427,7 +429,8 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 	region->names = kvcalloc(region->max_clients, sizeof(*region->names),
 				 GFP_KERNEL_ACCOUNT);
 	region->header = peershm_header_alloc(region);
-	if (!region->clients || !region->names || !region->header)
+	if (peershm_event_log_init(&region->events, region->max_clients) ||
+	    !region->clients || !region->names || !region->header)
 		goto free_region;
 
 	snprintf(title, sizeof(title), "peershm:%s", region->name);
@@ -542,19 +545,26 @@ long peershm_region_list(struct peershm_file *pf, void *arg)
 }
 
 /* Take the name away. Whoever is first drops the name's reference. */
-static bool unlink_region(struct peershm_region *region)
+static bool unlink_region(struct peershm_file *pf,
+			  struct peershm_region *region)
 {
+	struct peershm_client *client = peershm_client_acting(pf, region);
 	bool was_linked;
 
 	mutex_lock(&list_lock);
 	was_linked = region->linked;
 	spin_lock(&region->registry);
 	region->linked = false;
-	if (was_linked)
+	if (was_linked) {
 		publish_locked(region);
+		peershm_event_record_locked(region, PEERSHM_EVENT_UNLINKED,
+					    client, 0, 0);
+	}
 	spin_unlock(&region->registry);
 	mutex_unlock(&list_lock);
 
+	if (client)
+		peershm_client_put(client);
 	if (was_linked)
 		peershm_region_put(region);
 	return was_linked;
@@ -577,7 +587,7 @@ long peershm_region_unlink(struct peershm_file *pf, void *arg)
 	err = -EACCES;
 	if (uid_eq(current_fsuid(), region->uid) ||
 	    ns_capable(region->user_ns, CAP_IPC_OWNER))
-		err = unlink_region(region) ? 0 : -ENOENT;
+		err = unlink_region(pf, region) ? 0 : -ENOENT;
 	peershm_region_put(region);
 	return err;
 }
@@ -591,6 +601,6 @@ void peershm_region_uncreate(struct peershm_file *pf, void *arg)
 	region = peershm_region_find(NULL, args->region, 0);
 	if (IS_ERR(region))
 		return;		/* somebody unlinked it already */
-	unlink_region(region);
+	unlink_region(pf, region);
 	peershm_region_put(region);
 }

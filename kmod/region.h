@@ -11,6 +11,7 @@
 
 #include <uapi/linux/peershm.h>
 
+#include "event.h"
 #include "name.h"
 #include "reserve.h"
 #include "root.h"
@@ -57,6 +58,9 @@ struct peershm_region {
 
 	spinlock_t registry;		/* protects what follows */
 	u64 size;			/* written with resize held, too */
+	/* A shrink to it is announced, by that client; else the size, NULL. */
+	u64 watermark;
+	struct peershm_client *announcer;
 	struct peershm_root root;	/* the one without a name */
 	struct list_head roots;		/* those with names */
 	u64 root_changes;
@@ -70,6 +74,7 @@ struct peershm_region {
 	u32 nr_clients;			/* live ones */
 	bool linked;			/* written with the list lock, too */
 	struct peershm_client **clients; /* max_clients slots */
+	struct peershm_event_log events;
 };
 
 struct peershm_region *peershm_region_find(const char *name, u64 id, int mask);

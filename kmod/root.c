@@ -13,7 +13,9 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "client.h"
 #include "device.h"
+#include "event.h"
 #include "header.h"
 #include "region.h"
 #include "root.h"
@@ -66,40 +68,47 @@ static struct peershm_root *find_locked(struct peershm_region *region,
 
 /* A root has another address now, for everyone to see. */
 static void change_locked(struct peershm_region *region,
+			  const struct peershm_client *client,
 			  struct peershm_root *root, u64 address)
 {
+	u64 old = root->address;
+
 	root->address = address;
 	root->generation = ++region->root_changes;
 	peershm_header_begin(region);
 	peershm_header_set_region(region);
 	peershm_header_end(region);
+	peershm_event_root_locked(region, client, root->name, old, address);
 }
 
 /* Out of the list; the caller frees it. */
 static void withdraw_locked(struct peershm_region *region,
+			    const struct peershm_client *client,
 			    struct peershm_root *root)
 {
 	list_del(&root->node);
 	region->nr_roots--;
-	change_locked(region, root, 0);
+	change_locked(region, client, root, 0);
 }
 
 /**
  * peershm_root_trim() - drop the roots that a shrink has cut off
  * @region: which cannot grow again before this is done
+ * @client: who shrank it, or NULL
  */
-void peershm_root_trim(struct peershm_region *region)
+void peershm_root_trim(struct peershm_region *region,
+		       const struct peershm_client *client)
 {
 	struct peershm_root *root, *next;
 
 	lockdep_assert_held(&region->resize);
 	spin_lock(&region->registry);
 	if (region->root.address && !inside(region, region->root.address))
-		change_locked(region, &region->root, 0);
+		change_locked(region, client, &region->root, 0);
 	list_for_each_entry_safe(root, next, &region->roots, node) {
 		if (present(region, root))
 			continue;
-		withdraw_locked(region, root);
+		withdraw_locked(region, client, root);
 		kfree(root);
 	}
 	spin_unlock(&region->registry);
@@ -125,6 +134,7 @@ static bool name_valid(const char *name)
 
 /* @spare: what a new name is put into, or else is the caller's to free */
 static int set_locked(struct peershm_region *region,
+		      const struct peershm_client *client,
 		      struct peershm_set_root *args,
 		      struct peershm_root **spare)
 {
@@ -145,7 +155,7 @@ static int set_locked(struct peershm_region *region,
 
 	args->generation = 0;
 	if (root && named(root) && !args->root) {
-		withdraw_locked(region, root);
+		withdraw_locked(region, client, root);
 		*spare = root;
 		return 0;
 	}
@@ -157,7 +167,7 @@ static int set_locked(struct peershm_region *region,
 		list_add_tail(&root->node, &region->roots);
 		region->nr_roots++;
 	}
-	change_locked(region, root, args->root);
+	change_locked(region, client, root, args->root);
 	args->generation = root->generation;
 	return 0;
 }
@@ -166,6 +176,7 @@ long peershm_root_set(struct peershm_file *pf, void *arg)
 {
 	struct peershm_set_root *args = arg;
 	struct peershm_root *spare = NULL;
+	struct peershm_client *client;
 	struct peershm_region *region;
 	int err = -ENOMEM;
 
@@ -183,9 +194,12 @@ long peershm_root_set(struct peershm_file *pf, void *arg)
 			goto put_region;
 		memcpy(spare->name, args->name, sizeof(spare->name));
 	}
+	client = peershm_client_acting(pf, region);
 	spin_lock(&region->registry);
-	err = set_locked(region, args, &spare);
+	err = set_locked(region, client, args, &spare);
 	spin_unlock(&region->registry);
+	if (client)
+		peershm_client_put(client);
 	kfree(spare);
 put_region:
 	peershm_region_put(region);

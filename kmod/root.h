@@ -7,6 +7,7 @@
 
 #include <uapi/linux/peershm.h>
 
+struct peershm_client;
 struct peershm_file;
 struct peershm_region;
 
@@ -24,7 +25,8 @@ struct peershm_root {
 
 u64 peershm_root_address_locked(const struct peershm_region *region,
 				const struct peershm_root *root);
-void peershm_root_trim(struct peershm_region *region);
+void peershm_root_trim(struct peershm_region *region,
+		       const struct peershm_client *client);
 void peershm_root_free_all(struct peershm_region *region);
 
 /* Commands. `arg` is the command's struct in kernel memory. */

@@ -9,6 +9,7 @@
 
 #include "backing.h"
 #include "client.h"
+#include "event.h"
 #include "header.h"
 #include "map.h"
 #include "region.h"
@@ -27,25 +28,45 @@ static u64 still_mapped(const struct peershm_region *region, u64 size)
 	return round_down(size, peershm_backing_align(region->backing));
 }
 
+/**
+ * peershm_size_unannounce_locked() - no shrink is announced any more
+ * @region: whose header is to show it
+ */
+void peershm_size_unannounce_locked(struct peershm_region *region)
+{
+	lockdep_assert_held(&region->registry);
+	region->announcer = NULL;
+	region->watermark = region->size;
+}
+
+static void publish_locked(struct peershm_region *region)
+{
+	peershm_header_begin(region);
+	peershm_header_set_region(region);
+	peershm_header_end(region);
+}
+
 /* The size as it now is, for everyone to see. */
-static void publish_size(struct peershm_region *region, u64 size)
+static void set_size_locked(struct peershm_region *region, u64 size)
 {
 	bool shrinks = size < region->size;
 
 	lockdep_assert_held(&region->resize);
-	spin_lock(&region->registry);
+	lockdep_assert_held(&region->registry);
 	if (shrinks)
 		region->shrinks++;
 	WRITE_ONCE(region->size, size);
+	if (!region->announcer)
+		region->watermark = size;
 	peershm_header_begin(region);
 	if (shrinks)
 		peershm_client_trim_locked(region, still_mapped(region, size));
 	peershm_header_set_region(region);
 	peershm_header_end(region);
-	spin_unlock(&region->registry);
 }
 
 static int grow_locked(struct peershm_region *region,
+		       const struct peershm_client *client,
 		       struct peershm_grow *args)
 {
 	u64 old_size = region->size;
@@ -67,7 +88,12 @@ static int grow_locked(struct peershm_region *region,
 			peershm_reserve_used(region, 0);
 		if (err)
 			return err;
-		publish_size(region, new_size);
+		spin_lock(&region->registry);
+		region->announcer = NULL;
+		set_size_locked(region, new_size);
+		peershm_event_record_locked(region, PEERSHM_EVENT_GREW, client,
+					    old_size, new_size);
+		spin_unlock(&region->registry);
 		peershm_reserve_used(region, max(ready, new_size) - new_size);
 	}
 	args->old_size = old_size;
@@ -78,6 +104,7 @@ static int grow_locked(struct peershm_region *region,
 long peershm_size_grow(struct peershm_file *pf, void *arg)
 {
 	struct peershm_grow *args = arg;
+	struct peershm_client *client;
 	struct peershm_region *region;
 	struct peershm_map_call call;
 	int err;
@@ -98,8 +125,11 @@ long peershm_size_grow(struct peershm_file *pf, void *arg)
 	err = -ERESTARTSYS;
 	if (mutex_lock_interruptible(&region->resize))
 		goto end_call;
-	err = grow_locked(region, args);
+	client = peershm_client_acting(pf, region);
+	err = grow_locked(region, client, args);
 	mutex_unlock(&region->resize);
+	if (client)
+		peershm_client_put(client);
 	/* Also if it was that large: another grow may still be mapping. */
 	if (!err)
 		peershm_map_peers(&call, NULL, args->old_size, args->new_size);
@@ -112,59 +142,172 @@ put_region:
 	return err;
 }
 
-long peershm_size_shrink(struct peershm_file *pf, void *arg)
+/*
+ * From here on nobody is to learn of memory that goes. @client announced it, if
+ * @announced.
+ */
+static int begin_shrink(struct peershm_region *region,
+			const struct peershm_client *client, bool announced,
+			u64 new_size)
 {
-	struct peershm_map_report relink = { .timeout_ms = RELINK_MS };
-	struct peershm_shrink *args = arg;
-	struct peershm_region *region;
-	struct peershm_map_call call = {};
-	u64 old_size, mapped;
+	int err = 0;
+
+	spin_lock(&region->registry);
+	if (announced && (!client || region->announcer != client ||
+			  region->watermark != new_size))
+		err = -ECANCELED;
+	else
+		set_size_locked(region, new_size);
+	spin_unlock(&region->registry);
+	return err;
+}
+
+/* The memory could not be taken away: all is as before. */
+static void undo_shrink(struct peershm_region *region, u64 old_size)
+{
+	spin_lock(&region->registry);
+	set_size_locked(region, old_size);
+	spin_unlock(&region->registry);
+}
+
+/* It is gone, and so is what was announced, by whomever. */
+static void end_shrink(struct peershm_region *region,
+		       const struct peershm_client *client, u64 old_size)
+{
+	peershm_root_trim(region, client);
+	spin_lock(&region->registry);
+	if (region->announcer) {
+		peershm_size_unannounce_locked(region);
+		publish_locked(region);
+	}
+	if (region->size < old_size)
+		peershm_event_record_locked(region, PEERSHM_EVENT_SHRUNK,
+					    client, old_size, region->size);
+	spin_unlock(&region->registry);
+}
+
+static int shrink_locked(struct peershm_region *region,
+			 const struct peershm_client *client,
+			 struct peershm_shrink *args)
+{
+	u64 old_size = region->size;
 	int err;
 
-	if (args->flags)
-		return -EINVAL;
-	region = peershm_region_of(pf, args->region, MAY_WRITE);
-	if (IS_ERR(region))
-		return PTR_ERR(region);
-	err = -EINVAL;
-	if (!IS_ALIGNED(args->new_size, region->page_size))
-		goto put_region;
-	mapped = still_mapped(region, args->new_size);
-	err = 0;
-	if (mapped < args->new_size)
-		err = peershm_map_begin(&call, region, &relink);
-	if (err)
-		goto put_region;
-	err = -ERESTARTSYS;
-	if (mutex_lock_interruptible(&region->resize))
-		goto end_call;
-
-	old_size = region->size;
-	err = -EINVAL;
+	lockdep_assert_held(&region->resize);
+	args->old_size = old_size;
 	if (args->new_size > old_size)
-		goto unlock;
-	err = 0;
+		return -EINVAL;
+	if (args->new_size == old_size && !args->flags)
+		return 0;
+	/* The header first. */
+	err = begin_shrink(region, client,
+			   args->flags & PEERSHM_SHRINK_ANNOUNCED,
+			   args->new_size);
+	if (err)
+		return err;
 	if (args->new_size < old_size) {
-		/* The header first: nobody is to learn of memory that goes. */
-		publish_size(region, args->new_size);
 		err = peershm_backing_shrink(region->backing, region->file,
 					     old_size + region->reserve.have,
 					     args->new_size);
 		if (err) {
-			publish_size(region, old_size);
-		} else {
-			peershm_root_trim(region);
-			peershm_reserve_used(region, 0);
+			undo_shrink(region, old_size);
+			return err;
 		}
+		peershm_reserve_used(region, 0);
 	}
-	args->old_size = old_size;
-unlock:
+	end_shrink(region, client, old_size);
+	return 0;
+}
+
+static int shrink(struct peershm_region *region,
+		  const struct peershm_client *client,
+		  struct peershm_shrink *args)
+{
+	struct peershm_map_report relink = { .timeout_ms = RELINK_MS };
+	u64 mapped = still_mapped(region, args->new_size);
+	struct peershm_map_call call = {};
+	int err = 0;
+
+	if (mapped < args->new_size)
+		err = peershm_map_begin(&call, region, &relink);
+	if (err)
+		return err;
+	err = -ERESTARTSYS;
+	if (mutex_lock_interruptible(&region->resize))
+		goto end_call;
+	err = shrink_locked(region, client, args);
 	mutex_unlock(&region->resize);
 	if (!err && mapped < args->new_size)
 		peershm_map_peers(&call, NULL, mapped, args->new_size);
 end_call:
 	peershm_map_end(&call);
-put_region:
+	return err;
+}
+
+/* Say what is going to be shrunk, or with CANCEL that nothing is. */
+static int announce(struct peershm_region *region,
+		    struct peershm_client *client, struct peershm_shrink *args)
+{
+	bool cancel = args->flags & PEERSHM_SHRINK_CANCEL;
+	int err = 0;
+
+	if (cancel && args->new_size)
+		return -EINVAL;
+	if (!client)
+		return -ENOTCONN;
+	spin_lock(&region->registry);
+	args->old_size = region->size;
+	if (!client->live) {
+		err = -ENOTCONN;
+	} else if (cancel && region->announcer != client) {
+		err = -ECANCELED;
+	} else if (args->new_size > region->size) {
+		err = -EINVAL;
+	} else if (region->announcer && region->announcer != client) {
+		err = -EBUSY;
+	} else {
+		peershm_size_unannounce_locked(region);
+		if (!cancel) {
+			region->announcer = client;
+			region->watermark = args->new_size;
+		}
+		publish_locked(region);
+		peershm_event_record_locked(region, PEERSHM_EVENT_SHRINKING,
+					    client, region->size,
+					    region->watermark);
+	}
+	spin_unlock(&region->registry);
+	return err;
+}
+
+long peershm_size_shrink(struct peershm_file *pf, void *arg)
+{
+	struct peershm_shrink *args = arg;
+	struct peershm_client *client;
+	struct peershm_region *region;
+	int err = -EINVAL;
+
+	switch (args->flags) {
+	case 0:
+	case PEERSHM_SHRINK_ANNOUNCE:
+	case PEERSHM_SHRINK_CANCEL:
+	case PEERSHM_SHRINK_ANNOUNCED:
+		break;
+	default:
+		return -EINVAL;
+	}
+	region = peershm_region_of(pf, args->region, MAY_WRITE);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	client = peershm_client_acting(pf, region);
+	if (!IS_ALIGNED(args->new_size, region->page_size))
+		err = -EINVAL;
+	else if (args->flags & (PEERSHM_SHRINK_ANNOUNCE | PEERSHM_SHRINK_CANCEL))
+		err = announce(region, client, args);
+	else
+		err = shrink(region, client, args);
+	if (client)
+		peershm_client_put(client);
 	peershm_region_put(region);
 	return err;
 }

@@ -45,7 +45,7 @@ static const struct {
 	{ ENOTCONN, "this process is not a client through this handle" },
 	{ ENOTTY, "the peershm module does not know this command" },
 	{ EPERM, "not permitted: part of the window is sealed, or the device may not be opened" },
-	{ ETIMEDOUT, "a client did not leave its read section in time" },
+	{ ETIMEDOUT, "nothing happened in time, or a client did not leave its read section" },
 };
 
 int pshm_fail(int err, const char *format, ...)

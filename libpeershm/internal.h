@@ -3,7 +3,7 @@
  * What the files of libpeershm share. Names that cross files begin with pshm_,
  * as the static library shows them to the program's linker.
  *
- * Dependencies point one way: open, region, root, shrink, peer, client -> fork ->
+ * Dependencies point one way: open, region, root, shrink, peer, client, event -> fork ->
  * attach -> section -> reason -> maps, ioctl, error; open, fork -> find; attach,
  * section, region, root -> header. header and maps know no device, so their tests
  * run anywhere.
@@ -68,7 +68,9 @@ struct pshm_system {
 	void *(*mmap)(int fd, size_t length, int protection, off_t offset);
 	int (*munmap)(void *address, size_t length);
 	int (*membarrier)(int command);
-	void *(*alloc)(size_t size); /* zeroed, for free() */
+	ssize_t (*read)(int fd, void *buffer, size_t size);
+	int (*poll)(int fd, int timeout_ms); /* for POLLIN */
+	void *(*alloc)(size_t size);	     /* zeroed, for free() */
 };
 
 extern const struct pshm_system pshm_kernel;
@@ -83,6 +85,8 @@ void pshm_device_unmap_header(const struct peershm_header *header, size_t length
 int pshm_device_map_control(int fd, uint64_t start, size_t length, bool writable, void **map);
 void pshm_device_unmap_control(void *map, size_t length);
 int pshm_membarrier(int command);
+ssize_t pshm_device_read(int fd, void *buffer, size_t size);
+int pshm_device_poll(int fd, int timeout_ms); /* 0 ready; -ETIMEDOUT */
 void *pshm_alloc(size_t size);
 
 /*

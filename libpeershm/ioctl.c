@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The device: the only file that opens, commands and maps it. */
+/* The device: the only file that opens, commands, maps and reads it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -30,6 +31,13 @@ static int kernel_membarrier(int command)
 	return (int)syscall(SYS_membarrier, command, 0, 0);
 }
 
+static int kernel_poll(int fd, int timeout_ms)
+{
+	struct pollfd wanted = { .fd = fd, .events = POLLIN };
+
+	return poll(&wanted, 1, timeout_ms);
+}
+
 static void *kernel_alloc(size_t size)
 {
 	return calloc(1, size);
@@ -42,6 +50,8 @@ const struct pshm_system pshm_kernel = {
 	.mmap = kernel_mmap,
 	.munmap = munmap,
 	.membarrier = kernel_membarrier,
+	.read = read,
+	.poll = kernel_poll,
 	.alloc = kernel_alloc,
 };
 
@@ -49,7 +59,8 @@ const struct pshm_system *pshm_system = &pshm_kernel;
 
 int pshm_device_open(int flags)
 {
-	int fd = pshm_system->open(PEERSHM_DEVICE, flags | O_CLOEXEC);
+	/* O_NONBLOCK is for reading events: all else does not know it. */
+	int fd = pshm_system->open(PEERSHM_DEVICE, flags | O_CLOEXEC | O_NONBLOCK);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -102,6 +113,22 @@ void pshm_device_unmap_control(void *map, size_t length)
 int pshm_membarrier(int command)
 {
 	return pshm_system->membarrier(command) < 0 ? -errno : 0;
+}
+
+ssize_t pshm_device_read(int fd, void *buffer, size_t size)
+{
+	ssize_t n = pshm_system->read(fd, buffer, size);
+
+	return n < 0 ? -errno : n;
+}
+
+int pshm_device_poll(int fd, int timeout_ms)
+{
+	int n = pshm_system->poll(fd, timeout_ms);
+
+	if (n < 0)
+		return -errno;
+	return n ? 0 : -ETIMEDOUT;
 }
 
 void *pshm_alloc(size_t size)

@@ -34,6 +34,7 @@ union argument {
 	struct peershm_stat stat;
 	struct peershm_unlink unlink;
 	struct peershm_set_reserve set_reserve;
+	struct peershm_watch watch;
 	char bytes[1024];
 };
 
@@ -138,6 +139,12 @@ static int fill_unlink(struct fixture *f, union argument *a)
 	return new_file(f);
 }
 
+static int fill_watch(struct fixture *f, union argument *a)
+{
+	a->watch.region = f->other->id;
+	return new_file(f);
+}
+
 static const struct call {
 	const char *name;
 	unsigned long command;
@@ -158,6 +165,7 @@ static const struct call {
 	{ "RESOLVE", PEERSHM_IOC_RESOLVE, sizeof(struct peershm_resolve), fill_resolve },
 	{ "REGIONS", PEERSHM_IOC_REGIONS, sizeof(struct peershm_regions), fill_nothing },
 	{ "STAT", PEERSHM_IOC_STAT, sizeof(struct peershm_stat), fill_nothing },
+	{ "WATCH", PEERSHM_IOC_WATCH, sizeof(struct peershm_watch), fill_watch },
 	{ "UNLINK", PEERSHM_IOC_UNLINK, sizeof(struct peershm_unlink), fill_unlink },
 	{ "DETACH", PEERSHM_IOC_DETACH, sizeof(struct peershm_detach), fill_detach },
 };
@@ -274,6 +282,8 @@ static void every_call_with_an_unknown_flag_is_einval(void **state)
 			    (c->command == PEERSHM_IOC_PEER_MAP && flag <= PEERSHM_MAP_BY_NAME) ||
 			    (c->command == PEERSHM_IOC_SET_ROOT &&
 			     flag == PEERSHM_ROOT_GENERATION) ||
+			    (c->command == PEERSHM_IOC_SHRINK &&
+			     flag <= PEERSHM_SHRINK_ANNOUNCED) ||
 			    (c->command == PEERSHM_IOC_RESOLVE && flag == PEERSHM_RESOLVE_BY_PID))
 				continue;
 			fd = prepare(f, c, &a);
@@ -647,6 +657,16 @@ static void a_root_outside_the_active_memory_is_einval(void **state)
 	assert_ok(do_set_root(fd, 0, 0, base + STEP - 1));
 }
 
+static bool known(unsigned int nr)
+{
+	for_each_call(c)
+	{
+		if (_IOC_NR(c->command) == nr)
+			return true;
+	}
+	return false;
+}
+
 static void unknown_commands_are_enotty(void **state)
 {
 	struct fixture *f = setup();
@@ -655,10 +675,7 @@ static void unknown_commands_are_enotty(void **state)
 	(void)state;
 	a.size = 16;
 	for (unsigned int nr = 0; nr < 256; nr++) {
-		bool known = false;
-
-		for_each_call(c) known |= c->command == _IO(PEERSHM_IOC_TYPE, nr);
-		if (known)
+		if (known(nr))
 			continue;
 		assert_error(xioctl(f->witness->fd, _IO(PEERSHM_IOC_TYPE, nr), &a), -ENOTTY);
 	}

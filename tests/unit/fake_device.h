@@ -37,11 +37,16 @@ struct fake_region {
 	char *control;
 };
 
+#define FAKE_EVENTS 8
+
 struct fake_file {
 	bool open;
 	int flags;
-	bool read_only;		    /* attached so */
-	uint32_t entry;		    /* in the header */
+	bool read_only; /* attached so */
+	uint32_t entry; /* in the header */
+	struct fake_region *watched;
+	struct peershm_event events[FAKE_EVENTS]; /* to be read */
+	int nr_events;
 	struct fake_region *region; /* attached to, or NULL */
 	void *window;
 	uint64_t window_length;
@@ -74,6 +79,9 @@ static struct fake_device {
 	uint32_t shrinks[8]; /* the flags of each */
 	size_t nr_shrinks;
 	bool no_membarrier;
+	int last_timeout; /* of poll() */
+	int polls;
+	void (*during_poll)(int n); /* what happens while the n-th waits */
 } fake;
 
 static inline bool fake_step(void)
@@ -246,8 +254,8 @@ static inline int fake_grow(struct fake_file *file, struct peershm_grow *grow)
 
 static inline int fake_shrink(struct fake_file *file, const struct peershm_shrink *shrink)
 {
-	struct fake_region *region =
-		shrink->region ? fake_region_by(shrink->region, "") : file->region;
+	struct fake_region *region = shrink->region ? fake_region_by(shrink->region, "") :
+						      file->region;
 
 	fake.last_shrink = *shrink;
 	if (fake.nr_shrinks < sizeof(fake.shrinks) / sizeof(fake.shrinks[0]))
@@ -458,6 +466,11 @@ static inline int fake_command(struct fake_file *file, unsigned long command, vo
 		((struct peershm_clients *)argument)->nr_clients =
 			region ? region->info.nr_clients : 0;
 		return 0;
+	case PEERSHM_IOC_WATCH:
+		if (region || file->watched)
+			return EBUSY;
+		file->watched = fake_region_by(((struct peershm_watch *)argument)->region, "");
+		return file->watched ? 0 : ENOENT;
 	default:
 		return ENOTTY;
 	}
@@ -546,9 +559,8 @@ static inline void *fake_mmap(int fd, size_t length, int protection, off_t offse
 			return MAP_FAILED;
 		}
 		fake.header_maps++;
-		return fake_map_again(file->region->control +
-					      (offset - (off_t)PEERSHM_CONTROL_OFFSET),
-				      length);
+		return fake_map_again(
+			file->region->control + (offset - (off_t)PEERSHM_CONTROL_OFFSET), length);
 	}
 	if (!file || !file->region || length != FAKE_HEADER_LENGTH ||
 	    offset != (off_t)PEERSHM_HEADER_OFFSET) {
@@ -575,6 +587,42 @@ static inline int fake_membarrier(int command)
 	return -1;
 }
 
+static inline ssize_t fake_read(int fd, void *buffer, size_t size)
+{
+	struct fake_file *file = fake_file_of(fd);
+	struct fake_region *region = file->region ? file->region : file->watched;
+
+	if (!fake_step())
+		return -1;
+	if (!region || size < sizeof(file->events[0])) {
+		errno = region ? EINVAL : ENOTCONN;
+		return -1;
+	}
+	if (!file->nr_events) {
+		errno = EAGAIN;
+		return region->linked ? -1 : 0;
+	}
+	memcpy(buffer, &file->events[0], sizeof(file->events[0]));
+	file->nr_events--;
+	memmove(&file->events[0], &file->events[1],
+		(size_t)file->nr_events * sizeof(file->events[0]));
+	return sizeof(file->events[0]);
+}
+
+/* Does not wait: what would have come meanwhile comes at once, or nothing. */
+static inline int fake_poll(int fd, int timeout_ms)
+{
+	const struct fake_file *file = fake_file_of(fd);
+
+	if (!fake_step())
+		return -1;
+	fake.last_timeout = timeout_ms;
+	fake.polls++;
+	if (fake.during_poll)
+		fake.during_poll(fake.polls);
+	return file->nr_events || !(file->region ? file->region : file->watched)->linked;
+}
+
 static inline void *fake_alloc(size_t size)
 {
 	fake.allocations++;
@@ -588,6 +636,8 @@ static const struct pshm_system fake_system = {
 	.mmap = fake_mmap,
 	.munmap = fake_munmap,
 	.membarrier = fake_membarrier,
+	.read = fake_read,
+	.poll = fake_poll,
 	.alloc = fake_alloc,
 };
 

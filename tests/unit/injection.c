@@ -92,6 +92,16 @@ static int site_membarrier(int command)
 	return passes() ? pshm_kernel.membarrier(command) : -1;
 }
 
+static ssize_t site_read(int fd, void *to, size_t n)
+{
+	return passes() ? fake_read(fd, to, n) : -1;
+}
+
+static int site_poll(int fd, int timeout_ms)
+{
+	return passes() ? fake_poll(fd, timeout_ms) : -1;
+}
+
 static void *site_alloc(size_t size)
 {
 	return passes() ? calloc(1, size) : NULL;
@@ -104,6 +114,8 @@ static const struct pshm_system site_system = {
 	.mmap = site_mmap,
 	.munmap = fake_munmap,
 	.membarrier = site_membarrier,
+	.read = site_read,
+	.poll = site_poll,
 	.alloc = site_alloc,
 };
 
@@ -426,6 +438,35 @@ static int resolve_name(void)
 	return peershm_resolve_name(scene.client, "bgpd", &pid);
 }
 
+static int event_fd(void)
+{
+	return peershm_event_fd(scene.client);
+}
+
+static int event_fd_of_administrator(void)
+{
+	return peershm_event_fd(scene.administrator);
+}
+
+static int next_event(void)
+{
+	struct peershm_event event;
+
+	return peershm_next_event(scene.client, &event, 1000);
+}
+
+static int next_event_of_administrator(void)
+{
+	struct peershm_event event;
+
+	return peershm_next_event(scene.administrator, &event, 1000);
+}
+
+static int event_name(void)
+{
+	return peershm_event_name(PEERSHM_EVENT_GREW) ? 0 : -EINVAL;
+}
+
 static int resolve_pid(void)
 {
 	char name[PEERSHM_NAME_SIZE];
@@ -511,6 +552,11 @@ static const struct function functions[] = {
 	{ "peershm_clients", clients, 1, 0 },
 	{ "peershm_resolve_name", resolve_name, 1, 0 },
 	{ "peershm_resolve_pid", resolve_pid, 1, 0 },
+	{ "peershm_event_fd", event_fd, 0, 0 },
+	{ "peershm_event_fd, of an administrator", event_fd_of_administrator, 1, 0 },
+	{ "peershm_next_event", next_event, 2, -ETIMEDOUT },
+	{ "peershm_next_event, of an administrator", next_event_of_administrator, 4, -ETIMEDOUT },
+	{ "peershm_event_name", event_name, 0, 0 },
 	{ "peershm_stat", stat_, 1, 0 },
 	{ "peershm_regions", regions, 2, 0 },
 	{ "peershm_unlink", unlink_, 2, 0 },

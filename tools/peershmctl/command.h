@@ -35,6 +35,7 @@ extern const struct command command_shrink;
 extern const struct command command_reserve;
 extern const struct command command_resolve;
 extern const struct command command_rm;
+extern const struct command command_watch;
 extern const struct command command_roots;
 
 /* main.c */

@@ -10,8 +10,9 @@
 #include "command.h"
 
 static const struct command *const commands[] = {
-	&command_ls,	 &command_create,  &command_show,    &command_clients, &command_grow,
-	&command_shrink, &command_reserve, &command_resolve, &command_roots,   &command_rm,
+	&command_ls,	&command_create, &command_show,	   &command_clients,
+	&command_grow,	&command_shrink, &command_reserve, &command_resolve,
+	&command_roots, &command_rm,	 &command_watch,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

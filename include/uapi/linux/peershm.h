@@ -508,7 +508,7 @@ enum peershm_event_type {
 	PEERSHM_EVENT_GREW = 4,	     /* old and new size */
 	PEERSHM_EVENT_SHRINKING = 5, /* size and watermark: equal, withdrawn */
 	PEERSHM_EVENT_SHRUNK = 6,    /* old and new size */
-	PEERSHM_EVENT_ROOT = 7,	     /* old and new root */
+	PEERSHM_EVENT_ROOT = 7,	     /* old and new address; its name */
 	PEERSHM_EVENT_UNLINKED = 8,
 	PEERSHM_EVENT_CAUGHT_UP = 9, /* mapped bytes, when deferred and now */
 	PEERSHM_EVENT_OVERFLOW = 10, /* 0 and the number of records lost */
@@ -519,14 +519,13 @@ struct peershm_event {
 	__u32 type;	/* enum peershm_event_type */
 	__u64 sequence; /* the region's, by 1; of overflow, the last one lost */
 	__u64 time;	/* CLOCK_BOOTTIME, ns */
-	/* Whom it is about, or who did it: 0 and "" for one without client. */
-	__u64 client;
+	__u64 client;	/* whom it is about, or who did it; 0: no client */
 	__u64 old_value;
 	__u64 new_value;
 	__s32 pid;	/* in the reader's PID namespace, 0 if not in it */
 	__u32 flags;	/* PEERSHM_CLIENT_* of the client */
 	__u64 reserved;
-	char name[PEERSHM_NAME_SIZE]; /* the client's */
+	char name[PEERSHM_NAME_SIZE]; /* of the client; of root, the root's */
 };
 
 #define PEERSHM_IOC_TYPE 0xBC

@@ -135,6 +135,22 @@ int do_map_name(int fd, uint64_t region, const char *name, struct peershm_peer_m
 	return peer_map(fd, &m, out);
 }
 
+int do_shrink_flags(int fd, uint64_t region, uint32_t flags, uint64_t new_size)
+{
+	struct peershm_shrink s = {
+		.size = sizeof(s), .flags = flags, .region = region, .new_size = new_size
+	};
+
+	return xioctl(fd, PEERSHM_IOC_SHRINK, &s);
+}
+
+int do_watch(int fd, uint64_t region)
+{
+	struct peershm_watch w = { .size = sizeof(w), .region = region };
+
+	return xioctl(fd, PEERSHM_IOC_WATCH, &w);
+}
+
 int do_shrink(int fd, uint64_t region, uint64_t new_size, uint64_t *old_size)
 {
 	struct peershm_shrink s = { .size = sizeof(s), .region = region, .new_size = new_size };

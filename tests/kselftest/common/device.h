@@ -38,6 +38,7 @@ int do_peer_map(int fd, uint64_t region, struct peershm_peer_map *out);
 int do_map_pid(int fd, uint64_t region, pid_t pid, struct peershm_peer_map *out);
 int do_map_name(int fd, uint64_t region, const char *name, struct peershm_peer_map *out);
 int do_shrink(int fd, uint64_t region, uint64_t new_size, uint64_t *old_size);
+int do_shrink_flags(int fd, uint64_t region, uint32_t flags, uint64_t new_size);
 int do_set_root(int fd, uint64_t region, uint64_t expected, uint64_t root);
 int do_publish(int fd, uint64_t region, const char *name, uint64_t expected, uint64_t root);
 int do_set_root_generation(int fd, uint64_t region, const struct peershm_root_info *expected,
@@ -48,6 +49,7 @@ int do_resolve_name(int fd, uint64_t region, const char *name, pid_t *pid);
 int do_resolve_pid(int fd, uint64_t region, pid_t pid, char name[PEERSHM_NAME_SIZE]);
 int do_unlink(int fd, const char *name);
 int do_unlink_id(int fd, uint64_t region);
+int do_watch(int fd, uint64_t region);
 
 /* Clients there are, at most n of them copied; or a negative errno value. */
 int do_clients(int fd, uint64_t region, struct peershm_client_info *clients, uint32_t n);

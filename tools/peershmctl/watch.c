@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* watch: what happens to a region, as it happens. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "command.h"
+#include "size.h"
+
+/* The wall clock's time of an event, whose time counts from boot. */
+static void time_text(uint64_t boottime, char text[32])
+{
+	struct timespec wall;
+	struct timespec boot;
+	struct tm local;
+	int64_t ns;
+	time_t seconds;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	ns = (int64_t)wall.tv_sec * 1000000000 + wall.tv_nsec;
+	ns -= (int64_t)boot.tv_sec * 1000000000 + boot.tv_nsec;
+	ns += (int64_t)boottime;
+	seconds = (time_t)(ns / 1000000000);
+	localtime_r(&seconds, &local);
+	n = strftime(text, 32, "%H:%M:%S", &local);
+	snprintf(text + n, 32 - n, ".%03d", (int)(ns / 1000000 % 1000));
+}
+
+/* What the two values of an event mean, in words; empty if they mean nothing. */
+static void values_text(const struct peershm_event *event, char text[64])
+{
+	char old_size[SIZE_TEXT];
+	char new_size[SIZE_TEXT];
+
+	text[0] = '\0';
+	size_format(event->old_value, old_size);
+	size_format(event->new_value, new_size);
+	switch (event->type) {
+	case PEERSHM_EVENT_GREW:
+	case PEERSHM_EVENT_SHRUNK:
+		snprintf(text, 64, "%s -> %s", old_size, new_size);
+		break;
+	case PEERSHM_EVENT_SHRINKING:
+		if (event->old_value == event->new_value)
+			snprintf(text, 64, "withdrawn at %s", old_size);
+		else
+			snprintf(text, 64, "%s -> %s announced", old_size, new_size);
+		break;
+	case PEERSHM_EVENT_ROOT:
+		snprintf(text, 64, "0x%" PRIx64 " -> 0x%" PRIx64, (uint64_t)event->old_value,
+			 (uint64_t)event->new_value);
+		break;
+	case PEERSHM_EVENT_CAUGHT_UP:
+		snprintf(text, 64, "%s mapped, was %s", new_size, old_size);
+		break;
+	case PEERSHM_EVENT_OVERFLOW:
+		snprintf(text, 64, "%" PRIu64 " events lost", (uint64_t)event->new_value);
+		break;
+	default:
+		break;
+	}
+}
+
+static const char *type_text(const struct peershm_event *event)
+{
+	const char *name = peershm_event_name((enum peershm_event_type)event->type);
+
+	return name ? name : "unknown";
+}
+
+static void print_event(const struct peershm_event *event)
+{
+	char values[64];
+	char time[32];
+
+	time_text(event->time, time);
+	values_text(event, values);
+	printf("%s  %-9s", time, type_text(event));
+	if (event->type != PEERSHM_EVENT_OVERFLOW)
+		printf("  PID %-7d", event->pid);
+	if (event->name[0])
+		printf("  %s", event->name);
+	if (values[0])
+		printf("  %s", values);
+	putchar('\n');
+}
+
+/* One line, for whoever reads them as they come. */
+static void print_json(const struct peershm_event *event)
+{
+	struct json_object *object = json_object_new_object();
+	int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
+	const char *text;
+
+	output_text(object, "event", type_text(event));
+	output_number(object, "sequence", event->sequence);
+	output_number(object, "time_ns", event->time);
+	output_text(object, "name", event->name);
+	output_number(object, "client", event->client);
+	output_number(object, "pid", (uint64_t)event->pid);
+	if (event->type == PEERSHM_EVENT_ROOT) {
+		output_address(object, "old", event->old_value);
+		output_address(object, "new", event->new_value);
+	} else {
+		output_number(object, "old", event->old_value);
+		output_number(object, "new", event->new_value);
+	}
+	text = json_object_to_json_string_ext(object, flags);
+	if (text)
+		puts(text);
+	json_object_put(object);
+}
+
+static int run_watch(const struct command *command, int argc, char **argv, bool json)
+{
+	static const struct option options[] = { COMMON_OPTIONS };
+	struct peershm_event event;
+	struct peershm *handle;
+	int code;
+	int err;
+
+	command_option(command, argc, argv, options, &json);
+	command_arguments(command, argc, 1, 1);
+	code = command_open(command, argv[optind], PEERSHM_READ_ONLY, &handle);
+	if (code)
+		return code;
+	err = peershm_event_fd(handle);
+	if (err < 0) {
+		code = command_failed(command, argv[optind], err);
+		goto close;
+	}
+	while (!(err = peershm_next_event(handle, &event, -1))) {
+		if (json)
+			print_json(&event);
+		else
+			print_event(&event);
+		/* A reader that is gone ends it. */
+		if (fflush(stdout))
+			break;
+	}
+	if (err && err != -ENOENT)
+		code = command_failed(command, argv[optind], err);
+close:
+	peershm_close(handle);
+	return code;
+}
+
+const struct command command_watch = {
+	.name = "watch",
+	.arguments = "NAME",
+	.summary = "Print what happens to a region, as it happens",
+	.help = "  --json  one object a line\n"
+		"\n"
+		"Ends when the region is unlinked. An event is the coming, leaving or death of\n"
+		"a client, a change of the size or of a root, an announced shrink, and a client\n"
+		"that has caught up after a grow could not reach it in time.\n"
+		"\n"
+		"Example: peershmctl watch routes\n",
+	.run = run_watch,
+};
