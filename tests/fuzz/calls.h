@@ -89,6 +89,9 @@ struct self {
 	int zero;
 	pid_t child;
 	bool sealed; /* something cannot be unmapped any more */
+	bool locked;
+	bool piped;
+	bool other_user;
 };
 
 /* Of a thread. */
@@ -415,6 +418,9 @@ static inline long do_mlock(uint64_t address, uint64_t length, uint64_t how)
 
 static inline long do_mlockall(uint64_t flags)
 {
+	/* not what is mapped already: that is the whole fuzzer */
+	flags &= ~(uint64_t)MCL_CURRENT;
+	self.locked |= flags;
 	return flags ? mlockall((int)flags) : munlockall();
 }
 
@@ -590,6 +596,7 @@ static inline long do_io(uint64_t how, uint64_t address, uint64_t length)
 	case 2:
 		return read(self.zero, data.iov_base, length < 65536 ? length : 65536);
 	default:
+		self.piped = true;
 		return vmsplice(self.pipe[1], &data, 1, SPLICE_F_NONBLOCK);
 	}
 }
@@ -654,6 +661,7 @@ static inline long do_yield(uint64_t us)
 
 static inline long do_setfsuid(uint64_t uid)
 {
+	self.other_user = true;
 	return setfsuid((uid_t)uid);
 }
 
@@ -700,12 +708,16 @@ static inline void calls_reset(void)
 	if (self.epoll >= 0)
 		close(self.epoll);
 	self.uffd = self.epoll = -1;
-	munlockall();
-	setfsuid(geteuid());
+	if (self.locked)
+		munlockall();
+	if (self.other_user)
+		setfsuid(geteuid());
 	munmap(at_address(PLACES), PLACE_SIZE * P0);
 	munmap(at_address(place(P0)), own);
 	munmap(at_address(ARENA), ARENA_SIZE);
-	pipe_drain();
+	if (self.piped)
+		pipe_drain();
+	self.locked = self.other_user = self.piped = false;
 	for (unsigned int slot = 0; slot < NR_SLOTS; slot++)
 		self.base[slot] = place(slot);
 }

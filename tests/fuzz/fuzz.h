@@ -15,7 +15,7 @@
  */
 #define NR_THREADS 4
 #define HISTORY 4
-#define MAX_CORPUS 4096
+#define MAX_CORPUS 2048
 #define EDGES (1U << 18)
 #define POINTS (1U << 13)
 

@@ -69,7 +69,7 @@ static struct value small_length(struct random *random)
 {
 	static const uint64_t pages[] = { 1, 1, 1, 2, 3, 4, 8, 16, 17, 64, 512, 513 };
 
-	if (one_in(random, 6))
+	if (one_in(random, 10))
 		return of_unit(HUGE, 1 + random_below(random, 3));
 	return of_unit(PAGES, pages[random_below(random, N(pages))]);
 }
@@ -165,6 +165,10 @@ static struct value value_of(struct random *random, enum kind kind)
 				       number(0) :
 				       of_unit(NAME, random_below(random, nr_name_words));
 		return of_unit(NAME, X0 + random_below(random, 4));
+	case A_ROOT_NAME:
+		if (one_in(random, 2))
+			return number(0);
+		return of_unit(NAME, random_below(random, nr_name_words));
 	case A_REGION:
 		value = of_unit(REGION, 0);
 		value.slot = any_slot(random);
@@ -200,7 +204,7 @@ static struct value value_of(struct random *random, enum kind kind)
 	case A_BACKING:
 		if (one_in(random, 100))
 			return number(3 + random_below(random, 2));
-		return number(one_in(random, 2) ? random_below(random, 3) : 0);
+		return number(one_in(random, 4) ? random_below(random, 3) : 0);
 	case A_MODE:
 		return pick(random, modes, N(modes));
 	case A_TIMEOUT:
@@ -227,7 +231,7 @@ static struct value value_of(struct random *random, enum kind kind)
 		return pick(random, advices, N(advices));
 	case AN_OPEN_FLAG:
 		value = pick(random, open_flags, N(open_flags));
-		value.n |= one_in(random, 4) ? 0 : O_NONBLOCK;
+		value.n |= one_in(random, 50) ? 0 : O_NONBLOCK;
 		return value;
 	case A_SIGNAL:
 		return pick(random, signals, N(signals));
@@ -278,10 +282,10 @@ static void add_line(struct program *program, const char *line)
 /* How most clients begin, as otherwise little of what follows would succeed. */
 static void begin(struct random *random, struct program *program)
 {
-	static const char *const backings[] = { "0", "0", "1", "1", "2", "3" };
+	static const char *const backings[] = { "0", "0", "0", "0", "0", "0", "1", "2", "3" };
 	static const char *const regions[] = { "s0", "s0", "s0", "s1", "p0", "p0", "p1" };
 	const char *region = regions[random_below(random, N(regions))];
-	const char *backing = backings[random_below(random, one_in(random, 50) ? 6 : 5)];
+	const char *backing = backings[random_below(random, one_in(random, 50) ? 9 : 8)];
 	char line[256];
 
 	add_line(program, "open flags=2050");
@@ -342,22 +346,26 @@ static void insert_op(struct random *random, struct program *program)
 	program->nr_ops++;
 }
 
-/* The end of another program behind the beginning of this one. */
-static void append_end(struct random *random, struct program *program, const struct program *other)
+void program_append(struct program *program, const struct program *other, unsigned int from)
 {
-	unsigned int keep = (unsigned int)random_below(random, program->nr_ops + 1);
-	unsigned int from = (unsigned int)random_below(random, other->nr_ops + 1);
 	unsigned int n = other->nr_ops - from;
 
-	if (n > MAX_OPS - keep)
-		n = MAX_OPS - keep;
-	memcpy(program->ops + keep, other->ops + from, n * sizeof(program->ops[0]));
-	program->nr_ops = keep + n;
+	if (n > MAX_OPS - program->nr_ops)
+		n = MAX_OPS - program->nr_ops;
+	memcpy(program->ops + program->nr_ops, other->ops + from, n * sizeof(program->ops[0]));
+	program->nr_ops += n;
+}
+
+/* The end of another program behind the beginning of this one. */
+static void cross(struct random *random, struct program *program, const struct program *other)
+{
+	program->nr_ops = (unsigned int)random_below(random, program->nr_ops + 1);
+	program_append(program, other, (unsigned int)random_below(random, other->nr_ops + 1));
 }
 
 void program_mutate(struct random *random, struct program *program, const struct program *other)
 {
-	unsigned int times = 1 + (unsigned int)random_below(random, 6);
+	unsigned int times = 1 + (unsigned int)random_below(random, 16);
 
 	while (times--) {
 		switch (random_below(random, 10)) {
@@ -367,7 +375,7 @@ void program_mutate(struct random *random, struct program *program, const struct
 					    (unsigned int)random_below(random, program->nr_ops), 1);
 			break;
 		case 1:
-			append_end(random, program, other);
+			cross(random, program, other);
 			break;
 		case 2:
 		case 3:

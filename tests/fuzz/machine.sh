@@ -14,7 +14,7 @@ points() {
 
 # machine [OPTION OF tools/vm/run]... -- COMMAND...
 machine() {
-	tools/vm/run --vmlinuz "$(tools/vm/debug-kernel vmlinuz)" --module "$module" --memory 4G \
+	tools/vm/run --vmlinuz "$(tools/vm/debug-kernel vmlinuz)" --module "$module" --memory 3G \
 		--append "hugepagesz=2M hugepages=64 hugepagesz=1G hugepages=1 kmemleak=on" \
 		--add build/fuzz/device:/fuzz/device --add tools/vm/forbidden:/fuzz/forbidden "$@"
 }

@@ -55,8 +55,9 @@ void oracle_after(struct shared *shared, const struct op *op, long ret)
 		}
 		if (!there[i])
 			continue;
-		/* it counts what was tried, too */
+		/* it counts what was tried, too; this is filled behind everybody's back */
 		now.generation = before[i].generation;
+		now.reserved = before[i].reserved;
 		if (memcmp(&now, &before[i], sizeof(now)) != 0)
 			worker_fail(shared, "oracle: %s failed (errno %d), and region p%u changed",
 				    o->name, error, i);

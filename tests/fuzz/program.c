@@ -213,9 +213,10 @@ void program_print(FILE *file, const struct program *program, const char *indent
 	}
 }
 
-bool program_same(const struct program *a, const struct program *b)
+void program_copy(struct program *to, const struct program *from)
 {
-	return a->nr_ops == b->nr_ops && !memcmp(a->ops, b->ops, a->nr_ops * sizeof(a->ops[0]));
+	to->nr_ops = from->nr_ops;
+	memcpy(to->ops, from->ops, from->nr_ops * sizeof(from->ops[0]));
 }
 
 void program_cut(struct program *program, unsigned int at, unsigned int n)

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define MAX_OPS 24
+#define MAX_OPS 64
 #define MAX_ARGS 14
 
 /* How a value is written, and what it stands for. */
@@ -44,6 +44,7 @@ enum kind {
 	A_RESERVED,
 	A_REGION_NAME,
 	A_CLIENT_NAME,
+	A_ROOT_NAME,
 	A_REGION,
 	A_PID,
 	A_PROCESS,
@@ -116,7 +117,7 @@ extern const unsigned int nr_name_words;
 extern const char *const slot_words[];
 extern const char *const point_words[];
 
-bool program_same(const struct program *a, const struct program *b);
+void program_copy(struct program *to, const struct program *from);
 void program_cut(struct program *program, unsigned int at, unsigned int n);
 
 /* One line, without its end. False if it is none. */
@@ -146,6 +147,8 @@ static inline uint64_t random_below(struct random *random, uint64_t n)
 }
 
 void program_generate(struct random *random, struct program *program);
+/* The calls of `other` from `from` on, as many as there is room for. */
+void program_append(struct program *program, const struct program *other, unsigned int from);
 void program_mutate(struct random *random, struct program *program, const struct program *other);
 
 #endif

@@ -8,7 +8,7 @@
 
 #define TICK_MS 100
 #define REPORT_MS 10000
-#define NUDGE_MS 700  /* a call that takes so long gets a signal */
+#define NUDGE_MS 300  /* a call that takes so long gets a signal */
 #define KILL_MS 20000 /* and its process is killed */
 #define HANG_MS 60000 /* and cannot be */
 

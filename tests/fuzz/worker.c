@@ -88,26 +88,30 @@ static void keep(struct shared *shared, const struct program *program)
 	for (int i = 0; i < 1000 && __atomic_exchange_n(&corpus->lock, 1, __ATOMIC_ACQUIRE); i++)
 		sched_yield();
 	if (corpus->nr < MAX_CORPUS) {
-		corpus->programs[corpus->nr] = *program;
+		program_copy(&corpus->programs[corpus->nr], program);
 		__atomic_store_n(&corpus->nr, corpus->nr + 1, __ATOMIC_RELEASE);
 	}
 	__atomic_store_n(&corpus->lock, 0, __ATOMIC_RELEASE);
 }
 
-/* Of what reached something new: no more than is needed for it. */
+/* Of what reached something new: no more than is needed for it, first by large pieces. */
 static void reduce(struct worker *w, struct program *program, unsigned int last)
 {
-	struct program shorter;
+	static __thread struct program shorter;
 	unsigned int unused;
 
 	program->nr_ops = last + 1;
-	for (unsigned int i = program->nr_ops; i-- > 0 && program->nr_ops > 1;) {
-		shorter = *program;
-		program_cut(&shorter, i, 1);
-		coverage_search();
-		run(w, &shorter, false, &unused);
-		if (coverage_found_all())
-			*program = shorter;
+	for (unsigned int n = program->nr_ops / 2; n > 0; n /= 2) {
+		for (unsigned int i = 0; i + n <= program->nr_ops && program->nr_ops > n;) {
+			program_copy(&shorter, program);
+			program_cut(&shorter, i, n);
+			coverage_search();
+			run(w, &shorter, false, &unused);
+			if (coverage_found_all())
+				program_copy(program, &shorter);
+			else
+				i += n;
+		}
 	}
 }
 
@@ -121,7 +125,7 @@ static void choose(struct worker *w, struct program *program)
 
 	if (first < corpus->loaded) {
 		t->covered++;
-		*program = corpus->programs[first];
+		program_copy(program, &corpus->programs[first]);
 		return;
 	}
 	if (!nr || !random_below(&w->random, 6)) {
@@ -130,9 +134,12 @@ static void choose(struct worker *w, struct program *program)
 	}
 	/* the newest are the least explored */
 	if (nr > 32 && !random_below(&w->random, 3))
-		*program = corpus->programs[nr - 1 - random_below(&w->random, 32)];
+		program_copy(program, &corpus->programs[nr - 1 - random_below(&w->random, 32)]);
 	else
-		*program = corpus->programs[random_below(&w->random, nr)];
+		program_copy(program, &corpus->programs[random_below(&w->random, nr)]);
+	/* long ones: what a program begins with is what costs most */
+	while (program->nr_ops < MAX_OPS / 2)
+		program_append(program, &corpus->programs[random_below(&w->random, nr)], 0);
 	program_mutate(&w->random, program, &corpus->programs[random_below(&w->random, nr)]);
 }
 
@@ -150,7 +157,7 @@ static void fuzz(struct worker *w)
 		__atomic_store_n(&t->programs, t->programs + 1, __ATOMIC_RELEASE);
 		coverage_note();
 		if (run(w, program, checked, &last)) {
-			reduced = *program;
+			program_copy(&reduced, program);
 			reduce(w, &reduced, last);
 			keep(w->shared, &reduced);
 		}
