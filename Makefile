@@ -42,6 +42,7 @@ demo := $(call objects,tools/demo/*.c,obj)
 common := $(call objects,tests/kselftest/common/*.c,obj)
 unit := $(patsubst tests/unit/%.c,build/unit/%,$(wildcard tests/unit/*.c))
 unit_san := $(unit:build/unit/%=build/unit-san/%)
+bench := $(addprefix build/bench/bin/,memfd_populate memfd_touch memset peershm dpdk)
 kselftest := $(patsubst tests/kselftest/%.c,build/kselftest/%,$(wildcard tests/kselftest/*.c))
 programs := $(if $(peershmctl),build/peershmctl) $(if $(demo),build/peershm-demo)
 
@@ -125,7 +126,7 @@ fuzz-programs: build/fuzz/device
 
 ##  check        set up, build and test everything; ends with the count
 check:
-	$(Q)tools/setup build vm test lint
+	$(Q)tools/setup build vm test lint bench
 	$(Q)MAKE='$(MAKE)' tests/check
 
 ##  bench-sections  what a read section costs, beside liburcu's memb flavour
@@ -151,6 +152,30 @@ demo:
 shell:
 	$(call ready,build vm,all)
 	$(Q)tools/vm/run $(VM) --interactive
+
+.PHONY: bench bench-full bench-instructions bench-compare bench-native bench-programs setup-bench
+##  bench        how fast it is, beside what else could be picked; build/bench/ has it all
+bench: mode := default
+##  bench-full   the same, with what takes long (half an hour)
+bench-full: mode := full
+##  bench-instructions  count instructions instead: a change of 1 % shows
+bench-instructions: mode := instructions
+bench bench-full bench-instructions:
+	$(call ready,build vm bench,all bench-programs)
+	$(Q)tests/bench/run $(mode)
+
+##  bench-compare  instructions of this tree beside those of BASE=revision
+bench-compare:
+	$(call ready,build vm bench,all bench-programs)
+	$(Q)MAKE='$(MAKE)' tests/bench/compare '$(or $(BASE),$(error which revision? make bench-compare BASE=...))'
+
+##  bench-native  the benchmark on this machine, which has the module loaded; as root
+bench-native:
+	$(call ready,build bench,lib bench-programs)
+	$(Q)tests/bench/run --native $(or $(MODE),default)
+
+bench-programs: $(bench)
+	@:
 
 # Objects. A change of the flags rebuilds them; headers are tracked by -MMD.
 build/flags: FORCE
@@ -215,6 +240,22 @@ build/unit/%: build/obj/tests/unit/%.o build/libpeershm.a
 build/unit/injection build/unit-san/injection: private wrap := $(patsubst %,-Wl$(,)--wrap=%, \
 	mmap madvise pthread_atfork fopen getline read stat getrlimit open)
 
+# The benchmark: each program is what it measures, and the rounds. DPDK's is left out where its
+# libraries cannot be had.
+rounds := build/obj/tests/bench/main.o build/obj/tests/bench/crew.o
+build/bench/bin/memfd_touch build/bench/bin/memfd_populate: build/obj/tests/bench/memfd.o
+build/bench/bin/peershm: build/libpeershm.so.0
+build/bench/bin/peershm: rpath = -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../..'
+build/bench/bin/%: build/obj/tests/bench/%.o $(rounds)
+	$(call say,LD,$@)
+	$(call link,$(rpath))
+
+build/bench/bin/dpdk: tests/bench/dpdk.c $(rounds) build/flags | setup-build setup-bench
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)! flags="$$(tests/bench/libdpdk cflags)" || \
+		$(CC) $(cflags) $$flags -o $@ $< $(rounds) $$(tests/bench/libdpdk libs)
+
 # with what it tests, which is no part of the library
 structures := arena.c hash.c symbols.c table.c tree.c
 build/unit/demo_structures: $(call objects,$(addprefix tools/demo/,$(structures)),obj)
@@ -266,7 +307,7 @@ help:
 	@sed -n 's/^##  /  /p' $(firstword $(MAKEFILE_LIST))
 	@echo 'Variables: CC CFLAGS LDFLAGS DESTDIR PREFIX LIBDIR KDIR KERNEL V=1'
 
-setup-build setup-vm setup-test setup-lint setup-debug: setup-%:
+setup-build setup-vm setup-test setup-lint setup-debug setup-bench: setup-%:
 	$(Q)tools/setup $*
 
 -include $(shell find build/obj build/obj-san -name '*.d' 2>/dev/null)

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "memfd.h"
+#include "subject.h"
+
+/* Peers exist before the memfd does: they open it by way of the one who grows. */
+#define MEMFD_NUMBER 100
+
+const char *const memfd_backings[] = { "small", "hugetlb-2m", NULL };
+
+static char *base;
+
+static bool done(const char *what, bool well)
+{
+	if (!well)
+		fprintf(stderr, "bench: memfd: %s: %m\n", what);
+	return well;
+}
+
+bool memfd_open(const char *backing)
+{
+	bool huge = !strcmp(backing, "hugetlb-2m");
+	int fd = memfd_create("bench", MFD_CLOEXEC | (huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
+
+	if (!done("memfd_create", fd >= 0))
+		return false;
+	if (fd != MEMFD_NUMBER) {
+		dup2(fd, MEMFD_NUMBER);
+		close(fd);
+	}
+	return true;
+}
+
+bool memfd_close(void)
+{
+	return !close(MEMFD_NUMBER);
+}
+
+bool memfd_grow(uint64_t from, uint64_t to, uint64_t *place)
+{
+	*place = from;
+	return done("ftruncate", !ftruncate(MEMFD_NUMBER, (off_t)to));
+}
+
+bool memfd_shrink(uint64_t from, uint64_t to)
+{
+	(void)to;
+	return done("ftruncate", !ftruncate(MEMFD_NUMBER, (off_t)from));
+}
+
+bool memfd_leave(void)
+{
+	bool well = done("munmap", !munmap(base, BENCH_CAPACITY));
+
+	base = NULL;
+	return well;
+}
+
+bool memfd_join(unsigned int peer)
+{
+	char path[64];
+	struct stat status;
+	void *map;
+	int fd;
+
+	(void)peer;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getppid(), MEMFD_NUMBER);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	/* its size before: a mapping of huge pages sets that to its own */
+	if (!done("opening", fd >= 0 && !fstat(fd, &status)))
+		return false;
+	map = mmap(NULL, BENCH_CAPACITY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	close(fd);
+	if (!done("mmap", map != MAP_FAILED))
+		return false;
+	base = map;
+	if (!subject.receive || !status.st_size || status.st_size == (off_t)BENCH_CAPACITY)
+		return true;
+	return subject.receive(base, (uint64_t)status.st_size);
+}
+
+char *memfd_at(uint64_t place)
+{
+	return base ? base + place : NULL;
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A memfd whose peers are told of new memory, and populate their page tables at once. */
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "memfd.h"
+#include "subject.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+static bool populate(char *memory, uint64_t length)
+{
+	if (!madvise(memory, length, MADV_POPULATE_WRITE))
+		return true;
+	perror("bench: MADV_POPULATE_WRITE");
+	return false;
+}
+
+const struct subject subject = {
+	.name = "memfd-populate",
+	.backings = memfd_backings,
+	.open = memfd_open,
+	.grow = memfd_grow,
+	.shrink = memfd_shrink,
+	.close = memfd_close,
+	.join = memfd_join,
+	.at = memfd_at,
+	.receive = populate,
+	.leave = memfd_leave,
+};

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A memfd whose peers take the page faults as they come. */
+#include <stddef.h>
+
+#include "memfd.h"
+#include "subject.h"
+
+const struct subject subject = {
+	.name = "memfd-touch",
+	.backings = memfd_backings,
+	.zero_peers = true,
+	.open = memfd_open,
+	.grow = memfd_grow,
+	.shrink = memfd_shrink,
+	.close = memfd_close,
+	.join = memfd_join,
+	.at = memfd_at,
+	.leave = memfd_leave,
+};
