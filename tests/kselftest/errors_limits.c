@@ -163,8 +163,9 @@ static void the_memory_cgroups_limit_is_enomem_and_nobody_is_killed(void **state
 	struct region *r = region_new(b, b->capacity);
 	struct client *witness = client_new(r, "witness");
 	struct peer *p = peer_join(r, "limited");
-	struct peershm_grow g = { .size = sizeof(g), .length = 4 * LIMIT };
-	const char *memcg = memcg_new(LIMIT);
+	uint64_t limit = 4 * b->page > LIMIT ? 4 * b->page : LIMIT;
+	struct peershm_grow g = { .size = sizeof(g), .length = 4 * limit };
+	const char *memcg = memcg_new(limit);
 	long shmem = meminfo("Shmem:");
 	struct snapshot *before;
 
@@ -177,7 +178,7 @@ static void the_memory_cgroups_limit_is_enomem_and_nobody_is_killed(void **state
 	assert_true(meminfo_until_at_most("Shmem:", shmem + (long)MIB, 2000));
 	/* What fits is still to be had. */
 	g.size = sizeof(g);
-	g.length = LIMIT / 4;
+	g.length = limit / 4;
 	assert_ok(peer_ioctl(p, PEERSHM_IOC_GROW, &g, sizeof(g)));
 	assert_int_equal(memcg_event(memcg, "oom_kill"), 0);
 }

@@ -164,14 +164,14 @@ static void grow_and_shrink_round_up_to_the_page_size(void **state)
 	struct peershm_report report = { .peers = NULL };
 
 	(void)state;
-	assert_ok(peershm_grow(handle, 10000, &report));
-	assert_int_equal(peershm_size(handle), 12288);
+	assert_ok(peershm_grow(handle, 2 * SYSTEM_PAGE + 1, &report));
+	assert_int_equal(peershm_size(handle), 3 * SYSTEM_PAGE);
 	assert_int_equal(report.nr_peers, 1);
 	assert_int_equal(report.mapped, 1);
-	assert_ok(peershm_shrink_force(handle, 4097));
+	assert_ok(peershm_shrink_force(handle, SYSTEM_PAGE + 1));
 	assert_int_equal(peershm_size(handle), 2 * SYSTEM_PAGE);
 	assert_non_null(peershm_extend(handle, 1));
-	assert_int_equal(peershm_size(handle), 12288);
+	assert_int_equal(peershm_size(handle), 3 * SYSTEM_PAGE);
 }
 
 static void errors_of_grow_extend_and_shrink_leave_the_size_alone(void **state)

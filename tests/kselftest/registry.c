@@ -400,7 +400,7 @@ static void a_process_is_a_client_of_many_regions(void **state)
 	for (int i = 0; i < 8; i++) {
 		regions[i] = region_new(&backings[i & 1], GIB);
 		clients[i] = client_new(regions[i], "test");
-		region_grow(regions[i], STEP);
+		region_grow(regions[i], regions[i]->backing->page);
 		*(uint64_t *)at_address(regions[i]->base) = (uint64_t)i;
 	}
 	for (int i = 0; i < 8; i++) {

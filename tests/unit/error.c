@@ -143,19 +143,19 @@ static void create_over_a_region_names_it(void **state)
 static void attach_over_a_mapping_names_it(void **state)
 {
 	uint64_t base = 0x5e0000000000;
-	void *way = (void *)(uintptr_t)(base + 4096);
+	void *way = (void *)(uintptr_t)(base + (1 << 20));
 	struct peershm *handle;
 
 	(void)state;
 	make_region("routes", base);
-	assert_ptr_equal(mmap(way, 8192, PROT_READ,
+	assert_ptr_equal(mmap(way, 1 << 16, PROT_READ,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
 			 way);
 	assert_int_equal(peershm_open(&handle, "routes", "bgpd", 0, NULL), -EADDRINUSE);
 	assert_contains(peershm_strerror(EADDRINUSE),
 			"range 0x5e0000000000-0x5e0040000000 is taken by an anonymous mapping "
-			"(0x5e0000001000-0x5e0000003000)");
-	munmap(way, 8192);
+			"(0x5e0000100000-0x5e0000110000)");
+	munmap(way, 1 << 16);
 }
 
 static void locked_memory_limit_says_what_to_do(void **state)

@@ -13,7 +13,7 @@
 #define SELF "/proc/self/maps"
 #define RANGE 0x5f0000000000ULL /* nothing else lies here */
 #define LENGTH (1ULL << 30)
-#define PAGE 4096
+#define PAGE ((uint64_t)sysconf(_SC_PAGESIZE))
 
 static void *map_at(uint64_t address, int protection, int fd)
 {
