@@ -31,7 +31,10 @@ unload=0
 while [ $# -gt 0 ]; do
 	case $1 in
 	-t | --test)
-		name=peershm:${2#peershm:}
+		case $2 in
+		*:*) name=$2 ;;
+		*) name=peershm:$2 ;;
+		esac
 		if ! grep -qx "$name" "$list"; then
 			echo "$0: no test '$name'; -l lists them" >&2
 			exit 2
@@ -110,7 +113,7 @@ pages_before=$(pages_free)
 
 for name in "$@"; do
 	log_mark "$name"
-	ktap_program "selftests: $name" "$limit" "$here/peershm/${name#peershm:}"
+	ktap_program "selftests: $name" "$limit" "$here/${name%%:*}/${name#*:}"
 	[ "$log_readable" = 0 ] || ktap_step "selftests: $name: the kernel log is clean" log_check
 done
 
