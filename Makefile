@@ -44,12 +44,13 @@ unit := $(patsubst tests/unit/%.c,build/unit/%,$(wildcard tests/unit/*.c))
 unit_san := $(unit:build/unit/%=build/unit-san/%)
 bench := $(addprefix build/bench/bin/,memfd_populate memfd_touch memset peershm dpdk)
 kselftest := $(patsubst tests/kselftest/%.c,build/kselftest/%,$(wildcard tests/kselftest/*.c))
+decoders := $(patsubst tests/fuzz/decoders/%.c,build/fuzz/%,$(wildcard tests/fuzz/decoders/*.c))
 programs := $(if $(peershmctl),build/peershmctl) $(if $(demo),build/peershm-demo)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: bench-sections all module modules_install lib tools kselftest unit-programs unit device check check-full check-kernels check-debug check-mutants lint \
-	fuzz fuzz-minimise fuzz-programs demo shell install clean help setup-debug setup-build setup-vm setup-test setup-lint FORCE
+	fuzz fuzz-minimise fuzz-programs fuzz-decoders demo shell install clean help setup-debug setup-fuzz setup-build setup-vm setup-test setup-lint FORCE
 
 ##  all          library, tools, and the module for the machine's kernel (default)
 all: lib tools $(if $(KDIR)$(shell command -v apt-get),module)
@@ -119,6 +120,10 @@ fuzz: setup-debug
 fuzz-minimise: setup-debug
 	$(call ready,build vm,fuzz-programs)
 	$(Q)tests/fuzz/minimise $(PROGRAM)
+
+##  fuzz-decoders  libFuzzer on what user space decodes (SECONDS=, for each)
+fuzz-decoders: setup-build setup-fuzz $(decoders)
+	$(Q)tests/fuzz/decoders/run $(or $(SECONDS),20) $(decoders)
 
 fuzz-programs: build/fuzz/device
 	$(Q)tools/vm/module --tree $(CURDIR)/build/module/kcov $$(tools/vm/debug-kernel headers) \
@@ -232,6 +237,15 @@ build/fuzz/device: $(call objects,tests/fuzz/*.c,obj)
 	$(call say,LD,$@)
 	$(call link)
 
+# with what they test, which sees its own branches
+build/fuzz/size: tools/peershmctl/size.c
+build/fuzz/%: tests/fuzz/decoders/%.c libpeershm/header.c libpeershm/maps.c libpeershm/options.c \
+		libpeershm/error.c libpeershm/internal.h include/peershm.h include/uapi/linux/peershm.h | setup-fuzz
+	$(call say,CLANG,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(cflags) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ \
+		$(filter %.c,$^)
+
 build/unit/%: build/obj/tests/unit/%.o build/libpeershm.a
 	$(call say,LD,$@)
 	$(call link,$(wrap),-lcmocka $(urcu))
@@ -307,7 +321,7 @@ help:
 	@sed -n 's/^##  /  /p' $(firstword $(MAKEFILE_LIST))
 	@echo 'Variables: CC CFLAGS LDFLAGS DESTDIR PREFIX LIBDIR KDIR KERNEL V=1'
 
-setup-build setup-vm setup-test setup-lint setup-debug setup-bench: setup-%:
+setup-build setup-vm setup-test setup-lint setup-debug setup-fuzz setup-bench: setup-%:
 	$(Q)tools/setup $*
 
 -include $(shell find build/obj build/obj-san -name '*.d' 2>/dev/null)
