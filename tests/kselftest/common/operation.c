@@ -124,6 +124,53 @@ static long undo_set_root(void *arg)
 	return do_set_root(self.fd, 0, in->base + 64, 0);
 }
 
+static long set_reserve(uint64_t bytes)
+{
+	struct peershm_set_reserve r = { .size = sizeof(r), .reserve = bytes };
+
+	return xioctl(self.fd, PEERSHM_IOC_SET_RESERVE, &r);
+}
+
+static long run_set_reserve(void *arg)
+{
+	return set_reserve(((const struct operation_target *)arg)->length);
+}
+
+/* None of it is left, now or after a moment. */
+static bool reserve_is_gone(void *arg)
+{
+	struct peershm_region_info info;
+
+	(void)arg;
+	return !do_stat(self.fd, 0, NULL, &info) && !info.reserved;
+}
+
+static long undo_set_reserve(void *arg)
+{
+	long err = set_reserve(0);
+
+	if (!err && !test_until(reserve_is_gone, arg, DEADLINE_MS))
+		err = -ETIMEDOUT;
+	return err;
+}
+
+static long run_get_root(void *arg)
+{
+	struct peershm_get_root g = { .size = sizeof(g) };
+
+	(void)arg;
+	return xioctl(self.fd, PEERSHM_IOC_GET_ROOT, &g);
+}
+
+static long run_roots(void *arg)
+{
+	struct peershm_root_info infos[4];
+	struct peershm_roots r = { .size = sizeof(r), .roots = (uintptr_t)infos, .nr_roots = 4 };
+
+	(void)arg;
+	return xioctl(self.fd, PEERSHM_IOC_ROOTS, &r);
+}
+
 static long run_clients(void *arg)
 {
 	struct peershm_client_info infos[4];
@@ -197,6 +244,9 @@ const struct operation operations[] = {
 	{ "shrink", run_shrink_to_nothing, undo_shrink, OPERATION_INSIDE },
 	{ "peer map", run_peer_map, NULL, OPERATION_INSIDE },
 	{ "set root", run_set_root, undo_set_root, OPERATION_INSIDE },
+	{ "get root", run_get_root, NULL, OPERATION_INSIDE },
+	{ "roots", run_roots, NULL, OPERATION_INSIDE },
+	{ "set reserve", run_set_reserve, undo_set_reserve, OPERATION_INSIDE },
 	{ "clients", run_clients, NULL, OPERATION_INSIDE },
 	{ "resolve", run_resolve, NULL, OPERATION_INSIDE },
 	{ "regions", run_regions, NULL, OPERATION_INSIDE },

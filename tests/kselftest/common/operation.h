@@ -8,6 +8,9 @@
 
 #include "peer.h"
 
+/* Of memory that an operation is done to: few pages, as each is many points to fail at. */
+#define STEP(b) ((b)->id == PEERSHM_SMALL ? 16 * (b)->page : (b)->page)
+
 enum operation_where {
 	OPERATION_OUTSIDE, /* in a peer that is no client */
 	OPERATION_UNDONE,  /* the same; the module undoes it if it cannot give its answer */

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <linux/perf_event.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "interruption.h"
+
+/* Delays grow by at least this, and later by a part of themselves. */
+#define DELAY_STEP_NS 250
+#define LONG_NS 50000000ULL
+#define MAX_RUNS 60
+#define FEW_RUNS 16  /* of what is too short to wait for anything */
+#define EACH_UP_TO 8 /* passes of a tracepoint */
+
+/* Passed by commands that allocate, free, or put memory into a file. */
+static const char *const tracepoints[] = {
+	"kmem/mm_page_alloc",
+	"kmem/mm_page_free",
+	"kmem/kmem_cache_alloc",
+	"kmem/kmalloc",
+	"filemap/mm_filemap_add_to_page_cache",
+	"filemap/mm_filemap_delete_from_page_cache",
+};
+#define NR_TRACEPOINTS ((int)(sizeof(tracepoints) / sizeof(tracepoints[0])))
+
+volatile sig_atomic_t caught;
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	caught = 1;
+}
+
+const int signal_of[] = {
+	[CAUGHT] = SIGUSR1,
+	[RESTARTED] = SIGUSR1,
+	[STOPPED] = SIGSTOP,
+	[KILLED] = SIGKILL,
+};
+
+/* In the peer. The timer and the event are made once, and armed for each run. */
+static timer_t timer;
+static int event = -1;
+static long event_tracepoint;
+
+static long make_timer(int signal)
+{
+	struct sigevent sigevent = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = signal };
+
+	return timer_create(CLOCK_MONOTONIC, &sigevent, &timer) ? -errno : 0;
+}
+
+static long make_event(long tracepoint, int signal)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_TRACEPOINT,
+		.size = sizeof(attr),
+		.config = (uint64_t)tracepoint,
+		.sample_period = 1,
+		.wakeup_events = 1,
+		.disabled = 1,
+	};
+	struct f_owner_ex owner = { .type = F_OWNER_TID, .pid = gettid() };
+
+	if (event >= 0 && event_tracepoint == tracepoint)
+		return 0;
+	if (event >= 0)
+		close(event);
+	event = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	event_tracepoint = tracepoint;
+	if (event < 0 || fcntl(event, F_SETFL, O_ASYNC) || fcntl(event, F_SETSIG, signal) ||
+	    fcntl(event, F_SETOWN_EX, &owner))
+		return -errno;
+	return 0;
+}
+
+static long arm(const struct run *run)
+{
+	struct itimerspec in = {
+		.it_value = { (time_t)(run->at / 1000000000), (long)(run->at % 1000000000) },
+	};
+	uint64_t period = run->at;
+
+	if (!run->tracepoint)
+		return timer_settime(timer, 0, &in, NULL) ? -errno : 0;
+	if (ioctl(event, PERF_EVENT_IOC_PERIOD, &period))
+		return -errno;
+	/*
+	 * A command that starts over passes the tracepoint again: a stop comes once. A handler's
+	 * signal may come as often as it likes.
+	 */
+	if (run->how == STOPPED ? ioctl(event, PERF_EVENT_IOC_REFRESH, 1) :
+				  ioctl(event, PERF_EVENT_IOC_ENABLE, 0))
+		return -errno;
+	return 0;
+}
+
+static void disarm(const struct run *run)
+{
+	const struct itimerspec never = { 0 };
+
+	if (!run->tracepoint) {
+		timer_settime(timer, 0, &never, NULL);
+		return;
+	}
+	ioctl(event, PERF_EVENT_IOC_DISABLE, 0);
+	if (run->how == STOPPED) {
+		close(event);
+		event = -1;
+	}
+}
+
+/* In the peer: the operation, with a signal on its way. at 0: without one. */
+long run_operation(void *arg)
+{
+	struct run *run = arg;
+	struct sigaction action = {
+		.sa_handler = on_signal,
+		.sa_flags = run->how == RESTARTED ? SA_RESTART : 0,
+	};
+	static bool made;
+	uint64_t start;
+	long err = 0;
+
+	if (sigaction(SIGUSR1, &action, NULL))
+		return -errno;
+	if (run->tracepoint)
+		err = make_event(run->tracepoint, signal_of[run->how]);
+	else if (!made)
+		err = make_timer(signal_of[run->how]);
+	made |= !run->tracepoint;
+	if (err)
+		return err;
+	caught = 0;
+	if (run->at)
+		err = arm(run);
+	if (err)
+		return err;
+	start = now_ns();
+	run->err = operations[run->operation].run(&run->target);
+	run->took = now_ns() - start;
+	run->arrived = caught;
+	disarm(run);
+	return 0;
+}
+
+long undo_operation(void *arg)
+{
+	struct run *run = arg;
+
+	return operations[run->operation].undo ? operations[run->operation].undo(&run->target) : 0;
+}
+
+long interrupt_after(uint64_t ns)
+{
+	const struct sigaction action = { .sa_handler = on_signal };
+	const struct run run = { .at = ns };
+	static bool made;
+	long err = 0;
+
+	if (sigaction(SIGUSR1, &action, NULL))
+		return -errno;
+	if (!made)
+		err = make_timer(SIGUSR1);
+	made = true;
+	caught = 0;
+	return err ? err : arm(&run);
+}
+
+void interrupt_never(void)
+{
+	const struct run run = { 0 };
+
+	disarm(&run);
+}
+
+long taken(const struct backing *b)
+{
+	if (backing_is_hugetlb(b))
+		return -backing_free_pages(b) * (long)b->page;
+	return meminfo("Shmem:");
+}
+
+bool has_taken_no_more(void *arg)
+{
+	const struct taking *t = arg;
+
+	return taken(t->backing) <= t->bytes;
+}
+
+bool has_taken(void *arg)
+{
+	const struct taking *t = arg;
+
+	return taken(t->backing) >= t->bytes;
+}
+
+/* A stopped peer goes on; gives how often it was. */
+static unsigned int keep_going(struct peer *p)
+{
+	unsigned int stops = 0;
+	int status;
+
+	while (waitpid(p->pid, &status, WUNTRACED | WNOHANG) == p->pid && WIFSTOPPED(status)) {
+		stops++;
+		peer_continue(p);
+	}
+	return stops;
+}
+
+static long run_in(struct peer *p, struct run *run)
+{
+	uint64_t end = now_ms() + DEADLINE_MS;
+	unsigned int stops = 0;
+	long err;
+
+	peer_start(p, run_operation, run, sizeof(*run));
+	do {
+		if (run->how == STOPPED)
+			stops += keep_going(p);
+		err = peer_finish_within(p, run, sizeof(*run), run->how == STOPPED ? 1 : 1000);
+	} while (err == -ETIMEDOUT && now_ms() < end);
+	if (run->how == STOPPED)
+		run->arrived = stops > 0;
+	return err;
+}
+
+void stamp(const struct region *r, uint64_t length)
+{
+	for (uint64_t i = 0; i < length; i += r->backing->page)
+		*(uint64_t *)at_address(r->base + i) = r->base + i;
+}
+
+static void check_contents(const struct region *r, uint64_t old_size, uint64_t size)
+{
+	for (uint64_t i = 0; i < size; i += r->backing->page)
+		assert_int_equal(*(uint64_t *)at_address(r->base + i),
+				 i < old_size ? r->base + i : 0);
+	if (size < r->backing->capacity)
+		assert_int_equal(touch(r->base + size, false), SIGBUS);
+}
+
+/* The killed peer is gone, and the region what it was, or what it was to become. */
+static void check_killed(struct trial *t)
+{
+	const struct operation_target *target = &t->run.target;
+	struct peershm_region_info info;
+	struct peershm_set_reserve none = { .size = sizeof(none) };
+	struct peershm_header *h = malloc(t->witness->at.header_length);
+
+	assert_non_null(h);
+	waitpid(t->peer->pid, NULL, 0);
+	t->peer->pid = 0;
+	assert_true(region_until_clients(t->region, 1, 1000));
+	assert_ok(do_stat(t->witness->fd, 0, NULL, &info));
+	assert_ok(header_copy(t->witness, h));
+	assert_int_equal(h->size, info.active);
+	assert_int_equal(h->nr_clients, 1);
+	assert_int_equal(h->root, info.root);
+	free(h);
+	assert_true(info.active == target->step || info.active == 0 ||
+		    info.active == target->step + target->length);
+	assert_true(info.root == 0 || info.root == target->base + 64);
+	check_contents(t->region, target->step, info.active);
+
+	do_unlink(t->witness->fd, "injected");
+	assert_ok(xioctl(t->witness->fd, PEERSHM_IOC_SET_RESERVE, &none));
+	if (info.root)
+		assert_ok(do_set_root(t->witness->fd, 0, info.root, 0));
+	if (info.active > target->step)
+		assert_ok(do_shrink(t->witness->fd, 0, target->step, NULL));
+	assert_ok(do_grow_to(t->witness->fd, 0, target->step, NULL));
+	stamp(t->region, target->step);
+	peers_end();
+	t->peer = operation_peer(t->region, t->client);
+	snapshot_again(t->before);
+}
+
+/* After a run that came back. */
+static void check_answer(struct trial *t)
+{
+	const struct run *run = &t->run;
+	const char *name = operations[run->operation].name;
+
+	if (run->err && (run->err != -EINTR || run->how != CAUGHT || !run->arrived))
+		fail_msg("%s: %s, with a signal at %llu of %ld", name, strerror((int)-run->err),
+			 (unsigned long long)run->at, run->tracepoint);
+	if (run->err) {
+		snapshot_same(t->before);
+		check_contents(t->region, run->target.step, run->target.step);
+		return;
+	}
+	assert_ok(peer_call(t->peer, undo_operation, &t->run, sizeof(t->run)));
+	if (run->operation == operation_find("shrink"))
+		stamp(t->region, run->target.step);
+	snapshot_again(t->before);
+}
+
+bool interrupt(struct trial *t, struct outcomes *o)
+{
+	long err = run_in(t->peer, &t->run);
+
+	if (err == -ESRCH && t->run.how == KILLED) {
+		o->points++;
+		o->interrupted++;
+		check_killed(t);
+		return true;
+	}
+	assert_ok(err);
+	if (t->run.arrived) {
+		o->points++;
+		if (t->run.err)
+			o->interrupted++;
+		else
+			o->completed++;
+	}
+	check_answer(t);
+	return t->run.arrived;
+}
+
+/* May the command take long, or wait for somebody? */
+static bool waits(int operation)
+{
+	static const char *const names[] = { "attach", "grow", "shrink", "peer map", "detach" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(operations[operation].name, names[i]))
+			return true;
+	}
+	return false;
+}
+
+static uint64_t next_delay(uint64_t delay, uint64_t took, unsigned int coarse)
+{
+	uint64_t part = took > LONG_NS ? delay : delay / 2;
+
+	if (part < DELAY_STEP_NS)
+		part = DELAY_STEP_NS;
+	return delay + part * coarse;
+}
+
+static struct outcomes interrupt_by_timer(struct trial *t, uint64_t took)
+{
+	unsigned int most = waits(t->run.operation) ? MAX_RUNS : FEW_RUNS;
+	unsigned int coarse = t->run.how == KILLED ? 3 : 1;
+	struct outcomes o = { 0 };
+	unsigned int runs = 0;
+
+	t->run.tracepoint = 0;
+	t->run.at = 1;
+	/* Not the first that comes too late: a delay is at times shorter than it seems. */
+	for (unsigned int late = 0; late < 3 && runs < most; runs++) {
+		late = interrupt(t, &o) ? 0 : late + 1;
+		t->run.at = next_delay(t->run.at, took, coarse);
+	}
+	return o;
+}
+
+static struct outcomes interrupt_at_tracepoint(struct trial *t, long id)
+{
+	unsigned int most = t->run.how == KILLED ? test_scale(8) : test_scale(24);
+	struct outcomes o = { 0 };
+
+	t->run.tracepoint = id;
+	t->run.at = 1;
+	/* One after the other, and then by steps that grow. */
+	while (o.points < most && interrupt(t, &o))
+		t->run.at += 1 + t->run.at / EACH_UP_TO;
+	return o;
+}
+
+static void outcomes_add(struct outcomes *to, const struct outcomes *from)
+{
+	to->points += from->points;
+	to->interrupted += from->interrupted;
+	to->completed += from->completed;
+}
+
+/* Negative: this kernel has no such tracepoint. */
+static long tracepoint_id(const char *name)
+{
+	static const char *const roots[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
+	char path[128];
+	long id = -1;
+
+	for (int i = 0; i < 2 && id < 0; i++) {
+		snprintf(path, sizeof(path), "%s/events/%s/id", roots[i], name);
+		id = file_number(path);
+	}
+	return id;
+}
+
+static struct outcomes interrupt_everywhere(struct trial *t)
+{
+	const char *name = operations[t->run.operation].name;
+	struct outcomes by_timer, o = { 0 };
+
+	/* How long it takes without a signal. */
+	t->run.at = 0;
+	t->run.tracepoint = 0;
+	assert_ok(run_in(t->peer, &t->run));
+	assert_ok(t->run.err);
+	check_answer(t);
+	by_timer = interrupt_by_timer(t, t->run.took);
+	for (int i = 0; i < NR_TRACEPOINTS; i++) {
+		long id = tracepoint_id(tracepoints[i]);
+		struct outcomes some;
+
+		if (id < 0)
+			continue;
+		some = interrupt_at_tracepoint(t, id);
+		outcomes_add(&o, &some);
+	}
+	print_message("# %s: %u delays, %u passes of tracepoints; %u %s, %u completed\n", name,
+		      by_timer.points, o.points, by_timer.interrupted + o.interrupted,
+		      t->run.how == KILLED ? "killed" : "interrupted",
+		      by_timer.completed + o.completed);
+	outcomes_add(&o, &by_timer);
+	return o;
+}
+
+void interrupt_every_command(const struct backing *b, enum how how)
+{
+	struct trial t = { .run = { .how = how } };
+	struct taking taking = { .backing = b };
+	struct outcomes o = { 0 }, grow = { 0 };
+	struct region *r;
+
+	backing_needs(b, 2 * STEP(b));
+	r = region_new(b, b->capacity);
+	region_grow(r, STEP(b));
+	t.region = r;
+	t.witness = client_new(r, "witness");
+	t.run.target = operation_target_of(r, STEP(b));
+	stamp(r, STEP(b));
+	taking.bytes = taken(b) + (long)MIB;
+
+	for (int i = 0; i < nr_operations; i++) {
+		struct outcomes some;
+
+		/* What cannot be interrupted is neither restarted nor stopped in the middle. */
+		if ((how == RESTARTED || how == STOPPED) && !waits(i))
+			continue;
+		t.run.operation = i;
+		if (!t.peer || t.client != (operations[i].where == OPERATION_INSIDE)) {
+			peers_end();
+			t.client = operations[i].where == OPERATION_INSIDE;
+			t.peer = operation_peer(r, t.client);
+			t.before = snapshot_take(t.witness);
+		}
+		some = interrupt_everywhere(&t);
+		outcomes_add(&o, &some);
+		if (i != operation_find("grow"))
+			continue;
+		grow = some;
+		t.run.target.length = 4 * (b->id == PEERSHM_SMALL ? MIB : b->page);
+		if (!backing_is_hugetlb(b) && (how == CAUGHT || how == KILLED)) {
+			some = interrupt_everywhere(&t);
+			outcomes_add(&grow, &some);
+		}
+		t.run.target.length = STEP(b);
+	}
+	print_message("# in all %u points, %u interrupted, %u completed\n", o.points, o.interrupted,
+		      o.completed);
+	assert_true(o.points >= (unsigned int)nr_operations);
+	if (how == CAUGHT || how == KILLED)
+		assert_true(grow.interrupted > 0);
+	if (how != KILLED)
+		assert_true(o.completed > 0);
+	assert_true(test_until(has_taken_no_more, &taking, 5000));
+}

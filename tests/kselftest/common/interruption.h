@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* An operation in a peer, with a signal on its way to it. */
+#ifndef PEERSHM_TEST_INTERRUPTION_H
+#define PEERSHM_TEST_INTERRUPTION_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "operation.h"
+#include "snapshot.h"
+
+/* A handler without SA_RESTART, or with it; a stop; the end. */
+enum how {
+	CAUGHT,
+	RESTARTED,
+	STOPPED,
+	KILLED
+};
+
+/* What a run is told, and what it tells. */
+struct run {
+	struct operation_target target;
+	int operation;
+	enum how how;
+	long tracepoint; /* its id, 0: a timer */
+	uint64_t at;	 /* the delay in ns, or how often it is passed */
+	/* out */
+	long err;
+	bool arrived;
+	uint64_t took;
+};
+
+extern const int signal_of[];
+
+/* The handler has run since this was 0. */
+extern volatile sig_atomic_t caught;
+
+/* In a peer, with a struct run: the operation, and taking it back. */
+long run_operation(void *arg);
+long undo_operation(void *arg);
+
+/* What came of the runs of one operation. */
+struct outcomes {
+	unsigned int points, interrupted, completed;
+};
+
+/* A region, another client of it, and the peer that the signals come to. */
+struct trial {
+	const struct region *region;
+	const struct client *witness;
+	struct snapshot *before;
+	struct peer *peer;
+	bool client; /* the peer is one */
+	struct run run;
+};
+
+/* One run; false if the signal had not come when the operation was done. */
+bool interrupt(struct trial *t, struct outcomes *o);
+
+/* A mark in each page of the memory that all runs begin with. */
+void stamp(const struct region *r, uint64_t length);
+
+/*
+ * A signal comes at every point of every command: after a delay that grows until the command
+ * ends before it comes, and at the first, the second, and so on, time that the command passes
+ * a tracepoint of the kernel. Fails unless what each command then answers, and the region as
+ * the other client sees it, are as they have to be.
+ */
+void interrupt_every_command(const struct backing *b, enum how how);
+
+/* For who makes another call than an operation: SIGUSR1 once, after so many ns. */
+long interrupt_after(uint64_t ns);
+void interrupt_never(void);
+
+/* Memory of a backing, of the whole machine, in use; and waiting for it. */
+struct taking {
+	const struct backing *backing;
+	long bytes;
+};
+
+long taken(const struct backing *b);
+bool has_taken(void *arg);
+bool has_taken_no_more(void *arg);
+
+#endif
