@@ -114,7 +114,7 @@ check-mutants:
 ##  fuzz         fuzz the device on the debug kernel (OPS=, SEED=, SAVE=1 keeps the corpus)
 fuzz: setup-debug
 	$(call ready,build vm,fuzz-programs)
-	$(Q)tests/fuzz/fuzz --ops $(or $(OPS),200000) --seed $(or $(SEED),$$RANDOM)
+	$(Q)tests/fuzz/fuzz --ops $(or $(OPS),200000) $(if $(SEED),--seed $(SEED))
 
 ##  fuzz-minimise  what a finding of it needs, and a C program: PROGRAM=build/fuzz/finding
 fuzz-minimise: setup-debug

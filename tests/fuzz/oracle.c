@@ -42,10 +42,9 @@ void oracle_after(struct shared *shared, const struct op *op, long ret)
 	if (!o->command || ret >= 0)
 		return;
 	/* an answer may lie in memory that the call itself takes away */
-	if (error == EFAULT && op->args[ARG_AT].unit != NUMBER)
-		return;
-	for (unsigned int i = NR_COMMAND_ARGS; i < MAX_ARGS; i++)
-		if (error == EFAULT && o->args[i].kind == AN_ARRAY && op->args[i].unit != NUMBER)
+	for (unsigned int i = ARG_AT; i < MAX_ARGS; i++)
+		if (error == EFAULT && (i == ARG_AT || o->args[i].kind == AN_ARRAY) &&
+		    (op->args[i].unit == PLACE || op->args[i].unit == PLACE_BYTE))
 			return;
 	for (unsigned int i = 0; i < X0 - P0; i++) {
 		if (look(P0 + i, &now) != there[i]) {

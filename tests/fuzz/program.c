@@ -200,7 +200,10 @@ void op_print(FILE *file, const struct op *op)
 		if (op->args[i].unit == NUMBER && !op->args[i].n)
 			continue;
 		fprintf(file, " %s=", o->args[i].name);
-		print_value(file, &op->args[i]);
+		if (o->args[i].kind == A_MODE && op->args[i].unit == NUMBER)
+			fprintf(file, "0%" PRIo64, op->args[i].n);
+		else
+			print_value(file, &op->args[i]);
 	}
 }
 
