@@ -390,8 +390,7 @@ struct peershm_reader {
 };
 
 /* Of the handle that this thread used last; never NULL. */
-extern __thread struct peershm_reader *peershm_reader_
-	__attribute__((tls_model("initial-exec")));
+extern __thread struct peershm_reader *peershm_reader_ __attribute__((tls_model("initial-exec")));
 
 int peershm_read_enter_(struct peershm *handle);
 void peershm_read_exit_(struct peershm *handle);

@@ -147,7 +147,8 @@ static int open_region(struct peershm *handle, struct request *request)
 	int flags = handle->read_only ? O_RDONLY : O_RDWR;
 	int err;
 
-	handle->fd = request->client ? pshm_attach_open(handle->read_only) : pshm_device_open(flags);
+	handle->fd = request->client ? pshm_attach_open(handle->read_only) :
+				       pshm_device_open(flags);
 	if (handle->fd < 0)
 		return pshm_reason_device(handle->fd, flags);
 	err = find_or_make(handle, request);

@@ -110,7 +110,7 @@ _Static_assert(sizeof(struct peershm_slot) == 64, "the binary interface");
 
 /* What a handle's sections need; all but `shared` under `lock`. */
 struct pshm_sections {
-	size_t page;		/* bytes of a control page */
+	size_t page;		  /* bytes of a control page */
 	struct peershm_slot *own; /* this client's, a page; NULL: not mapped */
 	struct peershm_slot *all; /* every client's; NULL: not mapped */
 	bool fence;
@@ -535,7 +535,7 @@ static int wait_for_slot(struct wait *wait, uint32_t index,
 
 	for (;;) {
 		__atomic_store_n(&slot->waiting, 1, __ATOMIC_RELAXED);
-		barrier(wait); /* C */
+		barrier(wait);						       /* C */
 		if (__atomic_load_n(&slot->passed, __ATOMIC_ACQUIRE) != was || /* B, D */
 		    !__atomic_load_n(&slot->inside, __ATOMIC_ACQUIRE))	       /* B */
 			return 0;
@@ -545,7 +545,8 @@ static int wait_for_slot(struct wait *wait, uint32_t index,
 		left = left_ns(wait);
 		if (!left)
 			return timed_out(wait, client);
-		sleep_on(&slot->passed, was, left < POLL_MS * 1000000LL ? left : POLL_MS * 1000000LL);
+		sleep_on(&slot->passed, was,
+			 left < POLL_MS * 1000000LL ? left : POLL_MS * 1000000LL);
 	}
 }
 
@@ -558,8 +559,9 @@ static int wait_for_client(struct wait *wait, uint32_t index,
 	int err = 0;
 
 	if (wait->fenced && __atomic_load_n(&mode->mode, __ATOMIC_RELAXED) == MODE_BARRIER)
-		return pshm_fail(-ENOSYS, "this process may not call membarrier(2), and client %s "
-					  "relies on it",
+		return pshm_fail(-ENOSYS,
+				 "this process may not call membarrier(2), and client %s "
+				 "relies on it",
 				 client->name);
 	for (size_t i = 1; !err && i < slots(s); i++) {
 		uint32_t was = __atomic_load_n(&page[i].passed, __ATOMIC_ACQUIRE); /* D */

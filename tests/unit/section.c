@@ -230,7 +230,7 @@ struct cells {
 	uint32_t published;
 	uint32_t whole[2];
 	uint32_t end;
-	uint32_t broken; /* seen */
+	uint32_t broken;  /* seen */
 	uint32_t readers; /* that have begun */
 	uint64_t sections;
 };

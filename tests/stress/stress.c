@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Stress: worker processes that attach, read, grow, shrink, are killed, stopped and
+ * started again, as a seed has it. The region holds a list with a node in every page,
+ * each with a checksum. Workers walk it all the time, inside read sections; whoever
+ * shrinks first takes out the nodes that are to go. After every round the list is
+ * whole, and registry, header and /proc agree on who the clients are.
+ *
+ *   stress [ROUNDS [SEED]]     the same seed gives the same decisions
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <peershm.h>
+
+#define WORKERS 32
+#define MAX_PAGES 512
+#define REGISTRY_MS 30000 /* until a killed client is gone, on a slow machine */
+#define ANSWER_MS 60000
+#define SHRINK_MS 50
+
+struct node {
+	struct node *next;
+	uint64_t number;
+	uint64_t round; /* when it was written */
+	uint64_t checksum;
+};
+
+/* What a worker is told, and how it answers. */
+struct order {
+	char what; /* 'g'row or 's'hrink */
+	uint64_t size;
+};
+
+static struct worker {
+	pid_t pid; /* 0: not running */
+	int socket;
+	bool stopped;
+	bool owes; /* an answer */
+} workers[WORKERS];
+
+static char region[64];
+static struct peershm *shm;
+static uint64_t page;
+static uint64_t seed;
+static uint64_t round_now;
+
+/* xorshift64*: the decisions, and nothing else. */
+static uint32_t pick(uint32_t below)
+{
+	static uint64_t state;
+
+	if (!state)
+		state = seed * 0x9e3779b97f4a7c15ULL + 1;
+	state ^= state >> 12;
+	state ^= state << 25;
+	state ^= state >> 27;
+	return (uint32_t)((state * 0x2545f4914f6cdd1dULL) >> 33) % below;
+}
+
+static uint64_t checksum(const struct node *node)
+{
+	return (uint64_t)(uintptr_t)node->next ^ node->number * 0x9e3779b97f4a7c15ULL ^
+	       node->round << 7;
+}
+
+static struct node *node_at(uint64_t number)
+{
+	return (struct node *)((char *)peershm_base(shm) + number * page);
+}
+
+__attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...)
+{
+	va_list arguments;
+
+	printf("# seed %" PRIu64 ", round %" PRIu64 ": ", seed, round_now);
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	printf("\nnot ok 1 stress\n# Totals: pass:0 fail:1 xfail:0 xpass:0 skip:0 error:0\n");
+	exit(1);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/*
+ * Walk the list; gives how many nodes there are, or minus one. A node that is being
+ * linked or unlinked has its checksum in the field beside: `next` may be the old or the
+ * new one, so readers check what does not change, the writer checks all.
+ */
+static long walk(bool writer)
+{
+	long n = 0;
+
+	for (struct node *node = __atomic_load_n(&node_at(0)->next, __ATOMIC_ACQUIRE); node;
+	     node = __atomic_load_n(&node->next, __ATOMIC_ACQUIRE)) {
+		if (((uintptr_t)node - (uintptr_t)node_at(0)) % page ||
+		    node != node_at(node->number) || ++n > MAX_PAGES ||
+		    (writer && node->checksum != checksum(node)))
+			return -1;
+	}
+	return n;
+}
+
+/* Worker. */
+
+static long obey(const struct order *order)
+{
+	return order->what == 'g' ? peershm_grow(shm, order->size, NULL) :
+				    peershm_shrink(shm, order->size, SHRINK_MS);
+}
+
+__attribute__((noreturn)) static void work(int number, int socket)
+{
+	char name[32];
+	long answer;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	snprintf(name, sizeof(name), "worker-%d", number);
+	shm = NULL;
+	answer = peershm_open(&shm, region, name, 0, NULL);
+	for (;;) {
+		struct pollfd pollfd = { .fd = socket, .events = POLLIN };
+		struct order order;
+
+		if (write(socket, &answer, sizeof(answer)) != (ssize_t)sizeof(answer) || !shm)
+			_exit(0);
+		while (poll(&pollfd, 1, 2) == 0) {
+			if (peershm_read_lock(shm))
+				_exit(2);
+			if (walk(false) < 0)
+				_exit(3);
+			peershm_read_unlock(shm);
+		}
+		if (read(socket, &order, sizeof(order)) != (ssize_t)sizeof(order))
+			_exit(0);
+		answer = obey(&order);
+	}
+}
+
+/* The one who decides. */
+
+static long answer_of(struct worker *w)
+{
+	struct pollfd pollfd = { .fd = w->socket, .events = POLLIN };
+	long answer = 0;
+	int status;
+
+	if (poll(&pollfd, 1, ANSWER_MS) != 1)
+		fail("worker %d does not answer", (int)(w - workers));
+	if (read(w->socket, &answer, sizeof(answer)) != (ssize_t)sizeof(answer)) {
+		waitpid(w->pid, &status, 0);
+		fail("worker %d ended: status 0x%x (0x200: no section, 0x300: list broken)",
+		     (int)(w - workers), status);
+	}
+	w->owes = false;
+	return answer;
+}
+
+static void start(struct worker *w)
+{
+	int pair[2];
+	long err;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		fail("socketpair: %s", strerror(errno));
+	fflush(NULL);
+	w->pid = fork();
+	if (w->pid < 0)
+		fail("fork: %s", strerror(errno));
+	if (!w->pid) {
+		for (int i = 0; i < WORKERS; i++) {
+			if (workers[i].pid && &workers[i] != w)
+				close(workers[i].socket);
+		}
+		close(pair[0]);
+		work((int)(w - workers), pair[1]);
+	}
+	close(pair[1]);
+	w->socket = pair[0];
+	w->stopped = false;
+	w->owes = true;
+	err = answer_of(w);
+	if (err)
+		fail("worker %d cannot open: %s", (int)(w - workers), strerror((int)-err));
+}
+
+static void end(struct worker *w)
+{
+	kill(w->pid, SIGKILL);
+	waitpid(w->pid, NULL, 0);
+	close(w->socket);
+	w->pid = 0;
+	w->owes = false;
+}
+
+static void stop_or_go_on(struct worker *w)
+{
+	w->stopped = !w->stopped;
+	kill(w->pid, w->stopped ? SIGSTOP : SIGCONT);
+}
+
+/* The nodes of all pages there are, from the last one that is linked on. */
+static void link_all(void)
+{
+	uint64_t pages = peershm_size(shm) / page;
+	uint64_t linked = (uint64_t)walk(true);
+
+	for (uint64_t i = linked + 1; i < pages; i++) {
+		struct node *node = node_at(i);
+		struct node *last = node_at(i - 1);
+
+		node->next = NULL;
+		node->number = i;
+		node->round = round_now;
+		node->checksum = checksum(node);
+		__atomic_store_n(&last->next, node, __ATOMIC_RELEASE);
+		last->checksum = checksum(last);
+	}
+}
+
+static void unlink_from(uint64_t pages)
+{
+	struct node *last = node_at(pages - 1);
+
+	__atomic_store_n(&last->next, NULL, __ATOMIC_RELEASE);
+	last->checksum = checksum(last);
+}
+
+/*
+ * Grow or shrink, by a worker or by oneself. A worker may be killed on the way: then the
+ * size is the old or the new one.
+ */
+static void resize(struct worker *w, bool kill_it)
+{
+	uint64_t old = peershm_size(shm) / page;
+	uint64_t pages = 2 + pick(MAX_PAGES - 2);
+	struct order order = { .what = pages > old ? 'g' : 's', .size = pages * page };
+	uint64_t now;
+	long err;
+
+	if (pages == old)
+		return;
+	if (order.what == 's')
+		unlink_from(pages);
+	if (!w || !w->pid || w->stopped) {
+		err = obey(&order);
+	} else {
+		w->owes = true;
+		if (write(w->socket, &order, sizeof(order)) != (ssize_t)sizeof(order))
+			fail("worker %d is gone", (int)(w - workers));
+		if (kill_it) {
+			usleep(pick(3000));
+			end(w);
+			err = 0;
+		} else {
+			err = answer_of(w);
+		}
+	}
+	now = peershm_size(shm) / page;
+	if (now != old && now != pages)
+		fail("size is %" PRIu64 " pages, neither %" PRIu64 " nor %" PRIu64, now, old,
+		     pages);
+	if (err && (err != -ETIMEDOUT || now != old))
+		fail("%s to %" PRIu64 " pages: %s", order.what == 'g' ? "growing" : "shrinking",
+		     pages, strerror((int)-err));
+	link_all();
+}
+
+static bool running(pid_t pid)
+{
+	for (int i = 0; i < WORKERS; i++) {
+		if (workers[i].pid == pid)
+			return true;
+	}
+	return pid == getpid();
+}
+
+static bool registry_agrees(void)
+{
+	struct peershm_client_info infos[WORKERS + 8];
+	struct peershm_header_client clients[WORKERS + 8];
+	int expected = 1;
+	int n = peershm_clients(shm, infos, WORKERS + 8);
+
+	for (int i = 0; i < WORKERS; i++)
+		expected += workers[i].pid != 0;
+	if (n != expected || peershm_header_clients(shm, clients, WORKERS + 8) != expected)
+		return false;
+	for (int i = 0; i < n; i++) {
+		if (!running(infos[i].pid) || !running(clients[i].pid))
+			return false;
+	}
+	return true;
+}
+
+static void check(void)
+{
+	uint64_t deadline = now_ms() + REGISTRY_MS;
+	uint64_t pages = peershm_size(shm) / page;
+
+	if (walk(true) != (long)pages - 1)
+		fail("the list has %ld nodes in %" PRIu64 " pages", walk(true), pages);
+	while (!registry_agrees()) {
+		if (now_ms() > deadline)
+			fail("registry, header and /proc do not agree on the clients");
+		usleep(1000);
+	}
+}
+
+/* Whoever is in D state leaves it before long. */
+static void nobody_hangs(void)
+{
+	for (int i = 0; i < WORKERS; i++) {
+		uint64_t deadline = now_ms() + REGISTRY_MS;
+		char path[64];
+		char state = 0;
+
+		if (!workers[i].pid)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/stat", workers[i].pid);
+		do {
+			FILE *file = fopen(path, "re");
+
+			if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+				fail("%s cannot be read", path);
+			fclose(file);
+		} while (state == 'D' && now_ms() < deadline);
+		if (state == 'D')
+			fail("worker %d is in D state", i);
+	}
+}
+
+static void one_round(void)
+{
+	struct worker *w = &workers[pick(WORKERS)];
+	uint32_t what = pick(100);
+
+	if (!w->pid)
+		start(w);
+	else if (what < 15)
+		end(w);
+	else if (what < 30)
+		stop_or_go_on(w);
+	else if (what < 45)
+		resize(w, true);
+	else if (what < 80)
+		resize(w, false);
+	else
+		resize(NULL, false);
+	check();
+	if (round_now % 50 == 0)
+		nobody_hangs();
+}
+
+static void give_up(int signal)
+{
+	static const char text[] = "# stress: out of time\nnot ok 1 stress\n";
+
+	(void)signal;
+	if (write(STDOUT_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(2);
+	_exit(1);
+}
+
+int main(int argc, char **argv)
+{
+	struct peershm_options options = { .capacity = 1ULL << 30 };
+	uint64_t rounds = argc > 1 ? strtoull(argv[1], NULL, 10) : 200;
+	int err;
+
+	seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("KTAP version 1\n1..1\n# %" PRIu64 " rounds, SEED=%" PRIu64 "\n", rounds, seed);
+	if (access(PEERSHM_DEVICE, F_OK)) {
+		printf("ok 1 stress # SKIP no " PEERSHM_DEVICE "\n");
+		return 4;
+	}
+	signal(SIGALRM, give_up);
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(region, sizeof(region), "stress-%d", getpid());
+	err = peershm_open(&shm, region, "stress", PEERSHM_CREATE | PEERSHM_EXCLUSIVE, &options);
+	if (err)
+		fail("%s", peershm_strerror(err));
+	page = peershm_page_size(shm);
+	err = peershm_grow(shm, 2 * page, NULL);
+	if (err)
+		fail("%s", peershm_strerror(err));
+	node_at(0)->checksum = checksum(node_at(0));
+	link_all();
+	for (round_now = 1; round_now <= rounds; round_now++) {
+		alarm(300);
+		one_round();
+		if (round_now % (rounds < 1000 ? 100 : 500) == 0)
+			printf("# round %" PRIu64 "\n", round_now);
+	}
+	alarm(0);
+	for (int i = 0; i < WORKERS; i++) {
+		if (workers[i].pid)
+			end(&workers[i]);
+	}
+	check();
+	peershm_unlink(region);
+	peershm_close(shm);
+	printf("ok 1 stress\n# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0\n");
+	return 0;
+}
