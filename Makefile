@@ -49,7 +49,7 @@ programs := $(if $(peershmctl),build/peershmctl) $(if $(demo),build/peershm-demo
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: bench-sections all module modules_install lib tools kselftest unit-programs unit device check check-full check-kernels check-debug check-mutants lint \
+.PHONY: stress check-model bench-sections all module modules_install lib tools kselftest unit-programs unit device check check-full check-kernels check-debug check-mutants lint \
 	fuzz fuzz-minimise fuzz-programs fuzz-decoders demo shell install clean help setup-debug setup-fuzz setup-build setup-vm setup-test setup-lint FORCE
 
 ##  all          library, tools, and the module for the machine's kernel (default)
@@ -76,7 +76,7 @@ unit-programs: $(unit) $(unit_san)
 	@:
 
 ##  kselftest    build the device tests (`make -C tests install` gathers them)
-kselftest: $(kselftest)
+kselftest: $(kselftest) build/stress/stress
 	@:
 
 ##  device       run the device tests in the virtual machine
@@ -133,6 +133,18 @@ fuzz-programs: build/fuzz/device
 check:
 	$(Q)tools/setup build vm test lint bench
 	$(Q)MAKE='$(MAKE)' tests/check
+
+##  stress       random attach, grow, shrink, kill, stop, restart: ROUNDS=10000 SEED=
+stress:
+	$(call ready,build vm test,all kselftest)
+	$(Q)$(MAKE) --no-print-directory -C tests install
+	$(Q)tools/vm/run $(VM) --timeout $(or $(TIMEOUT),3600) $(if $(VM_LOG),--log $(VM_LOG)) -- \
+		/kselftest/stress $(or $(ROUNDS),10000) $(SEED)
+
+##  check-model  read sections, in every state that the model in tests/model has
+check-model:
+	$(Q)tools/setup model
+	$(Q)tests/check-model
 
 ##  bench-sections  what a read section costs, beside liburcu's memb flavour
 bench-sections: build/bench/sections
@@ -278,6 +290,10 @@ build/unit-san/demo_structures: $(call objects,$(addprefix tools/demo/,$(structu
 build/unit-san/%: build/obj-san/tests/unit/%.o build/libpeershm-san.a
 	$(call say,LD,$@)
 	$(call link,$(sanitize) $(wrap),-lcmocka $(urcu))
+
+build/stress/stress: build/obj/tests/stress/stress.o build/libpeershm.so.0
+	$(call say,LD,$@)
+	$(call link,$(beside))
 
 # Beside liburcu as programs use either: the library shared, its lock inlined.
 build/bench/libsections.so: build/obj/tests/bench/region.o $(library)

@@ -433,7 +433,7 @@ PEERSHM_API int peershm_read_enter_(struct peershm *handle)
 	reader = find_reader(handle);
 	if (!reader)
 		err = join(handle, &reader);
-	if (err)
+	if (err || !reader)
 		return err;
 	/* What is inlined is for threads with a slot and without fences alone. */
 	peershm_reader_ = reader->slot && !handle->sections->fence ? reader : &none;

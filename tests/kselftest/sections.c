@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Read sections across processes, and shrinks that wait for them. */
+#include <signal.h>
+#include <unistd.h>
+
+#include <peershm.h>
+
+#include "common/harness.h"
+
+#define SHORT_MS 100
+
+static struct peershm *shm;
+
+static void close_handle(void *handle)
+{
+	peershm_close(*(struct peershm **)handle);
+	*(struct peershm **)handle = NULL;
+}
+
+struct open_order {
+	char region[PEERSHM_NAME_SIZE];
+	unsigned int flags;
+};
+
+static long open_reader(void *arg)
+{
+	const struct open_order *o = arg;
+
+	return peershm_open(&shm, o->region, "reader", o->flags, NULL);
+}
+
+/* This process as a client, and a peer that is another one. */
+static struct peer *region_with_reader(unsigned int flags)
+{
+	static const struct peershm_options options = { .capacity = GIB, .size = 4 * MIB };
+	struct open_order o = { .flags = flags };
+	struct peer *p = peer_new();
+
+	region_name(o.region);
+	assert_ok(peershm_open(&shm, o.region, "test", PEERSHM_CREATE, &options));
+	test_cleanup(close_handle, &shm);
+	assert_ok(peer_call(p, open_reader, &o, sizeof(o)));
+	return p;
+}
+
+static long enter(void *arg)
+{
+	(void)arg;
+	return peershm_read_lock(shm);
+}
+
+static long leave(void *arg)
+{
+	(void)arg;
+	peershm_read_unlock(shm);
+	return 0;
+}
+
+static long leave_late(void *arg)
+{
+	usleep(SHORT_MS * 1000);
+	return leave(arg);
+}
+
+static long announce(void *arg)
+{
+	struct peershm_region_info info;
+	long err = peershm_stat(shm, &info);
+	int fd = -1;
+
+	(void)arg;
+	/* By hand: the library withdraws by itself. */
+	for (int i = 3; !err && i < 64; i++) {
+		struct peershm_shrink s = { .size = sizeof(s), .flags = PEERSHM_SHRINK_ANNOUNCE };
+
+		s.new_size = MIB;
+		if (!xioctl(i, PEERSHM_IOC_SHRINK, &s))
+			fd = i;
+	}
+	return fd < 0 ? -ENOENT : err;
+}
+
+static void nothing_changed(void)
+{
+	assert_int_equal(peershm_size(shm), 4 * MIB);
+	assert_int_equal(peershm_header(shm)->watermark, 4 * MIB);
+	assert_int_equal(touch((uintptr_t)peershm_base(shm) + 4 * MIB - 1, true), 0);
+}
+
+static void check_waiting(struct peer *p)
+{
+	for (int depth = 1; depth <= 3; depth++)
+		assert_ok(peer_call(p, enter, NULL, 0));
+	for (int depth = 3; depth >= 1; depth--) {
+		assert_error(peershm_synchronize(shm, SHORT_MS), -ETIMEDOUT);
+		assert_non_null(strstr(peershm_strerror(ETIMEDOUT), "reader"));
+		assert_ok(peer_call(p, leave, NULL, 0));
+	}
+	assert_ok(peershm_synchronize(shm, DEADLINE_MS));
+}
+
+static void a_nested_section_of_another_process_is_waited_for(void **state)
+{
+	(void)state;
+	check_waiting(region_with_reader(0));
+}
+
+static void a_section_of_a_read_only_client_is_waited_for(void **state)
+{
+	(void)state;
+	check_waiting(region_with_reader(PEERSHM_READ_ONLY));
+}
+
+static void shrink_waits_for_a_section_and_then_revokes(void **state)
+{
+	struct peer *p = region_with_reader(0);
+
+	(void)state;
+	assert_ok(peer_call(p, enter, NULL, 0));
+	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -ETIMEDOUT);
+	nothing_changed();
+	peer_start(p, leave_late, NULL, 0);
+	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
+	assert_ok(peer_finish(p, NULL, 0));
+	assert_int_equal(peershm_size(shm), MIB);
+	assert_int_equal(peershm_header(shm)->watermark, MIB);
+	assert_int_equal(peer_touch(p, (uintptr_t)peershm_base(shm) + MIB), SIGBUS);
+}
+
+static void force_waits_for_nobody(void **state)
+{
+	struct peer *p = region_with_reader(0);
+
+	(void)state;
+	assert_ok(peer_call(p, enter, NULL, 0));
+	assert_ok(peershm_shrink_force(shm, MIB));
+	assert_int_equal(peershm_size(shm), MIB);
+	assert_ok(peer_call(p, leave, NULL, 0));
+}
+
+static void a_reader_that_dies_inside_is_not_waited_for(void **state)
+{
+	struct peer *p = region_with_reader(0);
+
+	(void)state;
+	assert_ok(peer_call(p, enter, NULL, 0));
+	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -ETIMEDOUT);
+	peer_kill(p);
+	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
+}
+
+static void a_reader_that_is_stopped_inside_is_etimedout(void **state)
+{
+	struct peer *p = region_with_reader(0);
+
+	(void)state;
+	assert_ok(peer_call(p, enter, NULL, 0));
+	peer_stop(p);
+	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -ETIMEDOUT);
+	nothing_changed();
+	peer_continue(p);
+	assert_ok(peer_call(p, leave, NULL, 0));
+	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
+}
+
+static void an_announcement_falls_with_its_client(void **state)
+{
+	struct peer *p = region_with_reader(0);
+
+	(void)state;
+	assert_ok(peer_call(p, announce, NULL, 0));
+	assert_int_equal(peershm_header(shm)->watermark, MIB);
+	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -EBUSY);
+	peer_kill(p);
+	nothing_changed();
+	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_nested_section_of_another_process_is_waited_for),
+		TEST(a_section_of_a_read_only_client_is_waited_for),
+		TEST(shrink_waits_for_a_section_and_then_revokes),
+		TEST(force_waits_for_nobody),
+		TEST(a_reader_that_dies_inside_is_not_waited_for),
+		TEST(a_reader_that_is_stopped_inside_is_etimedout),
+		TEST(an_announcement_falls_with_its_client),
+	};
+
+	return test_run(tests);
+}
