@@ -12,7 +12,6 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,17 +80,18 @@ static struct node *node_at(uint64_t number)
 	return (struct node *)((char *)peershm_base(shm) + number * page);
 }
 
-__attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...)
+__attribute__((noreturn)) static void end_failed(void)
 {
-	va_list arguments;
-
-	printf("# seed %" PRIu64 ", round %" PRIu64 ": ", seed, round_now);
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
 	printf("\nnot ok 1 stress\n# Totals: pass:0 fail:1 xfail:0 xpass:0 skip:0 error:0\n");
 	exit(1);
 }
+
+#define fail(...)                                                                   \
+	do {                                                                        \
+		printf("# seed %" PRIu64 ", round %" PRIu64 ": ", seed, round_now); \
+		printf(__VA_ARGS__);                                                \
+		end_failed();                                                       \
+	} while (0)
 
 static uint64_t now_ms(void)
 {
