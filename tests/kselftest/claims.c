@@ -149,7 +149,7 @@ static long sum_by_library(void *arg)
 
 static long shrink_by_library(void *arg)
 {
-	return peershm_shrink(shm, *(uint64_t *)arg, 0);
+	return peershm_shrink_force(shm, *(uint64_t *)arg);
 }
 
 static void claim_04_processes_share_a_growing_structure_of_raw_pointers(void **state)
