@@ -16,8 +16,11 @@ WERROR ?= -Werror
 KERNEL ?= $(own_kernel)
 # the one that the machine's own compiler and checkers are for
 own_kernel := 6.1
-# what the device tests and the demo need of the machine
-VM ?= --kernel $(KERNEL) --memory 6G --append "hugepagesz=2M hugepages=200 hugepagesz=1G hugepages=2"
+# what the device tests and the demo need of the machine: huge pages, and two NUMA nodes, of
+# whose pages none moves by itself
+machine := --memory 6G --nodes 2 --append "hugepagesz=2M hugepages=200 hugepagesz=1G hugepages=2 \
+	   numa_balancing=disable"
+VM ?= --kernel $(KERNEL) $(machine)
 
 # options for the run of the device tests (-l lists them, -t NAME runs one)
 SELFTEST ?= -u
@@ -100,7 +103,7 @@ check-debug:
 	$(Q)$(MAKE) --no-print-directory -C tests install
 	$(Q)tools/vm/module --tree $(CURDIR)/build/module/debug $$(tools/vm/debug-kernel headers)
 	$(Q)tools/vm/run --vmlinuz $$(tools/vm/debug-kernel vmlinuz) \
-		--module build/module/debug/peershm.ko --memory 8G $(HUGE) --timeout 7200 \
+		--module build/module/debug/peershm.ko $(machine) --memory 8G --timeout 7200 \
 		--log build/vm/debug.log -- env PEERSHM_TEST_SCALE=$(or $(SCALE),0.05) \
 		/kselftest/run_kselftest.sh -o 1800 $(SELFTEST)
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Memory that breaks is a SIGBUS for whoever touches it, and for nothing else. */
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/harness.h"
+#include "common/load.h"
+
+#define SEED 0xbad
+
+static long break_page(void *arg)
+{
+	return madvise(at_address(*(uint64_t *)arg), SYSTEM_PAGE, MADV_HWPOISON) ? -errno : 0;
+}
+
+static void a_broken_page_is_a_sigbus_and_the_others_stay(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	uint64_t bad, after, length = b->step;
+	struct peershm_peer_map m;
+	struct peer *p, *other, *late;
+	struct region *r;
+	long err;
+
+	r = region_new(b, 2 * b->capacity);
+	p = peer_join(r, "finder");
+	other = peer_join(r, "other");
+	region_grow(r, length);
+	peer_fill(p, r->base, length, SEED);
+	bad = r->base + length / 2 + SYSTEM_PAGE;
+	after = bad + SYSTEM_PAGE;
+	err = peer_call(p, break_page, &bad, sizeof(bad));
+	if (err == -EINVAL)
+		skip_because("this kernel does not handle broken memory (CONFIG_MEMORY_FAILURE)");
+	assert_ok(err);
+
+	assert_int_equal(peer_touch(p, bad), SIGBUS);
+	assert_int_equal(peer_touch_write(other, bad), SIGBUS);
+	peer_check(p, r->base, bad - r->base, SEED);
+	peer_check(other, after, r->base + length - after, SEED);
+
+	/* The page is missing in the peers, and in those that come; the rest is not. */
+	assert_ok(do_peer_map(r->fd, r->id, &m));
+	assert_int_equal(m.report.partial, 2);
+	late = peer_join(r, "late");
+	assert_int_equal(peer_touch(late, bad), SIGBUS);
+	assert_true(peer_present(late, r->base, length) >= length - SYSTEM_PAGE);
+	peer_check(late, r->base, bad - r->base, SEED);
+	peer_check(late, after, r->base + length - after, SEED);
+
+	/* It can grow, and the new memory is whole. */
+	region_grow(r, length);
+	assert_true(peer_all_zero(other, r->base + length, length));
+
+	/* Without the page it is as any other region, also when it grows anew. */
+	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+	region_grow(r, length);
+	assert_true(peer_all_zero(p, r->base, length));
+	assert_true(peer_all_zero(other, r->base, length));
+	assert_int_equal(peer_touch_write(late, bad), 0);
+	assert_ok(do_peer_map(r->fd, r->id, &m));
+	assert_int_equal(m.report.mapped, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST_CASE("a_broken_page_is_a_sigbus_and_the_others_stay_small",
+			  a_broken_page_is_a_sigbus_and_the_others_stay, PEERSHM_SMALL, 0),
+		TEST_CASE("a_broken_page_is_a_sigbus_and_the_others_stay_thp",
+			  a_broken_page_is_a_sigbus_and_the_others_stay, PEERSHM_THP, 0),
+	};
+
+	return test_run(tests);
+}
