@@ -181,8 +181,8 @@ static bool map_again(struct run *run, uint64_t bytes)
 static bool run_round(struct run *run, uint64_t bytes)
 {
 	bool plain = run->wanted[FIGURE_GROW] || run->wanted[FIGURE_WRITTEN] ||
-		     run->wanted[FIGURE_FAULTS] || run->wanted[FIGURE_TABLES] ||
-		     run->wanted[FIGURE_SHRINK];
+		     run->wanted[FIGURE_TABLES] || run->wanted[FIGURE_SHRINK] ||
+		     (run->wanted[FIGURE_FAULTS] && !run->wanted[FIGURE_MAP]);
 
 	if (plain && subject.receive && run->wanted[FIGURE_GROW] &&
 	    (!grow_and_tell(run, bytes) || !shrink_to_nothing(run, bytes)))
