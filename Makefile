@@ -254,12 +254,11 @@ build/fuzz/device: $(call objects,tests/fuzz/*.c,obj)
 
 # with what they test, which sees its own branches
 build/fuzz/size: tools/peershmctl/size.c
-build/fuzz/%: tests/fuzz/decoders/%.c libpeershm/header.c libpeershm/maps.c libpeershm/options.c \
-		libpeershm/error.c libpeershm/internal.h include/peershm.h include/uapi/linux/peershm.h | setup-fuzz
+build/fuzz/%: tests/fuzz/decoders/%.c $(wildcard libpeershm/*.[ch] include/*.h include/uapi/linux/*.h) | setup-fuzz
 	$(call say,CLANG,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)clang $(cflags) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ \
-		$(filter %.c,$^)
+		$(filter %.c,$^) $(urcu)
 
 build/unit/%: build/obj/tests/unit/%.o build/libpeershm.a
 	$(call say,LD,$@)
