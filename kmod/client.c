@@ -432,7 +432,8 @@ static int claim(struct peershm_file *pf)
 	} else {
 		old = client;
 		pf->client = NULL;
-		pf->attacher = current;
+		/* read by the mmap op of any thread, without the lock */
+		WRITE_ONCE(pf->attacher, current);
 		if (old)
 			peershm_event_disconnect(old->region, &pf->reader);
 	}
@@ -454,7 +455,7 @@ static void settle(struct peershm_file *pf, bool keep)
 		swap(client, pf->client);
 	if (client)
 		peershm_event_disconnect(client->region, &pf->reader);
-	pf->attacher = NULL;
+	WRITE_ONCE(pf->attacher, NULL);
 	spin_unlock(&pf->lock);
 	if (client)
 		peershm_client_put(client);

@@ -64,7 +64,7 @@ static const struct {
 /* The region list lock: names and addresses. */
 static DEFINE_MUTEX(list_lock);
 static LIST_HEAD(list);			/* all that live, by base */
-static unsigned int nr_regions;		/* all that live */
+static unsigned int nr_regions;		/* all that live; read without lock */
 static u64 last_id;
 
 /**
@@ -140,7 +140,7 @@ static void users_release(struct kref *users)
 		container_of(users, struct peershm_region, users);
 
 	list_del(&region->node);
-	nr_regions--;
+	WRITE_ONCE(nr_regions, nr_regions - 1);
 	mutex_unlock(&list_lock);
 	release_memory(region);
 	peershm_region_drop(region);
@@ -342,7 +342,7 @@ static int publish(struct peershm_region *region, struct peershm_create *args)
 
 	region->id = ++last_id;
 	args->region = region->id;
-	nr_regions++;
+	WRITE_ONCE(nr_regions, nr_regions + 1);
 	spin_lock(&region->registry);
 	region->linked = true;
 	peershm_header_begin(region);
@@ -517,11 +517,14 @@ long peershm_region_list(struct peershm_file *pf, void *arg)
 	struct peershm_region_info *infos = NULL;
 	struct peershm_region *region;
 	u32 room, n = 0;
+	bool all;
 	int err;
 
 	if (args->flags || args->reserved || (!args->regions && args->nr_regions))
 		return -EINVAL;
-	room = min(args->nr_regions, READ_ONCE(nr_regions));
+	room = READ_ONCE(nr_regions);
+	all = args->nr_regions >= room;
+	room = min(args->nr_regions, room);
 	if (room) {
 		infos = kvcalloc(room, sizeof(*infos), GFP_KERNEL_ACCOUNT);
 		if (!infos)
@@ -531,6 +534,9 @@ long peershm_region_list(struct peershm_file *pf, void *arg)
 	list_for_each_entry(region, &list, node) {
 		if (!region->linked || !peershm_region_may(region, MAY_READ))
 			continue;
+		/* There would be room, but not here: made since, so not told. */
+		if (all && n == room)
+			break;
 		if (n < room)
 			fill_info(region, &infos[n]);
 		n++;

@@ -52,7 +52,7 @@ static void set_have(struct peershm_region *region, u64 have)
 
 	lockdep_assert_held(&region->resize);
 	spin_lock(&region->registry);
-	reserve->have = have;
+	WRITE_ONCE(reserve->have, have); /* the shrinker looks without a lock */
 	spin_unlock(&region->registry);
 
 	if (peershm_backing_pooled(region->backing))

@@ -618,6 +618,104 @@ static void every_copy_of_the_header_makes_sense(void **state)
 	race_run(region_new(small, GIB), functions, 2, test_scale(8000));
 }
 
+/* KCSAN sees here what is read without a lock while it changes. */
+
+struct mapper {
+	int fd;
+	bool stop; /* atomic */
+	unsigned int mapped;
+};
+
+static void *map_all_the_while(void *arg)
+{
+	struct mapper *m = arg;
+
+	while (!__atomic_load_n(&m->stop, __ATOMIC_RELAXED))
+		if (mmap(NULL, (size_t)getpagesize(), PROT_READ, MAP_SHARED, m->fd, 0) !=
+		    MAP_FAILED)
+			m->mapped++;
+	return NULL;
+}
+
+static long attach_while_mapped(void *arg)
+{
+	const struct race *race = arg;
+	struct mapper m = { .fd = device_open(O_RDWR) };
+	pthread_t thread;
+
+	race_expect(pthread_create(&thread, NULL, map_all_the_while, &m) == 0, 0);
+	for (unsigned int i = 0; i < race->rounds; i++) {
+		int err = do_attach(m.fd, race->region, "attacher", 0, NULL);
+
+		race_expect(err == 0, err);
+		err = do_detach(m.fd);
+		race_expect(err == 0, err);
+	}
+	__atomic_store_n(&m.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	race_expect(m.mapped == 0, m.mapped);
+	close(m.fd);
+	return 0;
+}
+
+static void only_the_thread_that_attaches_can_map_the_window(void **state)
+{
+	static const peer_function functions[] = { attach_while_mapped };
+
+	(void)state;
+	race_run(region_new(small, GIB), functions, 1, test_scale(2000));
+}
+
+static long make_one_after_the_other(void *arg)
+{
+	const struct race *race = arg;
+	char name[PEERSHM_NAME_SIZE];
+	int fd = device_open(O_RDWR);
+	uint64_t id;
+
+	memcpy(name, race->region, sizeof(name));
+	name[0] = 'l';
+	for (unsigned int i = 0; i < race->rounds; i++) {
+		int err = do_create(fd, name, small, GIB, &id);
+
+		race_expect(err == 0, err);
+		err = do_unlink(fd, name);
+		race_expect(err == 0, err);
+	}
+	race_together();
+	return 0;
+}
+
+static long list_all_the_while(void *arg)
+{
+	const struct race *race = arg;
+	int fd = device_open(O_RDWR);
+
+	for (unsigned int i = 0; i < race->rounds; i++) {
+		struct peershm_region_info infos[3] = { 0 };
+		struct peershm_regions args = {
+			.size = sizeof(args),
+			.nr_regions = 3,
+			.regions = (uintptr_t)infos,
+		};
+
+		race_expect(xioctl(fd, PEERSHM_IOC_REGIONS, &args) == 0, 0);
+		race_expect(args.nr_regions == 1 || args.nr_regions == 2, args.nr_regions);
+		for (unsigned int n = 0; n < args.nr_regions; n++)
+			race_expect(infos[n].id >= race->id, n);
+	}
+	race_together();
+	return 0;
+}
+
+static void regions_are_listed_while_others_come_and_go(void **state)
+{
+	static const peer_function functions[] = { make_one_after_the_other, list_all_the_while };
+
+	(void)state;
+	race_run(region_new(small, GIB), functions, 2, test_scale(4000));
+}
+
 #define TEST_SMALL_AND_2M(f)                         \
 	TEST_CASE(#f "_small", f, PEERSHM_SMALL, 0), \
 		TEST_CASE(#f "_hugetlb_2m", f, PEERSHM_HUGETLB_2M, 0)
@@ -633,6 +731,8 @@ int main(void)
 		TEST_SMALL_AND_2M(a_grow_and_a_shrink_at_once_are_one_after_the_other),
 		TEST(one_name_made_and_unlinked_by_two_is_one_region_at_most),
 		TEST(every_copy_of_the_header_makes_sense),
+		TEST(only_the_thread_that_attaches_can_map_the_window),
+		TEST(regions_are_listed_while_others_come_and_go),
 		TEST(a_window_torn_during_a_grow_harms_nobody_else),
 	};
 
