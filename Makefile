@@ -52,7 +52,7 @@ programs := $(if $(peershmctl),build/peershmctl) $(if $(demo),build/peershm-demo
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: stress check-model bench-sections all module modules_install lib tools kselftest unit-programs unit device check check-full check-kernels check-debug check-mutants lint \
+.PHONY: stress check-model bench-sections all module modules_install lib tools kselftest unit-programs unit device check check-full check-kernels check-debug coverage check-mutants lint \
 	fuzz fuzz-minimise fuzz-programs fuzz-decoders demo shell install clean help setup-debug setup-fuzz setup-build setup-vm setup-test setup-lint FORCE
 
 ##  all          library, tools, and the module for the machine's kernel (default)
@@ -96,16 +96,18 @@ device:
 check-kernels: setup-build setup-vm setup-test
 	$(Q)MAKE='$(MAKE)' tests/check-kernels $(KERNELS)
 
-##  check-debug  the device tests on a kernel with every checker on, built once
+##  check-debug  the device tests on kernels with every checker on, built once
 check-debug:
 	$(Q)tools/setup debug
 	$(call ready,build vm test,all kselftest)
 	$(Q)$(MAKE) --no-print-directory -C tests install
-	$(Q)tools/vm/module --tree $(CURDIR)/build/module/debug $$(tools/vm/debug-kernel headers)
-	$(Q)tools/vm/run --vmlinuz $$(tools/vm/debug-kernel vmlinuz) \
-		--module build/module/debug/peershm.ko $(machine) --memory 8G --timeout 7200 \
-		--log build/vm/debug.log -- env PEERSHM_TEST_SCALE=$(or $(SCALE),0.05) \
-		/kselftest/run_kselftest.sh -o 1800 $(SELFTEST)
+	$(Q)tests/check-debug $(DEBUG)
+
+##  coverage     which lines of module and library the tests reach, and why not the others
+coverage:
+	$(Q)tools/setup debug coverage
+	$(call ready,build vm test,all)
+	$(Q)MAKE='$(MAKE)' tests/coverage
 
 ##  check-mutants  do the device tests catch the mistakes in tests/mutants?
 check-mutants:
@@ -244,9 +246,11 @@ build/peershm-demo: $(demo) build/libpeershm.so.0
 	$(call say,LD,$@)
 	$(call link,$(rpath))
 
-build/kselftest/%: build/obj/tests/kselftest/%.o $(common) build/libpeershm.so.0
+# the library that the device tests use; tests/coverage counts in the other
+tested := build/libpeershm.so.0
+build/kselftest/%: build/obj/tests/kselftest/%.o $(common) $(tested)
 	$(call say,LD,$@)
-	$(call link,$(beside),-lcmocka -luring)
+	$(call link,$(beside),-lcmocka -luring $(if $(filter %.a,$(tested)),$(urcu)))
 
 build/fuzz/device: $(call objects,tests/fuzz/*.c,obj)
 	$(call say,LD,$@)
