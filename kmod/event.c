@@ -161,7 +161,10 @@ void peershm_event_reader_init(struct peershm_event_reader *reader)
 void peershm_event_reader_free(struct peershm_event_reader *reader)
 {
 	if (reader->region) {
-		peershm_event_disconnect(reader->region, reader);
+		spin_lock(&reader->region->registry);
+		list_del_init(&reader->node);
+		reader->region->events.nr_watchers--;
+		spin_unlock(&reader->region->registry);
 		peershm_region_drop(reader->region);
 		mmdrop(reader->mm);
 	}
@@ -361,17 +364,20 @@ long peershm_event_watch(struct peershm_file *pf, void *arg)
 		return PTR_ERR(region);
 
 	spin_lock(&pf->lock);
+	spin_lock(&region->registry);
 	if (pf->client || pf->attacher || pf->reader.region) {
 		err = -EBUSY;
+	} else if (region->events.nr_watchers >= region->max_clients) {
+		err = -ENOSPC;
 	} else {
 		peershm_region_hold(region);
 		mmgrab(current->mm);
 		pf->reader.region = region;
 		pf->reader.mm = current->mm;
-		spin_lock(&region->registry);
+		region->events.nr_watchers++;
 		peershm_event_connect_locked(region, &pf->reader);
-		spin_unlock(&region->registry);
 	}
+	spin_unlock(&region->registry);
 	spin_unlock(&pf->lock);
 	peershm_region_put(region);
 	return err;

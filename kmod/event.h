@@ -28,6 +28,7 @@ struct peershm_event_log {
 	struct peershm_event_record *ring; /* content: registry */
 	u64 next;			/* registry; sequence number to come */
 	struct list_head readers;	/* registry */
+	unsigned int nr_watchers;	/* registry; at most max_clients */
 };
 
 /*

@@ -824,6 +824,31 @@ static void a_watcher_is_no_client(void **state)
 	assert_int_equal(region_nr_clients(r), 0);
 }
 
+/* Each event wakes all that wait for one, under a lock. */
+static void watchers_are_limited(void **state)
+{
+	struct peershm_region_info info;
+	char name[PEERSHM_NAME_SIZE];
+	int fds[3];
+	int fd = device_open(O_RDWR);
+
+	(void)state;
+	assert_true(fd >= 0);
+	region_name(name);
+	assert_ok(do_create_mode(fd, name, 0600, 2));
+	assert_ok(do_stat(fd, 0, name, &info));
+	for (unsigned int i = 0; i < 3; i++) {
+		fds[i] = device_open(O_RDONLY);
+		assert_true(fds[i] >= 0);
+		assert_error(do_watch(fds[i], info.id), i < 2 ? 0 : -ENOSPC);
+	}
+	close(fds[0]);
+	assert_ok(do_watch(fds[2], info.id));
+	close(fds[1]);
+	close(fds[2]);
+	close(fd);
+}
+
 static void who_is_a_client_does_not_watch(void **state)
 {
 	struct region *r = region_new(small, GIB);
@@ -1084,6 +1109,7 @@ int main(void)
 		TEST(epoll_is_told_once_an_edge),
 		TEST(epoll_of_a_file_that_changes_its_region_is_safe),
 		TEST(a_watcher_is_no_client),
+		TEST(watchers_are_limited),
 		TEST(who_is_a_client_does_not_watch),
 		TEST(a_watcher_keeps_nothing_of_the_region),
 		TEST(watching_needs_read_permission),

@@ -478,7 +478,8 @@ struct peershm_unlink {
 /*
  * WATCH: let an open file that is not attached read the region's events. It
  * needs read permission, makes no client and keeps nothing of the region alive.
- * The file watches until it is closed, for the calling process alone.
+ * The file watches until it is closed, for the calling process alone. A region
+ * has at most as many watchers as clients (ENOSPC).
  */
 struct peershm_watch {
 	__u32 size;
