@@ -35,15 +35,37 @@ static unsigned long skip_ptes(pmd_t pmd, unsigned long addr, unsigned long end)
 	return addr;
 }
 
+/* Huge pages are looked at so many at a time. */
+#define BLOCK 8
+
+/*
+ * Are all of a block there? A bit that says so of each of them is in their
+ * conjunction. Not for memory of which a part may be mapped by small pages.
+ */
+static bool block_present(pmd_t *pmdp)
+{
+	typeof(pmd_val(*pmdp)) all = pmd_val(READ_ONCE(pmdp[0]));
+	unsigned int i;
+
+	for (i = 1; i < BLOCK; i++)
+		all &= pmd_val(READ_ONCE(pmdp[i]));
+	return pmd_present(__pmd(all)) && pmd_leaf(__pmd(all));
+}
+
 /* Up to the end of one table of leaves, so that interrupts are not off long. */
 static unsigned long skip_pmds(pud_t *pudp, pud_t pud, unsigned long addr,
-			       unsigned long end)
+			       unsigned long end, bool huge)
 {
 	pmd_t *pmdp = pmd_offset_lockless(pudp, pud, addr);
 	unsigned long next;
 	pmd_t pmd;
 
 	end = pud_addr_end(addr, end);
+	while (huge && IS_ALIGNED(addr, PMD_SIZE) &&
+	       end - addr >= BLOCK * PMD_SIZE && block_present(pmdp)) {
+		addr += BLOCK * PMD_SIZE;
+		pmdp += BLOCK;
+	}
 	for (; addr < end; addr = next, pmdp++) {
 		pmd = READ_ONCE(*pmdp);
 		next = pmd_addr_end(addr, end);
@@ -56,7 +78,7 @@ static unsigned long skip_pmds(pud_t *pudp, pud_t pud, unsigned long addr,
 }
 
 static unsigned long skip(struct mm_struct *mm, unsigned long addr,
-			  unsigned long end)
+			  unsigned long end, bool huge)
 {
 	pgd_t *pgdp = pgd_offset(mm, addr);
 	pgd_t pgd = READ_ONCE(*pgdp);
@@ -75,7 +97,7 @@ static unsigned long skip(struct mm_struct *mm, unsigned long addr,
 		return addr;
 	if (pud_leaf(pud))
 		return pud_addr_end(addr, end);
-	return skip_pmds(pudp, pud, addr, end);
+	return skip_pmds(pudp, pud, addr, end, huge);
 }
 
 /*
@@ -83,14 +105,15 @@ static unsigned long skip(struct mm_struct *mm, unsigned long addr,
  * get_user_pages_fast(), tables that others unlink meanwhile are not freed
  * before interrupts are on again.
  */
-static unsigned long skip_present(struct mm_struct *mm, unsigned long addr,
-				  unsigned long end)
+static unsigned long skip_present(const struct vm_area_struct *vma,
+				  unsigned long addr, unsigned long end)
 {
+	bool huge = vma->vm_flags & VM_HUGETLB;
 	unsigned long flags, next;
 
 	while (addr < end) {
 		local_irq_save(flags);
-		next = skip(mm, addr, end);
+		next = skip(vma->vm_mm, addr, end, huge);
 		local_irq_restore(flags);
 		if (next == addr)
 			break;
@@ -131,7 +154,7 @@ static bool populate_piece(const struct peershm_client *client,
 
 	*go_on = false;
 	for (;;) {
-		addr = skip_present(client->mm, addr, end);
+		addr = skip_present(vma, addr, end);
 		if (addr >= end)
 			break;
 		if (fatal_signal_pending(current))
