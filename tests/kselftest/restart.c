@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A client that crashed comes back under its name, and is told from who it was. */
+#include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/harness.h"
@@ -168,6 +171,133 @@ static void the_names_that_were_left_last_are_remembered(void **state)
 	close(r.fd);
 }
 
+#define LAST_PID "/proc/sys/kernel/ns_last_pid"
+
+struct reuse {
+	char region[PEERSHM_NAME_SIZE];
+	pid_t pid;
+	/* out: what a stranger with the dead client's PID sees, and is, then */
+	int by_pid, by_name, clients, through_the_file, stranger_by_pid;
+	char stranger[PEERSHM_NAME_SIZE];
+	uint64_t dead_id, stranger_id;
+};
+
+/* In the process that has the dead client's PID, and its open file, inherited. */
+static int be_the_stranger(struct reuse *r, int file)
+{
+	char name[PEERSHM_NAME_SIZE];
+	struct peershm_region_info info;
+	struct client mine;
+	int fd = device_open(O_RDWR);
+
+	if (fd < 0 || do_stat(fd, 0, r->region, &info))
+		return 1;
+	r->by_pid = do_resolve_pid(fd, info.id, getpid(), name);
+	r->by_name = do_resolve_name(fd, info.id, "daemon", NULL);
+	r->clients = do_clients(fd, info.id, NULL, 0);
+	r->through_the_file = do_grow(file, 0, small->page, NULL);
+	if (client_attach(&mine, r->region, "stranger", 0))
+		return 1;
+	r->stranger_by_pid = do_resolve_pid(fd, info.id, getpid(), r->stranger);
+	r->stranger_id = mine.at.client;
+	return 0;
+}
+
+/* A client that attaches through an open file of its parent's, and dies. */
+static pid_t let_a_client_die(struct reuse *r, int file)
+{
+	struct peershm_attach at;
+	int ends[2];
+	pid_t pid;
+
+	if (pipe(ends))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		if (do_attach(file, r->region, "daemon", 0, &at))
+			_exit(1);
+		r->dead_id = at.client;
+		if (write(ends[1], r, sizeof(*r)) < 0)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (read(ends[0], r, sizeof(*r)) != (ssize_t)sizeof(*r))
+		return -1;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return pid;
+}
+
+/* The first process of a PID namespace: PIDs there are given as it says. */
+static int reuse_pid(struct reuse *r, int out)
+{
+	int file = device_open(O_RDWR);
+	char number[16];
+
+	if (file < 0)
+		return 1;
+	r->pid = let_a_client_die(r, file);
+	if (r->pid <= 0)
+		return 1;
+	snprintf(number, sizeof(number), "%d", (int)r->pid - 1);
+	if (file_write(LAST_PID, number))
+		return 2;
+	pid_t pid = fork();
+
+	if (!pid) {
+		int failed = be_the_stranger(r, file);
+
+		if (!failed && write(out, r, sizeof(*r)) != (ssize_t)sizeof(*r))
+			failed = 1;
+		_exit(failed);
+	}
+	if (pid != r->pid)
+		return 3;
+	return waitpid(pid, NULL, 0) == pid ? 0 : 1;
+}
+
+static long reuse_pid_in_namespace(void *arg)
+{
+	struct reuse *r = arg;
+	int ends[2], status;
+	pid_t pid;
+
+	if (access(LAST_PID, W_OK) || unshare(CLONE_NEWPID) || pipe(ends))
+		return -ENOSYS;
+	pid = fork();
+	if (!pid)
+		_exit(reuse_pid(r, ends[1]));
+	close(ends[1]);
+	if (waitpid(pid, &status, 0) != pid || status)
+		return -EPROTO;
+	return read(ends[0], r, sizeof(*r)) == (ssize_t)sizeof(*r) ? 0 : -EIO;
+}
+
+static void a_pid_that_is_used_again_is_not_the_client_it_was(void **state)
+{
+	struct region *r = region_new(small, GIB);
+	struct reuse reuse = { .pid = 0 };
+	long err;
+
+	(void)state;
+	region_grow(r, small->step);
+	memcpy(reuse.region, r->name, sizeof(reuse.region));
+	err = peer_call(peer_new(), reuse_pid_in_namespace, &reuse, sizeof(reuse));
+	if (err == -ENOSYS)
+		skip_because("no PID namespaces, or no " LAST_PID);
+	assert_ok(err);
+	assert_error(reuse.by_pid, -ENOENT);
+	assert_error(reuse.by_name, -ENOENT);
+	assert_int_equal(reuse.clients, 0);
+	assert_error(reuse.through_the_file, -ENOTCONN);
+	assert_ok(reuse.stranger_by_pid);
+	assert_string_equal(reuse.stranger, "stranger");
+	assert_true(reuse.stranger_id > reuse.dead_id);
+	assert_int_equal(region_size(r), small->step);
+	assert_true(region_until_clients(r, 0, 1000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +307,7 @@ int main(void)
 		TEST(an_attach_that_fails_takes_no_generation),
 		TEST(names_of_one_region_are_not_those_of_another),
 		TEST(the_names_that_were_left_last_are_remembered),
+		TEST(a_pid_that_is_used_again_is_not_the_client_it_was),
 	};
 
 	return test_run(tests);
