@@ -100,15 +100,20 @@ bool peershm_backing_pooled(u32 backing)
 	return backings[backing].pool;
 }
 
+/**
+ * peershm_backing_limit() - bytes that all regions without a pool may have
+ */
+u64 peershm_backing_limit(void)
+{
+	return READ_ONCE(max_bytes) ?:
+	       (u64)totalram_pages() << (PAGE_SHIFT - 1);
+}
+
 static bool charge(u32 backing, u64 bytes)
 {
-	u64 limit = READ_ONCE(max_bytes);
-
 	if (backings[backing].pool)
 		return true;
-	if (!limit)
-		limit = (u64)totalram_pages() << (PAGE_SHIFT - 1);
-	if (atomic64_add_return(bytes, &total_bytes) <= limit)
+	if (atomic64_add_return(bytes, &total_bytes) <= peershm_backing_limit())
 		return true;
 	atomic64_sub(bytes, &total_bytes);
 	return false;

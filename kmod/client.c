@@ -2,6 +2,7 @@
 /*
  * The registry of a region: who its clients are.
  */
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/delay.h>
 #include <linux/file.h>
@@ -26,6 +27,11 @@
 #include "region.h"
 #include "size.h"
 #include "window.h"
+
+static uint max_user_clients = 128;
+module_param(max_user_clients, uint, 0644);
+MODULE_PARM_DESC(max_user_clients,
+		 "clients in a region of one user without CAP_SYS_RESOURCE, but its owner");
 
 /*
  * How long a process that is being killed may take to stop running, from when
@@ -318,6 +324,7 @@ static int try_enter(struct peershm_client *client)
 {
 	struct peershm_region *region = client->region;
 	struct peershm_client *other;
+	unsigned int users = 0;
 	unsigned int slot;
 	int free = -1;
 	int err = 0;
@@ -331,12 +338,16 @@ static int try_enter(struct peershm_client *client)
 			err = -EALREADY;
 		else if (other && !strcmp(other->name, client->name))
 			err = same_name(other);
+		other = region->clients[slot];
+		if (other && uid_eq(other->uid, client->uid))
+			users++;
 		if (free < 0 && !region->clients[slot])
 			free = slot;
 		if (err)
 			break;
 	}
-	if (!err && free < 0)
+	if (!err && (free < 0 || (client->limited &&
+				  users >= READ_ONCE(max_user_clients))))
 		err = -ENOSPC;
 	if (!err) {
 		client->id = ++region->next_client_id;
@@ -411,6 +422,9 @@ static struct peershm_client *client_alloc(struct peershm_region *region,
 	client->start_time = current->group_leader->start_boottime;
 	if (args->flags & PEERSHM_ATTACH_READ_ONLY)
 		client->flags = PEERSHM_CLIENT_READ_ONLY;
+	client->uid = current_fsuid();
+	client->limited = !uid_eq(client->uid, region->uid) &&
+			  !capable(CAP_SYS_RESOURCE);
 	client->dump = args->flags & PEERSHM_ATTACH_DUMP;
 	memcpy(client->name, args->client_name, sizeof(client->name));
 	client->slot = -1;

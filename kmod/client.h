@@ -5,6 +5,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
 
 #include <uapi/linux/peershm.h>
 
@@ -32,6 +33,8 @@ struct peershm_client {
 	u64 generation;			/* of the name: 1 for its first */
 	u32 flags;
 	bool dump;			/* its window is part of core dumps */
+	bool limited;			/* one of so many of its user */
+	kuid_t uid;
 	char name[PEERSHM_NAME_SIZE];
 
 	/* Protected by the region's registry lock. */

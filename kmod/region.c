@@ -42,6 +42,11 @@ module_param(max_user_capacity, ulong, 0644);
 MODULE_PARM_DESC(max_user_capacity,
 		 "bytes of address space of all regions of one user without CAP_SYS_RESOURCE");
 
+static ulong max_user_bytes;
+module_param(max_user_bytes, ulong, 0644);
+MODULE_PARM_DESC(max_user_bytes,
+		 "bytes of memory of all small and thp regions of one user without CAP_SYS_RESOURCE (0: half of max_bytes)");
+
 #define MAX_CLIENTS 1024U
 
 /* Below it, address 0 and what may not be mapped (vm.mmap_min_addr) are near. */
@@ -318,6 +323,51 @@ static bool user_may(kuid_t uid, u64 capacity)
 	       capable(CAP_SYS_RESOURCE);
 }
 
+/* What the small and thp regions of the user have, but for @except. */
+static u64 granted_to(kuid_t uid, const struct peershm_region *except)
+{
+	struct peershm_region *region;
+	u64 total = 0;
+
+	lockdep_assert_held(&list_lock);
+	list_for_each_entry(region, &list, node)
+		if (region != except && uid_eq(region->uid, uid) &&
+		    !peershm_backing_pooled(region->backing))
+			total += region->granted;
+	return total;
+}
+
+static bool user_may_have(const struct peershm_region *region, u64 bytes)
+{
+	u64 limit = READ_ONCE(max_user_bytes) ?: peershm_backing_limit() / 2;
+
+	return !region->limited ||
+	       granted_to(region->uid, region) + bytes <= limit;
+}
+
+/**
+ * peershm_region_grant() - may the region's owner have so much memory in it?
+ * @region: whose resize lock is held
+ * @size: what the region is going to have
+ * @reserve: and what is to lie ready beyond it
+ *
+ * If so it counts from now on, so that two regions of one user cannot both take
+ * what is left. Never refused for less than there was.
+ */
+bool peershm_region_grant(struct peershm_region *region, u64 size, u64 reserve)
+{
+	u64 bytes = size + min(reserve, region->capacity - size);
+	bool yes;
+
+	lockdep_assert_held(&region->resize);
+	mutex_lock(&list_lock);
+	yes = bytes <= region->granted || user_may_have(region, bytes);
+	if (yes)
+		region->granted = bytes;
+	mutex_unlock(&list_lock);
+	return yes;
+}
+
 /*
  * Give a complete region its id, address and name: the last step of CREATE.
  * After it somebody may unlink and free the region at any moment.
@@ -331,7 +381,8 @@ static int publish(struct peershm_region *region, struct peershm_create *args)
 	if (find_locked(region->name, 0))
 		err = -EEXIST;
 	else if (nr_regions >= READ_ONCE(max_regions) ||
-		 !user_may(region->uid, region->capacity))
+		 !user_may(region->uid, region->capacity) ||
+		 !user_may_have(region, region->granted))
 		err = -ENOSPC;
 	else if (base && !place_at(region, base))
 		err = -EADDRINUSE;
@@ -416,6 +467,8 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 	region->mode = args->mode;
 	region->max_clients = args->max_clients ?: max(limit, 1U);
 	region->uid = current_fsuid();
+	region->limited = !peershm_backing_pooled(args->backing) &&
+			  !capable(CAP_SYS_RESOURCE);
 	region->gid = current_fsgid();
 	region->capacity = args->capacity;
 	region->user_ns = get_user_ns(current_user_ns());

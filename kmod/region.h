@@ -39,6 +39,7 @@ struct peershm_region {
 	u32 page_size;
 	u32 mode;
 	u32 max_clients;
+	bool limited;			/* its memory counts for its owner */
 	kuid_t uid;
 	kgid_t gid;
 	unsigned long base;
@@ -51,6 +52,7 @@ struct peershm_region {
 	struct peershm_header *header;	/* content: registry */
 
 	struct list_head node;		/* region list lock; by base */
+	u64 granted;			/* region list lock; resize, too */
 
 	/* Serialises changes of the size; held while memory is allocated. */
 	struct mutex resize;
@@ -85,6 +87,7 @@ void peershm_region_put(struct peershm_region *region);
 void peershm_region_hold(struct peershm_region *region);
 void peershm_region_drop(struct peershm_region *region);
 bool peershm_region_may(const struct peershm_region *region, int mask);
+bool peershm_region_grant(struct peershm_region *region, u64 size, u64 reserve);
 
 bool peershm_name_valid(const char *name);
 

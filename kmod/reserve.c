@@ -196,7 +196,7 @@ void peershm_reserve_used(struct peershm_region *region, u64 have)
  *
  * It is charged to the caller's memory cgroup from now on.
  *
- * Returns: 0 or -ERESTARTSYS.
+ * Returns: 0, -ERESTARTSYS, or -ENOSPC beyond what the owner may have.
  */
 int peershm_reserve_set(struct peershm_region *region, u64 want)
 {
@@ -205,6 +205,10 @@ int peershm_reserve_set(struct peershm_region *region, u64 want)
 
 	if (mutex_lock_interruptible(&region->resize))
 		return -ERESTARTSYS;
+	if (!peershm_region_grant(region, region->size, want)) {
+		mutex_unlock(&region->resize);
+		return -ENOSPC;
+	}
 	memcg = get_mem_cgroup_from_mm(current->mm);
 	swap(memcg, reserve->memcg);
 	spin_lock(&region->registry);

@@ -82,12 +82,18 @@ static int grow_locked(struct peershm_region *region,
 	if (new_size > region->capacity)
 		return -ENOSPC;
 	if (new_size > old_size) {
+		if (!peershm_region_grant(region, new_size,
+					  region->reserve.want))
+			return -ENOSPC;
 		err = peershm_backing_grow(region->backing, region->file,
 					   old_size, ready, new_size);
 		if (err && err != -ENOSPC)
 			peershm_reserve_used(region, 0);
-		if (err)
+		if (err) {
+			peershm_region_grant(region, old_size,
+					     region->reserve.want);
 			return err;
+		}
 		spin_lock(&region->registry);
 		region->announcer = NULL;
 		set_size_locked(region, new_size);
@@ -213,6 +219,8 @@ static int shrink_locked(struct peershm_region *region,
 			undo_shrink(region, old_size);
 			return err;
 		}
+		peershm_region_grant(region, args->new_size,
+				     region->reserve.want);
 		peershm_reserve_used(region, 0);
 	}
 	end_shrink(region, client, old_size);

@@ -196,7 +196,8 @@ int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach)
 	case -ENOSPC:
 		return pshm_fail(err,
 				 "the region takes %u clients and has them (" PARAMETERS
-				 "max_clients is the module's limit)",
+				 "max_clients is the module's limit), or as many of this user as "
+				 "max_user_clients says",
 				 region.max_clients);
 	default:
 		return pshm_fail(err, NULL);
@@ -212,8 +213,9 @@ int pshm_reason_grow(int err, const struct peershm *handle, uint64_t size)
 		if (size > handle->capacity)
 			return pshm_fail(err, "beyond the region's capacity of %" PRIu64 " bytes",
 					 handle->capacity);
-		return pshm_fail(err, "the module's limit on the memory of all regions is reached "
-				      "(" PARAMETERS "max_bytes)");
+		return pshm_fail(err, "the module's limit on the memory of all regions, or of its "
+				      "owner's, is reached (" PARAMETERS "max_bytes, "
+				      "max_user_bytes)");
 	default:
 		return pshm_reason_region(err, handle);
 	}
