@@ -224,8 +224,9 @@ int pshm_reason_grow(int err, const struct peershm *handle, uint64_t size)
 int pshm_reason_control(int err, const struct peershm *handle)
 {
 	if (err == -EACCES && handle->read_only)
-		return pshm_fail(err, "%s could be opened for reading alone: this process cannot "
-				      "tell the others where it reads",
+		return pshm_fail(err,
+				 "%s could be opened for reading alone: this process cannot "
+				 "tell the others where it reads",
 				 PEERSHM_DEVICE);
 	return pshm_fail(err, NULL);
 }

@@ -117,9 +117,11 @@ PEERSHM_API int peershm_read_root(struct peershm *handle, const char *name,
 	struct peershm_root_info read = { 0 };
 	int err = pshm_handle_check(handle);
 
-	if (!err && !info)
-		err = pshm_fail(-EINVAL, NULL);
-	if (!err && name && *name)
+	if (err)
+		return err;
+	if (!info)
+		return pshm_fail(-EINVAL, NULL);
+	if (name && *name)
 		err = pshm_name_copy(read.name, name, "name of the root");
 	if (err)
 		return err;
@@ -145,9 +147,11 @@ PEERSHM_API int peershm_replace_root(struct peershm *handle, struct peershm_root
 	};
 	int err = pshm_handle_check(handle);
 
-	if (!err && !info)
-		err = pshm_fail(-EINVAL, NULL);
-	if (!err && info->name[0])
+	if (err)
+		return err;
+	if (!info)
+		return pshm_fail(-EINVAL, NULL);
+	if (info->name[0])
 		err = pshm_name_copy(command.name, info->name, "name of the root");
 	if (err)
 		return err;

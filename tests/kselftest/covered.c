@@ -235,7 +235,8 @@ static void answer(int device, uint64_t unique, int error, const void *data, siz
 
 	out.len = (uint32_t)(sizeof(out) + size);
 	memcpy(buffer, &out, sizeof(out));
-	memcpy(buffer + sizeof(out), data, size);
+	if (size)
+		memcpy(buffer + sizeof(out), data, size);
 	if (write(device, buffer, out.len) < 0)
 		return; /* nobody waits for it any more */
 }
