@@ -41,15 +41,14 @@ static pgoff_t page_of(int slot)
 int peershm_control_clear(const struct peershm_client *client)
 {
 	struct address_space *mapping = client->region->control->f_mapping;
+	gfp_t gfp = mapping_gfp_mask(mapping) | __GFP_RETRY_MAYFAIL |
+		    __GFP_NOWARN;
 	pgoff_t index = page_of(client->slot);
 	struct folio *folio;
 	struct page *own;
 
 	do {
-		own = shmem_read_mapping_page_gfp(mapping, index,
-						   mapping_gfp_mask(mapping) |
-							   __GFP_RETRY_MAYFAIL |
-							   __GFP_NOWARN);
+		own = shmem_read_mapping_page_gfp(mapping, index, gfp);
 		if (IS_ERR(own))
 			return PTR_ERR(own) == -ENOSPC ? -ENOMEM :
 							  PTR_ERR(own);

@@ -167,7 +167,7 @@ static struct peer *worker(const struct region *r, int i)
 static uint64_t kill_and_ask(const struct region *r, struct peer *workers[NR_WORKERS],
 			     const bool victim[NR_WORKERS])
 {
-	pid_t left[NR_WORKERS];
+	pid_t left[NR_WORKERS] = { 0 };
 	uint64_t start, asked;
 	int n = 0;
 
