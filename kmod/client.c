@@ -26,6 +26,7 @@
 #include "map.h"
 #include "region.h"
 #include "size.h"
+#include "straggler.h"
 #include "window.h"
 
 static uint max_user_clients = 128;
@@ -131,6 +132,7 @@ static void leave_locked(struct peershm_client *client)
 	peershm_header_set_client(region, slot, NULL);
 	peershm_header_set_region(region);
 	peershm_header_end(region);
+	peershm_straggler_gone_locked(client);
 	if (announced)
 		peershm_event_record_locked(region, PEERSHM_EVENT_SHRINKING,
 					    client, region->size, region->size);
@@ -281,8 +283,9 @@ void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end,
 
 	spin_lock(&region->registry);
 	end = min(end, region->size);
-	if (shrinks == region->shrinks && start <= client->mapped &&
-	    end > client->mapped) {
+	if (shrinks != region->shrinks)
+		goto unlock;
+	if (start <= client->mapped && end > client->mapped) {
 		client->mapped = end;
 		if (client->live) {
 			peershm_header_begin(region);
@@ -290,18 +293,29 @@ void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end,
 			peershm_header_end(region);
 		}
 	}
+	peershm_straggler_reached_locked(client, start, end);
+unlock:
 	spin_unlock(&region->registry);
 }
 
 /**
  * peershm_client_partial() - the client has been at its window
  * @client: for which no peer map tries again what it could not map
+ * @start: what was tried, in bytes from the base
+ * @end: likewise
+ * @shrinks: as for peershm_client_mapped()
  */
-void peershm_client_partial(struct peershm_client *client)
+void peershm_client_partial(struct peershm_client *client, u64 start, u64 end,
+			    u64 shrinks)
 {
-	spin_lock(&client->region->registry);
+	struct peershm_region *region = client->region;
+
+	spin_lock(&region->registry);
 	client->partial = true;
-	spin_unlock(&client->region->registry);
+	if (shrinks == region->shrinks)
+		peershm_straggler_reached_locked(client, start,
+						 min(end, region->size));
+	spin_unlock(&region->registry);
 }
 
 static int same_name(struct peershm_client *other)
@@ -428,6 +442,7 @@ static struct peershm_client *client_alloc(struct peershm_region *region,
 	client->dump = args->flags & PEERSHM_ATTACH_DUMP;
 	memcpy(client->name, args->client_name, sizeof(client->name));
 	client->slot = -1;
+	client->behind = PEERSHM_NOT_BEHIND;
 	return client;
 }
 

@@ -43,6 +43,8 @@ struct peershm_client {
 	bool partial;			/* has been at its window */
 	unsigned long awaited;		/* its name, dying: since (jiffies), or 0 */
 	u64 mapped;
+	u64 behind;			/* a straggler from there on */
+	u64 mapped_before;		/* when it became one */
 
 	struct file *window;		/* of the attaching task; then NULL */
 };
@@ -59,7 +61,8 @@ struct peershm_region *peershm_client_region(struct peershm_file *pf, int mask);
 void peershm_client_trim_locked(struct peershm_region *region, u64 limit);
 void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end,
 			   u64 shrinks);
-void peershm_client_partial(struct peershm_client *client);
+void peershm_client_partial(struct peershm_client *client, u64 start, u64 end,
+			    u64 shrinks);
 
 /* Commands. `arg` is the command's struct in kernel memory. */
 long peershm_client_attach(struct peershm_file *pf, void *arg);

@@ -5,14 +5,17 @@
  * Lock order, outermost first:
  *
  *   region->resize
- *   mmap lock of a client
- *     region list lock (region.c)
- *       pf->lock
- *         region->registry
+ *   pf->reader.turn
+ *     mmap lock of a client
+ *       region list lock (region.c)
+ *         pf->lock
+ *           region->registry
+ *             pf->reader.wait and what wakes up takes
  *
  * The mmap operation runs under the caller's mmap lock. User memory is copied
- * with none of these held, and no client's mmap lock is waited for with any of
- * them held. A window's release (window.c) is called with no lock held.
+ * with none of these held but the turn of a file's readers, and no client's mmap
+ * lock is waited for with any other of them held. A window's release (window.c)
+ * is called with no lock held.
  */
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -20,6 +23,7 @@
 #include "backing.h"
 #include "device.h"
 #include "reserve.h"
+#include "straggler.h"
 
 static int __init peershm_init(void)
 {
@@ -31,11 +35,16 @@ static int __init peershm_init(void)
 	err = peershm_reserve_init();
 	if (err)
 		goto exit_backing;
-	err = peershm_device_init();
+	err = peershm_straggler_init();
 	if (err)
 		goto exit_reserve;
+	err = peershm_device_init();
+	if (err)
+		goto exit_straggler;
 	return 0;
 
+exit_straggler:
+	peershm_straggler_exit();
 exit_reserve:
 	peershm_reserve_exit();
 exit_backing:
@@ -46,6 +55,7 @@ exit_backing:
 static void __exit peershm_exit(void)
 {
 	peershm_device_exit();
+	peershm_straggler_exit();
 	/* The release of a window may still be on its way out of the module. */
 	synchronize_rcu_tasks();
 	peershm_reserve_exit();

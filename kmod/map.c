@@ -22,6 +22,7 @@
 #include "map.h"
 #include "populate.h"
 #include "region.h"
+#include "straggler.h"
 #include "window.h"
 
 #define DEFAULT_TIMEOUT_MS 100
@@ -80,6 +81,43 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 }
 
 /**
+ * peershm_map_chunk() - map some of a range into a client, without waiting
+ * @client: to whose region the caller has a reference
+ * @start: in bytes from the base
+ * @end: likewise
+ * @shrinks: how often the region had shrunk when that was within its size
+ *
+ * Returns: false if the client's mmap lock was not to be had.
+ */
+bool peershm_map_chunk(struct peershm_client *client, u64 start, u64 end,
+		       u64 shrinks)
+{
+	unsigned long base = client->region->base;
+	struct mm_struct *mm = client->mm;
+	u64 chunk = chunk_of(client->region);
+	u64 stop = min_t(u64, end, round_down(start, chunk) + chunk);
+	bool whole = false;
+	bool got;
+
+	if (!mmget_not_zero(mm)) {
+		/* Its window's file may be held by somebody else. */
+		peershm_client_leave(client);
+		return true;
+	}
+	got = mmap_read_trylock(mm);
+	if (got) {
+		whole = peershm_populate(client, base + start, base + stop);
+		mmap_read_unlock(mm);
+	}
+	mmput_async(mm);
+	if (whole)
+		peershm_client_mapped(client, start, stop, shrinks);
+	else if (got)
+		peershm_client_partial(client, start, stop, shrinks);
+	return got;
+}
+
+/**
  * peershm_map_self() - map the active memory into the caller's new window
  * @client: the caller
  * @size: bytes from the base
@@ -108,7 +146,7 @@ int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks)
 	if (whole)
 		peershm_client_mapped(client, 0, size, shrinks);
 	else
-		peershm_client_partial(client);
+		peershm_client_partial(client, 0, size, shrinks);
 	return 0;
 }
 
@@ -219,11 +257,24 @@ static unsigned int advance_all(struct peershm_map_call *call)
 			peershm_client_leave(job->client);
 			break;
 		case PEERSHM_PEER_PARTIAL:
-			peershm_client_partial(job->client);
+			peershm_client_partial(job->client, job->start,
+					       call->end, job->shrinks);
 			break;
 		}
 	}
 	return left;
+}
+
+/* The caller waits no longer; what was done stands, the rest follows. */
+static void leave_behind(struct peershm_map_job *job)
+{
+	if (job->partial)
+		peershm_client_partial(job->client, job->start, job->next,
+				       job->shrinks);
+	else
+		peershm_client_mapped(job->client, job->start, job->next,
+				      job->shrinks);
+	peershm_straggler_add(job->client, job->next);
 }
 
 /**
@@ -235,12 +286,13 @@ static unsigned int advance_all(struct peershm_map_call *call)
  *
  * Whoever attaches after this began maps itself. Every client is tried before
  * any is waited for. Sleeps, up to the call's timeout, for those whose mmap
- * lock is taken; a signal ends the waiting.
+ * lock is taken; a signal ends the waiting. Who was not reached is a straggler.
  */
 void peershm_map_peers(struct peershm_map_call *call,
 		       const struct peershm_peer_map *which, u64 start,
 		       u64 end)
 {
+	struct peershm_map_job *job;
 	unsigned int pause_us = 50;
 
 	call->start = start;
@@ -252,6 +304,9 @@ void peershm_map_peers(struct peershm_map_call *call,
 		usleep_range(pause_us, 2 * pause_us);
 		pause_us = min(2 * pause_us, 1000U);
 	}
+	for (job = call->jobs; job < call->jobs + call->nr_jobs; job++)
+		if (job->result == PEERSHM_PEER_DEFERRED)
+			leave_behind(job);
 }
 
 /**

@@ -47,6 +47,8 @@ int peershm_map_report(struct peershm_map_call *call,
 		       struct peershm_map_report *report);
 void peershm_map_end(struct peershm_map_call *call);
 
+bool peershm_map_chunk(struct peershm_client *client, u64 start, u64 end,
+		       u64 shrinks);
 int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks);
 
 /* Command. `arg` is the command's struct in kernel memory. */

@@ -22,6 +22,7 @@
 #include "event.h"
 #include "header.h"
 #include "region.h"
+#include "straggler.h"
 
 static uint max_regions = 256;
 module_param(max_regions, uint, 0644);
@@ -459,6 +460,7 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 	kref_init(&region->ref);
 	mutex_init(&region->resize);
 	peershm_reserve_prepare(region);
+	peershm_straggler_prepare(region);
 	spin_lock_init(&region->registry);
 	INIT_LIST_HEAD(&region->roots);
 	memcpy(region->name, args->name, sizeof(region->name));

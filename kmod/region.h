@@ -8,6 +8,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
+#include <linux/workqueue.h>
 
 #include <uapi/linux/peershm.h>
 
@@ -77,6 +78,10 @@ struct peershm_region {
 	bool linked;			/* written with the list lock, too */
 	struct peershm_client **clients; /* max_clients slots */
 	struct peershm_event_log events;
+
+	/* For stragglers; while it is queued it has a hold. */
+	struct delayed_work follow;
+	unsigned int pause_ms;		/* registry */
 };
 
 struct peershm_region *peershm_region_find(const char *name, u64 id, int mask);
