@@ -82,7 +82,7 @@ unit-programs: $(unit) $(unit_san)
 kselftest: $(kselftest) build/stress/stress
 	@:
 
-##  device       run the device tests in the virtual machine
+##  device       run the device tests in the virtual machine (SCALE=0.1: fewer rounds)
 device:
 	$(call ready,build vm test,all kselftest)
 	$(Q)arch=$$(tools/vm/kernel $(KERNEL) arch) && case $$arch in \
@@ -90,7 +90,7 @@ device:
 		*) tools/vm/userspace $$arch ;; \
 	esac
 	$(Q)tools/vm/run $(VM) --timeout 3000 $(if $(VM_LOG),--log $(VM_LOG)) -- \
-		/kselftest/run_kselftest.sh $(SELFTEST)
+		env PEERSHM_TEST_SCALE=$(or $(SCALE),1) /kselftest/run_kselftest.sh $(SELFTEST)
 
 ##  check-kernels  the device tests on every kernel of tools/vm/suites (KERNELS="5.10 ...")
 check-kernels: setup-build setup-vm setup-test

@@ -38,7 +38,7 @@ static void load_hold(void)
 	path[n] = '\0';
 	slash = strrchr(path, '/');
 	assert_non_null(slash);
-	strcpy(slash, "/../modules/peershm_test_hold.ko");
+	snprintf(slash, sizeof(path) - (size_t)(slash - path), "/../modules/peershm_test_hold.ko");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		skip_because("%s is not there", path);
