@@ -185,9 +185,9 @@ static bool any_straggler(struct peershm_region *region)
 
 static void work(struct work_struct *item)
 {
-	struct delayed_work *follow = to_delayed_work(item);
+	struct delayed_work *delayed = to_delayed_work(item);
 	struct peershm_region *region =
-		container_of(follow, struct peershm_region, follow);
+		container_of(delayed, struct peershm_region, follow);
 	struct peershm_client *client;
 	unsigned int slot = 0;
 	bool moved = false;
