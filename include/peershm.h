@@ -257,8 +257,8 @@ static inline void peershm_read_unlock(struct peershm *handle);
  * shrink, as far as the capacity goes; peershm_stat() tells how much of it lies
  * ready. It is charged to the caller's memory cgroup. The system takes it back
  * when it runs short of memory, except huge pages of the pool. 0 gives it up.
- * With huge pages of the pool, an access just beyond the size gets no SIGBUS
- * where the reserve lies ready, and what is written there stays.
+ * With huge pages of the pool, an access just beyond the size need not get a
+ * SIGBUS where the reserve lies ready, and what is written there stays.
  * Errors: EACCES, ENOSPC (beyond the capacity).
  */
 int peershm_set_reserve(struct peershm *handle, uint64_t bytes);

@@ -373,8 +373,8 @@ struct peershm_roots {
  * It is filled in the background, and again after a grow or shrink; charged to
  * the caller's memory cgroup (on kernels before 5.14 to none); and given back
  * when the system runs short of memory, except huge pages of the pool. Of those,
- * an access to the part that lies ready is not caught: hugetlbfs finds what is
- * there, whatever the size is. What was written there is in the memory granted
+ * an access to the part that lies ready need not be caught: newer hugetlbfs
+ * finds what is there, whatever the size is. What was written there is in the memory granted
  * later.
  */
 struct peershm_set_reserve {
