@@ -267,7 +267,9 @@ static void serve_request(struct silent_fs *fs, const struct fuse_in_header *in)
 	case FUSE_INIT: {
 		struct fuse_init_out out = { .major = FUSE_KERNEL_VERSION,
 					     .minor = 31,
-					     .flags = FUSE_ASYNC_READ, /* who waits can be killed */
+					     /* who waits for what is read ahead can be killed */
+					     .max_readahead = 1 << 17,
+					     .flags = FUSE_ASYNC_READ,
 					     .max_write = 4096 };
 
 		answer(fs->device, in->unique, 0, &out, sizeof(out));
