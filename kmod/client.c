@@ -137,6 +137,7 @@ static void leave_locked(struct peershm_client *client)
 		peershm_event_record_locked(region, PEERSHM_EVENT_SHRINKING,
 					    client, region->size, region->size);
 	peershm_event_record_locked(region, type, client, 0, 0);
+	peershm_event_leave_locked(client);
 }
 
 /**
@@ -411,7 +412,8 @@ static int go_live(struct peershm_file *pf, struct peershm_client *client,
 		args->root = peershm_root_address_locked(region, &region->root);
 		args->root_generation = region->root.generation;
 		*shrinks = region->shrinks;
-		peershm_event_connect_locked(region, &pf->reader);
+		peershm_event_connect_locked(region, &pf->reader,
+					     client);
 		peershm_event_record_locked(region, PEERSHM_EVENT_JOINED,
 					    client, 0, 0);
 	}

@@ -11,6 +11,7 @@
 
 struct file;
 struct mm_struct;
+struct peershm_event_reader;
 struct peershm_file;
 struct peershm_region;
 struct pid;
@@ -43,6 +44,7 @@ struct peershm_client {
 	bool partial;			/* has been at its window */
 	unsigned long awaited;		/* its name, dying: since (jiffies), or 0 */
 	u64 mapped;
+	struct peershm_event_reader *reader; /* of the file, if connected */
 	u64 behind;			/* a straggler from there on */
 	u64 mapped_before;		/* when it became one */
 

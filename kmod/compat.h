@@ -8,7 +8,6 @@
 
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
@@ -140,10 +139,6 @@ peershm_set_active_memcg(struct mem_cgroup *memcg)
 #define PEERSHM_GROUP_EXIT (SIGNAL_GROUP_EXIT | SIGNAL_GROUP_COREDUMP)
 #else
 #define PEERSHM_GROUP_EXIT SIGNAL_GROUP_EXIT
-#endif
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
-#define kthread_run_worker kthread_create_worker
 #endif
 
 /* Shrinkers are allocated from 6.7 on, and registering them cannot fail. */

@@ -175,14 +175,35 @@ void peershm_event_reader_free(struct peershm_event_reader *reader)
  * peershm_event_connect_locked() - read what is recorded from now on
  * @region: that the file is attached to or watches
  * @reader: connected to none
+ * @client: that reads through it; NULL: it watches
  */
 void peershm_event_connect_locked(struct peershm_region *region,
-				  struct peershm_event_reader *reader)
+				  struct peershm_event_reader *reader,
+				  struct peershm_client *client)
 {
 	lockdep_assert_held(&region->registry);
 	reader->next = region->events.next;
 	reader->session++;
 	list_add_tail(&reader->node, &region->events.readers);
+	reader->client = client;
+	if (client)
+		client->reader = reader;
+}
+
+/**
+ * peershm_event_leave_locked() - a client is none any more
+ * @client: of which nothing is to be woken from now on
+ */
+void peershm_event_leave_locked(struct peershm_client *client)
+{
+	struct peershm_event_reader *reader = client->reader;
+
+	lockdep_assert_held(&client->region->registry);
+	if (!reader)
+		return;
+	list_del_init(&reader->node);
+	reader->client = NULL;
+	client->reader = NULL;
 }
 
 /**
@@ -195,6 +216,9 @@ void peershm_event_disconnect(struct peershm_region *region,
 {
 	spin_lock(&region->registry);
 	list_del_init(&reader->node);
+	if (reader->client)
+		reader->client->reader = NULL;
+	reader->client = NULL;
 	spin_unlock(&region->registry);
 }
 
@@ -217,10 +241,12 @@ static int with_source(struct peershm_file *pf,
 	region = client ? client->region : pf->reader.region;
 	if (region) {
 		spin_lock(&region->registry);
+		/* The kernel itself polls for whoever submitted that. */
 		if (client)
-			mine = client->live && client->mm == current->mm;
+			mine = client->live &&
+			       (!current->mm || client->mm == current->mm);
 		else
-			mine = pf->reader.mm == current->mm;
+			mine = !current->mm || pf->reader.mm == current->mm;
 		if (mine)
 			ret = f(region, &pf->reader, arg);
 		spin_unlock(&region->registry);
@@ -375,7 +401,7 @@ long peershm_event_watch(struct peershm_file *pf, void *arg)
 		pf->reader.region = region;
 		pf->reader.mm = current->mm;
 		region->events.nr_watchers++;
-		peershm_event_connect_locked(region, &pf->reader);
+		peershm_event_connect_locked(region, &pf->reader, NULL);
 	}
 	spin_unlock(&region->registry);
 	spin_unlock(&pf->lock);

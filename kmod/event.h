@@ -46,6 +46,7 @@ struct peershm_event_reader {
 
 	/* Protected by the registry lock of the region that is read. */
 	struct list_head node;
+	struct peershm_client *client;	/* that reads through it */
 	u64 next;			/* sequence number to read */
 	u64 session;			/* counts what it was connected to */
 };
@@ -64,7 +65,9 @@ void peershm_event_root_locked(struct peershm_region *region,
 void peershm_event_reader_init(struct peershm_event_reader *reader);
 void peershm_event_reader_free(struct peershm_event_reader *reader);
 void peershm_event_connect_locked(struct peershm_region *region,
-				  struct peershm_event_reader *reader);
+				  struct peershm_event_reader *reader,
+				  struct peershm_client *client);
+void peershm_event_leave_locked(struct peershm_client *client);
 void peershm_event_disconnect(struct peershm_region *region,
 			      struct peershm_event_reader *reader);
 

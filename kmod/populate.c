@@ -71,8 +71,12 @@ static unsigned long skip_pmds(pud_t *pudp, pud_t pud, unsigned long addr,
 		next = pmd_addr_end(addr, end);
 		if (!pmd_present(pmd))
 			break;
+		/*
+		 * A table of huge pages can be another's by now, and no longer
+		 * one of pages: do not follow what it says.
+		 */
 		if (!pmd_leaf(pmd))
-			return skip_ptes(pmd, addr, next);
+			return huge ? addr : skip_ptes(pmd, addr, next);
 	}
 	return addr;
 }
@@ -105,15 +109,14 @@ static unsigned long skip(struct mm_struct *mm, unsigned long addr,
  * get_user_pages_fast(), tables that others unlink meanwhile are not freed
  * before interrupts are on again.
  */
-static unsigned long skip_present(const struct vm_area_struct *vma,
-				  unsigned long addr, unsigned long end)
+static unsigned long skip_present(struct mm_struct *mm, unsigned long addr,
+				  unsigned long end, bool huge)
 {
-	bool huge = vma->vm_flags & VM_HUGETLB;
 	unsigned long flags, next;
 
 	while (addr < end) {
 		local_irq_save(flags);
-		next = skip(vma->vm_mm, addr, end, huge);
+		next = skip(mm, addr, end, huge);
 		local_irq_restore(flags);
 		if (next == addr)
 			break;
@@ -144,9 +147,9 @@ static bool populate_piece(const struct peershm_client *client,
 			   unsigned long end, bool *go_on)
 {
 	const struct peershm_region *region = client->region;
-	unsigned long page = peershm_backing_pooled(region->backing) ?
-				     region->page_size :
-				     PAGE_SIZE;
+	bool pooled = peershm_backing_pooled(region->backing);
+	unsigned long page = pooled ? region->page_size : PAGE_SIZE;
+	bool huge = pooled && page >= PMD_SIZE;
 	unsigned long last = 0;
 	unsigned int faults = 0;
 	enum outcome outcome;
@@ -154,7 +157,7 @@ static bool populate_piece(const struct peershm_client *client,
 
 	*go_on = false;
 	for (;;) {
-		addr = skip_present(vma, addr, end);
+		addr = skip_present(client->mm, addr, end, huge);
 		if (addr >= end)
 			break;
 		if (fatal_signal_pending(current))

@@ -3,16 +3,16 @@
  * The reserve of a region: memory that lies ready beyond its size, so that a
  * grow has nothing to allocate and nothing to zero.
  *
- * One thread of low priority fills all reserves, a chunk at a time. It never
- * waits for a region: who changes a size goes first. When memory runs short,
- * the shrinker asks for reserves and the thread gives them back; it cannot be
- * done at once, as reclaim may hold the inode's lock.
+ * Each region has a work item of low priority that fills its reserve, a chunk at
+ * a time, so that who is charged for one and slowed down by a limit slows down
+ * no other. It never waits for the region: who changes a size goes first. When
+ * memory runs short, the shrinker asks for reserves and the works give them
+ * back; it cannot be done at once, as reclaim may hold the inode's lock.
  *
  * Lock order: the region's resize lock, then `lock`, then the region's registry.
  */
 #include <linux/err.h>
 #include <linux/fs.h>
-#include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/memcontrol.h>
@@ -21,6 +21,7 @@
 #include <linux/shrinker.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 #include "backing.h"
 #include "device.h"
@@ -33,7 +34,7 @@
 #define BUSY_MS 2
 #define SHORT_MS 5000
 
-static struct kthread_worker *worker;
+static struct workqueue_struct *queue;
 static struct shrinker *shrinker;
 
 /* The regions that have something to give back to the system. */
@@ -59,7 +60,7 @@ static void set_have(struct peershm_region *region, u64 have)
 		return;
 	spin_lock(&lock);
 	list_del_init(&reserve->node);
-	if (have)
+	if (have && !reserve->closed)
 		list_add_tail(&reserve->node, &givers);
 	else
 		reserve->pressed = false;
@@ -106,19 +107,21 @@ static bool pressed(struct peershm_region *region)
 	return yes;
 }
 
-static void work(struct kthread_work *kwork)
+static void refill(struct work_struct *item)
 {
+	struct delayed_work *delayed = to_delayed_work(item);
 	struct peershm_region *region =
-		container_of(kwork, struct peershm_region, reserve.work.work);
+		container_of(delayed, struct peershm_region, reserve.work);
 	struct peershm_reserve *reserve = &region->reserve;
 	unsigned int delay_ms = 0;
 	bool more;
 
 	if (!mutex_trylock(&region->resize)) {
-		kthread_queue_delayed_work(worker, &reserve->work,
-					   msecs_to_jiffies(BUSY_MS));
+		queue_delayed_work(queue, &reserve->work,
+				   msecs_to_jiffies(BUSY_MS));
 		return;
 	}
+	set_user_nice(current, MAX_NICE);
 	if (pressed(region)) {
 		give_back(region);
 		delay_ms = SHORT_MS;
@@ -129,10 +132,10 @@ static void work(struct kthread_work *kwork)
 	}
 	more = reserve->have != target(region);
 	mutex_unlock(&region->resize);
+	set_user_nice(current, 0);	/* as other works expect it */
 	if (more)
-		kthread_queue_delayed_work(worker, &reserve->work,
-					   msecs_to_jiffies(delay_ms));
-	cond_resched();
+		queue_delayed_work(queue, &reserve->work,
+				   msecs_to_jiffies(delay_ms));
 }
 
 /**
@@ -142,38 +145,35 @@ static void work(struct kthread_work *kwork)
 void peershm_reserve_prepare(struct peershm_region *region)
 {
 	INIT_LIST_HEAD(&region->reserve.node);
-	kthread_init_delayed_work(&region->reserve.work, work);
+	INIT_DELAYED_WORK(&region->reserve.work, refill);
 }
 
 /**
  * peershm_reserve_release() - nobody grows the region any more
  * @region: whose memory is about to be released
  *
- * Waits for the thread to be done with the region.
+ * Waits for the work to be done with it.
  */
 void peershm_reserve_release(struct peershm_region *region)
 {
 	struct peershm_reserve *reserve = &region->reserve;
 
 	spin_lock(&lock);
+	reserve->closed = true;
 	list_del_init(&reserve->node);	/* the shrinker queues no more work */
 	spin_unlock(&lock);
-	kthread_cancel_delayed_work_sync(&reserve->work);
-	/* The thread may have put it there again. */
-	spin_lock(&lock);
-	list_del_init(&reserve->node);
-	spin_unlock(&lock);
+	cancel_delayed_work_sync(&reserve->work);
 	mem_cgroup_put(reserve->memcg);
 	reserve->memcg = NULL;
 }
 
 /**
- * peershm_reserve_refill() - have the thread look at the reserve
+ * peershm_reserve_refill() - have the work look at the reserve
  * @region: whose size or wish has changed
  */
 void peershm_reserve_refill(struct peershm_region *region)
 {
-	kthread_mod_delayed_work(worker, &region->reserve.work, 0);
+	mod_delayed_work(queue, &region->reserve.work, 0);
 }
 
 /**
@@ -278,11 +278,9 @@ int peershm_reserve_init(void)
 {
 	int err;
 
-	worker = kthread_run_worker(0, "peershm_reserve");
-	if (IS_ERR(worker))
-		return PTR_ERR(worker);
-	set_user_nice(worker->task, MAX_NICE);
-
+	queue = alloc_workqueue("peershm_reserve", WQ_UNBOUND, 0);
+	if (!queue)
+		return -ENOMEM;
 	err = -ENOMEM;
 	shrinker = shrinker_alloc(0, "peershm");
 	if (!shrinker)
@@ -297,12 +295,12 @@ int peershm_reserve_init(void)
 free:
 	shrinker_free(shrinker);
 destroy:
-	kthread_destroy_worker(worker);
+	destroy_workqueue(queue);
 	return err;
 }
 
 void peershm_reserve_exit(void)
 {
 	shrinker_free(shrinker);
-	kthread_destroy_worker(worker);
+	destroy_workqueue(queue);
 }

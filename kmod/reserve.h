@@ -2,9 +2,9 @@
 #ifndef PEERSHM_RESERVE_H
 #define PEERSHM_RESERVE_H
 
-#include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
 struct mem_cgroup;
 struct peershm_file;
@@ -19,7 +19,8 @@ struct peershm_reserve {
 	struct mem_cgroup *memcg;	/* charged for it; resize lock */
 	bool pressed;			/* to be given back; reserve.c's lock */
 	struct list_head node;		/* likewise; empty: nothing to give */
-	struct kthread_delayed_work work;
+	bool closed;			/* likewise; nobody uses the region */
+	struct delayed_work work;
 };
 
 int peershm_reserve_init(void);
