@@ -73,13 +73,15 @@ static struct peershm_event_record *record_at(struct peershm_event_log *log,
 	return &log->ring[sequence & (log->size - 1)];
 }
 
+/* Also who waits for nothing but the end: an event may be that. */
 static void wake_readers(struct peershm_event_log *log)
 {
 	struct peershm_event_reader *reader;
 
 	list_for_each_entry(reader, &log->readers, node)
 		wake_up_interruptible_poll(&reader->wait,
-					   EPOLLIN | EPOLLRDNORM);
+					   EPOLLIN | EPOLLRDNORM | EPOLLHUP |
+						   EPOLLERR);
 }
 
 static void record_locked(struct peershm_region *region,

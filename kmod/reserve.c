@@ -67,14 +67,17 @@ static void set_have(struct peershm_region *region, u64 have)
 	spin_unlock(&lock);
 }
 
-static void give_back(struct peershm_region *region)
+static int give_back(struct peershm_region *region)
 {
 	u64 size = region->size;
+	int err;
 
 	lockdep_assert_held(&region->resize);
-	if (!peershm_backing_shrink(region->backing, region->file,
-				    size + region->reserve.have, size))
+	err = peershm_backing_shrink(region->backing, region->file,
+				     size + region->reserve.have, size);
+	if (!err)
 		set_have(region, 0);
+	return err;
 }
 
 static int fill_chunk(struct peershm_region *region)
@@ -126,9 +129,9 @@ static void refill(struct work_struct *item)
 		give_back(region);
 		delay_ms = SHORT_MS;
 	} else if (reserve->have > target(region)) {
-		give_back(region);
-	} else if (reserve->have < target(region) && fill_chunk(region)) {
-		delay_ms = SHORT_MS;
+		delay_ms = give_back(region) ? SHORT_MS : 0;
+	} else if (reserve->have < target(region)) {
+		delay_ms = fill_chunk(region) ? SHORT_MS : 0;
 	}
 	more = reserve->have != target(region);
 	mutex_unlock(&region->resize);

@@ -714,6 +714,33 @@ static void a_blocked_read_is_interrupted_by_a_signal(void **state)
 	assert_true(region_until_clients(r, 0, DEADLINE_MS));
 }
 
+/* A peer that waits for the end of a region, and for nothing else. */
+static long wait_for_the_end(void *arg)
+{
+	uint64_t id = *(uint64_t *)arg;
+	struct pollfd p = { .fd = device_open(O_RDONLY), .events = 0 };
+	long got = do_watch(p.fd, id);
+
+	if (!got)
+		/* at a deadline of its own it would look once more, unwoken */
+		got = poll(&p, 1, -1) == 1 ? p.revents : -errno;
+	close(p.fd);
+	return got;
+}
+
+static void who_waits_for_the_end_alone_is_woken_by_it(void **state)
+{
+	struct region *r = region_new(small, GIB);
+	struct peer *p = peer_new();
+
+	(void)state;
+	peer_start(p, wait_for_the_end, &r->id, sizeof(r->id));
+	usleep(300000); /* it is to be asleep by then */
+	region_grow(r, STEP);
+	assert_ok(do_unlink(r->fd, r->name));
+	assert_int_equal(peer_finish(p, NULL, 0), POLLHUP);
+}
+
 /* poll() */
 
 static void poll_tells_of_events_and_of_the_end(void **state)
@@ -1110,6 +1137,7 @@ int main(void)
 		TEST(epoll_of_a_file_that_changes_its_region_is_safe),
 		TEST(a_watcher_is_no_client),
 		TEST(watchers_are_limited),
+		TEST(who_waits_for_the_end_alone_is_woken_by_it),
 		TEST(who_is_a_client_does_not_watch),
 		TEST(a_watcher_keeps_nothing_of_the_region),
 		TEST(watching_needs_read_permission),
