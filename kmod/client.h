@@ -51,9 +51,13 @@ struct peershm_client {
 	struct file *window;		/* of the attaching task; then NULL */
 };
 
+struct peershm_client *peershm_client_new(struct peershm_region *region,
+					  const struct peershm_attach *args);
 void peershm_client_put(struct peershm_client *client);
+int peershm_client_enter(struct peershm_client *client);
 void peershm_client_leave(struct peershm_client *client);
 bool peershm_client_live(struct peershm_client *client);
+bool peershm_client_ended(const struct peershm_client *client);
 s32 peershm_client_pid(const struct peershm_client *client);
 
 struct peershm_client *peershm_client_of(struct peershm_file *pf);
@@ -67,9 +71,6 @@ void peershm_client_partial(struct peershm_client *client, u64 start, u64 end,
 			    u64 shrinks);
 
 /* Commands. `arg` is the command's struct in kernel memory. */
-long peershm_client_attach(struct peershm_file *pf, void *arg);
-void peershm_client_unattach(struct peershm_file *pf, void *arg);
-long peershm_client_detach(struct peershm_file *pf, void *arg);
 long peershm_client_list(struct peershm_file *pf, void *arg);
 long peershm_client_resolve(struct peershm_file *pf, void *arg);
 

@@ -11,6 +11,7 @@
 
 #include <uapi/linux/peershm.h>
 
+#include "attach.h"
 #include "client.h"
 #include "control.h"
 #include "device.h"
@@ -45,9 +46,9 @@ static const struct command commands[] = {
 	COMMAND(PEERSHM_IOC_CREATE, peershm_create, region,
 		peershm_region_create, .undo = peershm_region_uncreate),
 	COMMAND(PEERSHM_IOC_ATTACH, peershm_attach, root_generation,
-		peershm_client_attach, .undo = peershm_client_unattach),
+		peershm_attach_command, .undo = peershm_attach_undo),
 	COMMAND(PEERSHM_IOC_DETACH, peershm_detach, flags,
-		peershm_client_detach),
+		peershm_detach_command),
 	COMMAND(PEERSHM_IOC_GROW, peershm_grow, report, peershm_size_grow),
 	COMMAND(PEERSHM_IOC_PEER_MAP, peershm_peer_map, report,
 		peershm_map_command),

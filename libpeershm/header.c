@@ -52,21 +52,14 @@ static bool patience_lasts(struct patience *patience)
 	return true;
 }
 
-/* Pairs with the kernel's write barrier after it has made seq odd. */
-static bool read_begin(const struct peershm_header *header, struct patience *patience,
-		       uint32_t *seq)
+/* Odd: it changes. Pairs with the kernel's write barrier after it has made seq odd. */
+static uint32_t begin(const struct peershm_header *header)
 {
-	for (;;) {
-		*seq = __atomic_load_n(&header->seq, __ATOMIC_ACQUIRE);
-		if (!(*seq & 1))
-			return true;
-		if (!patience_lasts(patience))
-			return false;
-	}
+	return __atomic_load_n(&header->seq, __ATOMIC_ACQUIRE);
 }
 
 /* Pairs with the kernel's write barrier before it makes seq even again. */
-static bool read_undisturbed(const struct peershm_header *header, uint32_t seq)
+static bool undisturbed(const struct peershm_header *header, uint32_t seq)
 {
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return __atomic_load_n(&header->seq, __ATOMIC_RELAXED) == seq;
@@ -105,37 +98,71 @@ static bool sensible(const struct peershm_header *header, size_t length)
 	return header->max_clients <= (length - header->client_offset) / header->client_size;
 }
 
-int pshm_header_read(const void *map, size_t length, struct peershm_header *copy)
+/*
+ * Take a snapshot: read() reads what it wants of the header, of which `copy` is a
+ * consistent copy, and is called again if that changed meanwhile. Gives what read()
+ * gave, -EIO or -EAGAIN.
+ */
+static int snapshot(const void *map, size_t length, struct peershm_header *copy,
+		    int (*read)(const void *map, const struct peershm_header *copy, void *arg),
+		    void *arg)
 {
+	const struct peershm_header *header = map;
 	struct patience patience = { 0 };
 	uint32_t seq;
+	int answer;
 
 	if (length < sizeof(*copy))
 		return -EIO;
 	do {
-		if (!read_begin(map, &patience, &seq))
-			return -EAGAIN;
+		seq = begin(header);
+		if (seq & 1)
+			continue;
 		copy_words(copy, map, sizeof(*copy));
-		if (read_undisturbed(map, seq))
-			return sensible(copy, length) ? 0 : -EIO;
+		if (!undisturbed(header, seq))
+			continue;
+		if (!sensible(copy, length))
+			return -EIO;
+		answer = read ? read(map, copy, arg) : 0;
+		if (undisturbed(header, seq))
+			return answer;
 	} while (patience_lasts(&patience));
 	return -EAGAIN;
 }
 
-/* The live entries, at most n of them copied; gives how many there are. */
-static int copy_live(const char *entry, const struct peershm_header *header,
-		     struct peershm_header_client *clients, size_t n)
+int pshm_header_read(const void *map, size_t length, struct peershm_header *copy)
 {
+	return snapshot(map, length, copy, NULL, NULL);
+}
+
+/* The first n of the live entries. */
+struct list {
+	struct peershm_header_client *clients;
+	size_t n;
+};
+
+static void copy_client(struct peershm_header_client *client, const void *map,
+			const struct peershm_header *header, uint32_t index)
+{
+	copy_words(client,
+		   (const char *)map + header->client_offset + (size_t)index * header->client_size,
+		   sizeof(*client));
+	client->name[sizeof(client->name) - 1] = '\0';
+}
+
+/* Gives how many there are. */
+static int read_list(const void *map, const struct peershm_header *header, void *arg)
+{
+	const struct list *list = arg;
 	struct peershm_header_client client;
 	int live = 0;
 
-	for (uint32_t i = 0; i < header->max_clients; i++, entry += header->client_size) {
-		copy_words(&client, entry, sizeof(client));
+	for (uint32_t i = 0; i < header->max_clients; i++) {
+		copy_client(&client, map, header, i);
 		if (client.state != PEERSHM_CLIENT_LIVE)
 			continue;
-		client.name[sizeof(client.name) - 1] = '\0';
-		if ((size_t)live < n)
-			clients[live] = client;
+		if ((size_t)live < list->n)
+			list->clients[live] = client;
 		live++;
 	}
 	return live;
@@ -144,57 +171,34 @@ static int copy_live(const char *entry, const struct peershm_header *header,
 int pshm_header_list(const void *map, size_t length, struct peershm_header_client *clients,
 		     size_t n)
 {
-	struct patience patience = { 0 };
+	struct list list = { .clients = clients, .n = n };
 	struct peershm_header header;
-	uint32_t seq;
-	int live;
 
-	if (length < sizeof(header))
-		return -EIO;
-	do {
-		if (!read_begin(map, &patience, &seq))
-			return -EAGAIN;
-		copy_words(&header, map, sizeof(header));
-		if (!read_undisturbed(map, seq))
-			continue;
-		if (!sensible(&header, length))
-			return -EIO;
-		live = copy_live((const char *)map + header.client_offset, &header, clients, n);
-		if (read_undisturbed(map, seq))
-			return live;
-	} while (patience_lasts(&patience));
-	return -EAGAIN;
+	return snapshot(map, length, &header, read_list, &list);
+}
+
+struct entry {
+	uint32_t index;
+	struct peershm_header_client *client;
+};
+
+static int read_entry(const void *map, const struct peershm_header *header, void *arg)
+{
+	const struct entry *entry = arg;
+
+	if (entry->index >= header->max_clients)
+		return -ENOENT;
+	copy_client(entry->client, map, header, entry->index);
+	return entry->client->state == PEERSHM_CLIENT_LIVE;
 }
 
 int pshm_header_client(const void *map, size_t length, uint32_t index,
 		       struct peershm_header_client *client)
 {
-	struct patience patience = { 0 };
+	struct entry entry = { .index = index, .client = client };
 	struct peershm_header header;
-	uint32_t seq;
 
-	if (length < sizeof(header))
-		return -EIO;
-	do {
-		if (!read_begin(map, &patience, &seq))
-			return -EAGAIN;
-		copy_words(&header, map, sizeof(header));
-		if (!read_undisturbed(map, seq))
-			continue;
-		if (!sensible(&header, length))
-			return -EIO;
-		if (index >= header.max_clients)
-			return -ENOENT;
-		copy_words(client,
-			   (const char *)map + header.client_offset +
-				   (size_t)index * header.client_size,
-			   sizeof(*client));
-		if (read_undisturbed(map, seq)) {
-			client->name[sizeof(client->name) - 1] = '\0';
-			return client->state == PEERSHM_CLIENT_LIVE;
-		}
-	} while (patience_lasts(&patience));
-	return -EAGAIN;
+	return snapshot(map, length, &header, read_entry, &entry);
 }
 
 /*

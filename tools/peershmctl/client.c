@@ -9,102 +9,68 @@
 #include <string.h>
 
 #include "command.h"
+#include "listing.h"
 #include "size.h"
 #include "table.h"
 
-/* The clients, in the caller's hands, and how many in *n; NULL: *n is an error. */
-static struct peershm_client_info *list_clients(struct peershm *handle, int *n)
+static int get_clients(struct peershm *handle, void *records, size_t room)
 {
-	struct peershm_client_info *clients = NULL;
-	int room = 0;
-
-	/* Clients come meanwhile, so ask until the answer fits. */
-	for (;;) {
-		*n = peershm_clients(handle, clients, (size_t)room);
-		if (*n >= 0 && *n <= room && clients)
-			return clients;
-		free(clients);
-		if (*n < 0)
-			return NULL;
-		room = *n + 16;
-		clients = calloc((size_t)room, sizeof(*clients));
-		if (!clients) {
-			*n = -ENOMEM;
-			return NULL;
-		}
-	}
+	return peershm_clients(handle, records, room);
 }
 
-static int print_clients(const struct command *command, const struct peershm_client_info *clients,
-			 int n)
+static struct table *clients_table(void)
 {
-	struct table *table = table_new("lrrrlrl", "CLIENT", "PID", "ID", "GENERATION", "BASE",
-					"MAPPED", "ACCESS");
-
-	for (int i = 0; i < n; i++) {
-		char pid[16];
-		char id[24];
-		char generation[24];
-		char base[ADDRESS_TEXT];
-		char mapped[SIZE_TEXT];
-		bool read_only = clients[i].flags & PEERSHM_CLIENT_READ_ONLY;
-
-		snprintf(pid, sizeof(pid), "%d", clients[i].pid);
-		snprintf(id, sizeof(id), "%" PRIu64, (uint64_t)clients[i].id);
-		snprintf(generation, sizeof(generation), "%" PRIu64,
-			 (uint64_t)clients[i].generation);
-		output_hex(clients[i].base, base);
-		size_format(clients[i].mapped, mapped);
-		table_row(table, clients[i].name, pid, id, generation, base, mapped,
-			  read_only ? "read" : "read, write");
-	}
-	return table_print(table, stdout) ? command_failed(command, NULL, -ENOMEM) : EXIT_DONE;
+	return table_new("lrrrlrl", "CLIENT", "PID", "ID", "GENERATION", "BASE", "MAPPED",
+			 "ACCESS");
 }
 
-static struct json_object *clients_json(const struct peershm_client_info *clients, int n)
+static void client_row(struct table *table, const void *record)
 {
-	struct json_object *list = json_object_new_array();
+	const struct peershm_client_info *client = record;
+	char pid[16];
+	char id[24];
+	char generation[24];
+	char base[ADDRESS_TEXT];
+	char mapped[SIZE_TEXT];
+	bool read_only = client->flags & PEERSHM_CLIENT_READ_ONLY;
 
-	for (int i = 0; i < n; i++) {
-		struct json_object *object = json_object_new_object();
-		bool read_only = clients[i].flags & PEERSHM_CLIENT_READ_ONLY;
+	snprintf(pid, sizeof(pid), "%d", client->pid);
+	snprintf(id, sizeof(id), "%" PRIu64, (uint64_t)client->id);
+	snprintf(generation, sizeof(generation), "%" PRIu64, (uint64_t)client->generation);
+	output_hex(client->base, base);
+	size_format(client->mapped, mapped);
+	table_row(table, client->name, pid, id, generation, base, mapped,
+		  read_only ? "read" : "read, write");
+}
 
-		output_text(object, "name", clients[i].name);
-		output_number(object, "pid", (uint64_t)clients[i].pid);
-		output_number(object, "id", clients[i].id);
-		output_number(object, "generation", clients[i].generation);
-		output_number(object, "start_time_ns", clients[i].start_time);
-		output_address(object, "base", clients[i].base);
-		output_number(object, "mapped", clients[i].mapped);
-		json_object_object_add(object, "read_only", json_object_new_boolean(read_only));
-		json_object_array_add(list, object);
-	}
-	return list;
+static struct json_object *client_object(const void *record)
+{
+	const struct peershm_client_info *client = record;
+	struct json_object *object = json_object_new_object();
+	bool read_only = client->flags & PEERSHM_CLIENT_READ_ONLY;
+
+	output_text(object, "name", client->name);
+	output_number(object, "pid", (uint64_t)client->pid);
+	output_number(object, "id", client->id);
+	output_number(object, "generation", client->generation);
+	output_number(object, "start_time_ns", client->start_time);
+	output_address(object, "base", client->base);
+	output_number(object, "mapped", client->mapped);
+	json_object_object_add(object, "read_only", json_object_new_boolean(read_only));
+	return object;
 }
 
 static int run_clients(const struct command *command, int argc, char **argv, bool json)
 {
-	static const struct option options[] = { COMMON_OPTIONS };
-	struct peershm_client_info *clients;
-	struct peershm *handle;
-	int code;
-	int n;
+	static const struct listing clients = {
+		.size = sizeof(struct peershm_client_info),
+		.get = get_clients,
+		.table = clients_table,
+		.row = client_row,
+		.object = client_object,
+	};
 
-	command_option(command, argc, argv, options, &json);
-	command_arguments(command, argc, 1, 1);
-	code = command_open(command, argv[optind], PEERSHM_READ_ONLY, &handle);
-	if (code)
-		return code;
-	clients = list_clients(handle, &n);
-	if (!clients)
-		code = command_failed(command, argv[optind], n);
-	else if (json)
-		code = output_json(clients_json(clients, n));
-	else
-		code = print_clients(command, clients, n);
-	free(clients);
-	peershm_close(handle);
-	return code;
+	return listing_run(&clients, command, argc, argv, json);
 }
 
 const struct command command_clients = {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "listing.h"
 #include "size.h"
 #include "table.h"
 
@@ -17,31 +18,21 @@ static const char *backing_of(const struct peershm_region_info *region)
 	return name ? name : "unknown";
 }
 
-/* The regions, in the caller's hands, and how many in *n; NULL: *n is an error. */
-static struct peershm_region_info *list_regions(int *n)
+static int get_regions(struct peershm *handle, void *records, size_t room)
 {
-	struct peershm_region_info *regions = NULL;
-	int room = 0;
-
-	/* Others make regions meanwhile, so ask until the answer fits. */
-	for (;;) {
-		*n = peershm_regions(regions, (size_t)room);
-		if (*n >= 0 && *n <= room && regions)
-			return regions;
-		free(regions);
-		if (*n < 0)
-			return NULL;
-		room = *n + 16;
-		regions = calloc((size_t)room, sizeof(*regions));
-		if (!regions) {
-			*n = -ENOMEM;
-			return NULL;
-		}
-	}
+	(void)handle;
+	return peershm_regions(records, room);
 }
 
-static void region_row(struct table *table, const struct peershm_region_info *region)
+static struct table *regions_table(void)
 {
+	return table_new("llrrlrll", "NAME", "BACKING", "SIZE", "CAPACITY", "BASE", "CLIENTS",
+			 "MODE", "OWNER");
+}
+
+static void region_row(struct table *table, const void *record)
+{
+	const struct peershm_region_info *region = record;
 	char size[SIZE_TEXT];
 	char capacity[SIZE_TEXT];
 	char base[ADDRESS_TEXT];
@@ -59,40 +50,22 @@ static void region_row(struct table *table, const struct peershm_region_info *re
 		  owner);
 }
 
-static int print_regions(const struct command *command, const struct peershm_region_info *regions,
-			 int n)
+static struct json_object *region_object(const void *record)
 {
-	struct table *table = table_new("llrrlrll", "NAME", "BACKING", "SIZE", "CAPACITY", "BASE",
-					"CLIENTS", "MODE", "OWNER");
-
-	for (int i = 0; i < n; i++)
-		region_row(table, &regions[i]);
-	return table_print(table, stdout) ? command_failed(command, NULL, -ENOMEM) : EXIT_DONE;
+	return output_region(record);
 }
 
 static int run_ls(const struct command *command, int argc, char **argv, bool json)
 {
-	static const struct option options[] = { COMMON_OPTIONS };
-	struct peershm_region_info *regions;
-	int code;
-	int n;
+	static const struct listing regions = {
+		.size = sizeof(struct peershm_region_info),
+		.get = get_regions,
+		.table = regions_table,
+		.row = region_row,
+		.object = region_object,
+	};
 
-	command_option(command, argc, argv, options, &json);
-	command_arguments(command, argc, 0, 0);
-	regions = list_regions(&n);
-	if (!regions)
-		return command_failed(command, NULL, n);
-	if (json) {
-		struct json_object *list = json_object_new_array();
-
-		for (int i = 0; i < n; i++)
-			json_object_array_add(list, output_region(&regions[i]));
-		code = output_json(list);
-	} else {
-		code = print_regions(command, regions, n);
-	}
-	free(regions);
-	return code;
+	return listing_run(&regions, command, argc, argv, json);
 }
 
 const struct command command_ls = {

@@ -31,6 +31,17 @@ void test_cleanup(void (*undo)(void *), void *arg)
 	nr_cleanups++;
 }
 
+static void close_fd(void *fd)
+{
+	close((int)(intptr_t)fd);
+}
+
+void test_close(int fd)
+{
+	assert_true(fd >= 0);
+	test_cleanup(close_fd, (void *)(intptr_t)fd);
+}
+
 int test_setup(void **state)
 {
 	current = param_of(state)->test;

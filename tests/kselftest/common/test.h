@@ -57,6 +57,7 @@ const char *test_name(void);
 
 /* Register what has to be put back when the test is over, last in first out. */
 void test_cleanup(void (*undo)(void *), void *arg);
+void test_close(int fd); /* close it then */
 
 /* n, times the environment variable PEERSHM_TEST_SCALE (default 1), at least 1. */
 unsigned int test_scale(unsigned int n);

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Attaching: how a process becomes a client of a region through an open file,
+ * and how it ends that.
+ */
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+
+#include "attach.h"
+#include "client.h"
+#include "control.h"
+#include "device.h"
+#include "event.h"
+#include "header.h"
+#include "map.h"
+#include "region.h"
+#include "window.h"
+
+/*
+ * From here on every grow maps this client; what was granted before is up to
+ * the caller, who reads the size after.
+ */
+static int go_live(struct peershm_file *pf, struct peershm_client *client,
+		   struct peershm_attach *args, u64 *shrinks)
+{
+	struct peershm_region *region = client->region;
+	int err = 0;
+
+	spin_lock(&region->registry);
+	if (client->slot < 0) {
+		err = -ENOTCONN;	/* unmapped by another thread */
+	} else {
+		client->live = true;
+		region->nr_clients++;
+		peershm_header_begin(region);
+		peershm_header_set_client(region, client->slot, client);
+		peershm_header_set_region(region);
+		peershm_header_end(region);
+		args->active = region->size;
+		args->root = peershm_root_address_locked(region, &region->root);
+		args->root_generation = region->root.generation;
+		*shrinks = region->shrinks;
+		peershm_event_connect_locked(region, &pf->reader, client);
+		peershm_event_record_locked(region, PEERSHM_EVENT_JOINED,
+					    client, 0, 0);
+	}
+	spin_unlock(&region->registry);
+	return err;
+}
+
+/* Take the file for an ATTACH by this task. */
+static int claim(struct peershm_file *pf)
+{
+	struct peershm_client *client, *old = NULL;
+	int err = 0;
+
+	client = peershm_client_of(pf);
+	spin_lock(&pf->lock);
+	if (pf->attacher || pf->reader.region || pf->client != client) {
+		err = -EBUSY;
+	} else if (client && peershm_client_live(client) &&
+		   !peershm_client_ended(client)) {
+		err = -EBUSY;
+	} else {
+		old = client;
+		pf->client = NULL;
+		/* read by the mmap op of any thread, without the lock */
+		WRITE_ONCE(pf->attacher, current);
+		if (old)
+			peershm_event_disconnect(old->region, &pf->reader);
+	}
+	spin_unlock(&pf->lock);
+	if (old)
+		peershm_client_put(old);	/* the file's */
+	if (client)
+		peershm_client_put(client);
+	return err;
+}
+
+/* The end of it; takes the file's reference away from a client that failed. */
+static void settle(struct peershm_file *pf, bool keep)
+{
+	struct peershm_client *client = NULL;
+
+	spin_lock(&pf->lock);
+	if (!keep)
+		swap(client, pf->client);
+	if (client)
+		peershm_event_disconnect(client->region, &pf->reader);
+	WRITE_ONCE(pf->attacher, NULL);
+	spin_unlock(&pf->lock);
+	if (client)
+		peershm_client_put(client);
+}
+
+static int map_window(struct peershm_file *pf, struct peershm_client *client)
+{
+	const struct peershm_region *region = client->region;
+	unsigned long prot = PROT_READ;
+	unsigned long addr;
+
+	if (!(client->flags & PEERSHM_CLIENT_READ_ONLY))
+		prot |= PROT_WRITE;
+	addr = vm_mmap(pf->file, region->base, region->capacity, prot,
+		       MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE, 0);
+	if (!IS_ERR_VALUE(addr))
+		return 0;
+	return (long)addr == -EEXIST ? -EADDRINUSE : (long)addr;
+}
+
+static int attach(struct peershm_file *pf, struct peershm_client *client,
+		  struct peershm_attach *args)
+{
+	struct file *window;
+	u64 shrinks;
+	int err;
+
+	err = peershm_client_enter(client);
+	if (err)
+		return err;
+	err = peershm_control_clear(client);
+	if (err)
+		goto leave;
+	window = peershm_window_open(client);
+	if (IS_ERR(window)) {
+		err = PTR_ERR(window);
+		goto leave;
+	}
+	client->window = window;	/* for the mmap operation */
+	err = map_window(pf, client);
+	client->window = NULL;
+	if (err)
+		goto put_window;
+	err = go_live(pf, client, args, &shrinks);
+	if (!err)
+		err = peershm_map_self(client, args->active, shrinks);
+	/* What cannot be unmapped goes with the process. */
+	if (err && peershm_window_unmap(client))
+		pr_debug("peershm: a window that was not wanted stays\n");
+put_window:
+	fput(window);
+leave:
+	if (err)
+		peershm_client_leave(client);
+	return err;
+}
+
+long peershm_attach_command(struct peershm_file *pf, void *arg)
+{
+	struct peershm_attach *args = arg;
+	struct peershm_client *client;
+	struct peershm_region *region;
+	int mask = MAY_READ;
+	int err;
+
+	if (args->flags & ~(PEERSHM_ATTACH_READ_ONLY | PEERSHM_ATTACH_DUMP) ||
+	    !peershm_name_valid(args->region_name) ||
+	    !peershm_name_valid(args->client_name))
+		return -EINVAL;
+	if (!(args->flags & PEERSHM_ATTACH_READ_ONLY)) {
+		if (!peershm_file_writable(pf))
+			return -EACCES;
+		mask |= MAY_WRITE;
+	}
+	region = peershm_region_find(args->region_name, 0, mask);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+
+	err = claim(pf);
+	if (err)
+		goto put_region;
+	err = -ENOMEM;
+	client = peershm_client_new(region, args);
+	if (client) {
+		spin_lock(&pf->lock);
+		pf->client = client;	/* the first reference is the file's */
+		spin_unlock(&pf->lock);
+		err = attach(pf, client, args);
+	}
+	if (!err) {
+		args->region = region->id;
+		args->client = client->id;
+		args->generation = client->generation;
+		args->base = region->base;
+		args->capacity = region->capacity;
+		args->header_length =
+			peershm_header_length(region->max_clients);
+		args->control_length = region->control_length;
+	}
+	settle(pf, !err);
+put_region:
+	peershm_region_put(region);
+	return err;
+}
+
+/* @id: of the client that it must be, or 0 */
+static int detach(struct peershm_file *pf, u64 id)
+{
+	struct peershm_client *client = peershm_client_of(pf);
+	bool mine = false;
+	int err = 0;
+
+	if (!client)
+		return -ENOTCONN;
+	if (client->mm != current->mm || !peershm_client_live(client) ||
+	    (id && client->id != id)) {
+		err = -ENOTCONN;
+		goto put_client;
+	}
+	err = peershm_window_unmap(client);
+	if (err)
+		goto put_client;
+	peershm_client_leave(client);
+
+	spin_lock(&pf->lock);
+	if (pf->client == client && !pf->attacher) {
+		pf->client = NULL;
+		peershm_event_disconnect(client->region, &pf->reader);
+		mine = true;
+	}
+	spin_unlock(&pf->lock);
+	if (mine)
+		peershm_client_put(client);	/* the file's */
+put_client:
+	peershm_client_put(client);
+	return err;
+}
+
+long peershm_detach_command(struct peershm_file *pf, void *arg)
+{
+	struct peershm_detach *args = arg;
+
+	return args->flags ? -EINVAL : detach(pf, 0);
+}
+
+/* The caller of ATTACH could not be told; it may have detached since. */
+void peershm_attach_undo(struct peershm_file *pf, void *arg)
+{
+	struct peershm_attach *args = arg;
+
+	if (detach(pf, args->client))
+		pr_debug("peershm: a client that was not wanted stays\n");
+}
