@@ -124,7 +124,7 @@ static int attach(struct peershm_file *pf, struct peershm_client *client,
 	err = peershm_client_enter(client);
 	if (err)
 		return err;
-	err = peershm_control_clear(client);
+	err = peershm_control_renew(client);
 	if (err)
 		goto leave;
 	window = peershm_window_open(client);

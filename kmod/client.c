@@ -26,13 +26,26 @@
 static uint max_user_clients = 128;
 module_param(max_user_clients, uint, 0644);
 MODULE_PARM_DESC(max_user_clients,
-		 "clients in a region of one user without CAP_SYS_RESOURCE, but its owner");
+		 "clients in a region, and files that watch it, of one user without CAP_SYS_RESOURCE, but its owner");
 
 /*
  * How long a process that is being killed may take to stop running, from when
  * somebody first waited for its name.
  */
 #define DYING_MS 1000
+
+/* Does the caller get a share of the region's clients, or as many as there are? */
+bool peershm_client_limited(const struct peershm_region *region)
+{
+	return !uid_eq(current_fsuid(), region->uid) &&
+	       !capable(CAP_SYS_RESOURCE);
+}
+
+/* May a user who has @n get one more? */
+bool peershm_client_share(unsigned int n)
+{
+	return n < READ_ONCE(max_user_clients);
+}
 
 static void client_release(struct kref *ref)
 {
@@ -115,6 +128,8 @@ static void leave_locked(struct peershm_client *client)
 	if (slot < 0)
 		return;
 	region->clients[slot] = NULL;
+	if (client->keeps)
+		region->leavers[slot] = client;
 	WRITE_ONCE(client->slot, -1);
 	if (!client->live)
 		return;
@@ -145,6 +160,37 @@ void peershm_client_leave(struct peershm_client *client)
 	spin_lock(&client->region->registry);
 	leave_locked(client);
 	spin_unlock(&client->region->registry);
+}
+
+/**
+ * peershm_client_keep() - nobody gets the client's slot after it
+ * @client: until as many calls of peershm_client_unkeep(), also if it leaves
+ *
+ * A slot that is kept counts as one of its user's clients.
+ *
+ * Returns: 0, or -ENOTCONN if it has left already.
+ */
+int peershm_client_keep(struct peershm_client *client)
+{
+	int err = 0;
+
+	spin_lock(&client->region->registry);
+	if (client->slot < 0)
+		err = -ENOTCONN;
+	else
+		client->keeps++;
+	spin_unlock(&client->region->registry);
+	return err;
+}
+
+void peershm_client_unkeep(struct peershm_client *client)
+{
+	struct peershm_region *region = client->region;
+
+	spin_lock(&region->registry);
+	if (!--client->keeps && client->slot < 0)
+		region->leavers[client->entry] = NULL;
+	spin_unlock(&region->registry);
 }
 
 bool peershm_client_live(struct peershm_client *client)
@@ -350,22 +396,23 @@ static int try_enter(struct peershm_client *client)
 			err = -EALREADY;
 		else if (other && !strcmp(other->name, client->name))
 			err = same_name(other);
-		other = region->clients[slot];
+		other = region->clients[slot] ?: region->leavers[slot];
 		if (other && uid_eq(other->uid, client->uid))
 			users++;
-		if (free < 0 && !region->clients[slot])
+		if (free < 0 && !other)
 			free = slot;
 		if (err)
 			break;
 	}
-	if (!err && (free < 0 || (client->limited &&
-				  users >= READ_ONCE(max_user_clients))))
+	if (!err && (free < 0 ||
+		     (client->limited && !peershm_client_share(users))))
 		err = -ENOSPC;
 	if (!err) {
 		client->id = ++region->next_client_id;
 		client->generation =
 			peershm_name_last_locked(region, client->name) + 1;
 		client->slot = free;
+		client->entry = free;
 		region->clients[free] = client;
 	}
 	spin_unlock(&region->registry);
@@ -418,8 +465,7 @@ struct peershm_client *peershm_client_new(struct peershm_region *region,
 	if (args->flags & PEERSHM_ATTACH_READ_ONLY)
 		client->flags = PEERSHM_CLIENT_READ_ONLY;
 	client->uid = current_fsuid();
-	client->limited = !uid_eq(client->uid, region->uid) &&
-			  !capable(CAP_SYS_RESOURCE);
+	client->limited = peershm_client_limited(region);
 	client->dump = args->flags & PEERSHM_ATTACH_DUMP;
 	memcpy(client->name, args->client_name, sizeof(client->name));
 	client->slot = -1;

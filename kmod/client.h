@@ -32,6 +32,7 @@ struct peershm_client {
 	u64 id;
 	u64 start_time;
 	u64 generation;			/* of the name: 1 for its first */
+	unsigned int entry;		/* of the header: its slot, also later */
 	u32 flags;
 	bool dump;			/* its window is part of core dumps */
 	bool limited;			/* one of so many of its user */
@@ -40,6 +41,7 @@ struct peershm_client {
 
 	/* Protected by the region's registry lock. */
 	int slot;			/* -1: not in the registry */
+	unsigned int keeps;		/* of the slot, also when it has left */
 	bool live;			/* attached: shown, and a peer */
 	bool partial;			/* has been at its window */
 	unsigned long awaited;		/* its name, dying: since (jiffies), or 0 */
@@ -51,11 +53,15 @@ struct peershm_client {
 	struct file *window;		/* of the attaching task; then NULL */
 };
 
+bool peershm_client_limited(const struct peershm_region *region);
+bool peershm_client_share(unsigned int n);
 struct peershm_client *peershm_client_new(struct peershm_region *region,
 					  const struct peershm_attach *args);
 void peershm_client_put(struct peershm_client *client);
 int peershm_client_enter(struct peershm_client *client);
 void peershm_client_leave(struct peershm_client *client);
+int peershm_client_keep(struct peershm_client *client);
+void peershm_client_unkeep(struct peershm_client *client);
 bool peershm_client_live(struct peershm_client *client);
 bool peershm_client_ended(const struct peershm_client *client);
 s32 peershm_client_pid(const struct peershm_client *client);

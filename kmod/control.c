@@ -5,17 +5,22 @@
  * module gives a new client an empty page and looks at none.
  *
  * A client that may not write the region can write its own page alone, so that
- * it can say where it reads, and do no harm to what others say.
+ * it can say where it reads, and do no harm to what others say. Nor to what the
+ * next one in its entry says: it maps the page through a file of its own
+ * (mapfile.c), and the entry is kept until that is released. Who pinned the page
+ * (io_uring, RDMA) has it for longer, but the next client gets another one.
  */
+#include <linux/dcache.h>
 #include <linux/err.h>
+#include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
 
 #include "client.h"
 #include "control.h"
+#include "mapfile.h"
 #include "region.h"
 
 /**
@@ -27,53 +32,70 @@ size_t peershm_control_length(u32 max_clients)
 	return PAGE_SIZE * (1 + (size_t)max_clients);
 }
 
-static pgoff_t page_of(int slot)
+static pgoff_t page_of(const struct peershm_client *client)
 {
-	return 1 + slot;
+	return 1 + client->entry;
 }
 
 /**
- * peershm_control_clear() - give a client an empty page
- * @client: that has a slot, and is not live yet
+ * peershm_control_renew() - give a client an empty page
+ * @client: that has an entry, and is not live yet
  *
  * What is allocated here cannot be missing later, where it would be a SIGBUS.
  */
-int peershm_control_clear(const struct peershm_client *client)
+int peershm_control_renew(const struct peershm_client *client)
 {
 	struct address_space *mapping = client->region->control->f_mapping;
 	gfp_t gfp = mapping_gfp_mask(mapping) | __GFP_RETRY_MAYFAIL |
 		    __GFP_NOWARN;
-	pgoff_t index = page_of(client->slot);
-	struct folio *folio;
-	struct page *own;
+	pgoff_t index = page_of(client);
+	loff_t start = (loff_t)index << PAGE_SHIFT;
+	struct page *page;
 
-	do {
-		own = shmem_read_mapping_page_gfp(mapping, index, gfp);
-		if (IS_ERR(own))
-			return PTR_ERR(own) == -ENOSPC ? -ENOMEM :
-							  PTR_ERR(own);
-		put_page(own);
-		/* Nothing, if it has been swapped out since. */
-		folio = filemap_lock_folio(mapping, index);
-	} while (IS_ERR_OR_NULL(folio));
-
-	/* Huge, if the machine is told to make all of tmpfs so. */
-	own = folio_page(folio, index - folio->index);
-	clear_highpage(own);
-	flush_dcache_page(own);
-	folio_mark_dirty(folio);
-	folio_unlock(folio);
-	folio_put(folio);
+	inode_lock(mapping->host);
+	shmem_truncate_range(mapping->host, start, start + PAGE_SIZE - 1);
+	inode_unlock(mapping->host);
+	page = shmem_read_mapping_page_gfp(mapping, index, gfp);
+	if (IS_ERR(page))
+		return PTR_ERR(page) == -ENOSPC ? -ENOMEM : PTR_ERR(page);
+	put_page(page);
 	return 0;
+}
+
+static void page_release(struct dentry *dentry)
+{
+	struct peershm_client *client = dentry->d_fsdata;
+
+	peershm_client_unkeep(client);
+	peershm_client_put(client);
+}
+
+static const struct dentry_operations page_ops =
+	PEERSHM_MAPFILE_OPS(page_release);
+
+/* The file through which a client that may not write the region has its page. */
+static struct file *open_own(struct peershm_client *client)
+{
+	struct file *file;
+	int err;
+
+	err = peershm_client_keep(client);
+	if (err)
+		return ERR_PTR(err);
+	file = peershm_mapfile_open(client->region->control, O_RDWR, &page_ops,
+				    client);
+	if (IS_ERR(file))
+		peershm_client_unkeep(client);
+	else
+		kref_get(&client->ref);
+	return file;
 }
 
 /* Is it the client's own page, and no more? */
 static bool own_page(const struct peershm_client *client, u64 start,
 		     const struct vm_area_struct *vma)
 {
-	int slot = READ_ONCE(client->slot);	/* may leave meanwhile */
-
-	return slot >= 0 && start == (u64)page_of(slot) << PAGE_SHIFT &&
+	return start == (u64)page_of(client) << PAGE_SHIFT &&
 	       vma->vm_end - vma->vm_start == PAGE_SIZE;
 }
 
@@ -85,29 +107,37 @@ static bool own_page(const struct peershm_client *client, u64 start,
  * @vma: of the device's mmap operation
  */
 int peershm_control_mmap(const struct peershm_region *region, u64 start,
-			 const struct peershm_client *client,
+			 struct peershm_client *client,
 			 struct vm_area_struct *vma)
 {
+	bool read_only = client->flags & PEERSHM_CLIENT_READ_ONLY;
 	unsigned long offset = vma->vm_pgoff;
 	u64 length = vma->vm_end - vma->vm_start;
+	struct file *file;
 	int err;
 
 	if (start >= region->control_length ||
 	    length > region->control_length - start)
 		return -EINVAL;
-	if (client->flags & PEERSHM_CLIENT_READ_ONLY &&
-	    !own_page(client, start, vma)) {
-		if (vma->vm_flags & VM_WRITE)
+	if (read_only && own_page(client, start, vma)) {
+		file = open_own(client);
+		if (IS_ERR(file))
+			return PTR_ERR(file);
+	} else {
+		if (read_only && vma->vm_flags & VM_WRITE)
 			return -EACCES;
-		vm_flags_clear(vma, VM_MAYWRITE);
+		if (read_only)
+			vm_flags_clear(vma, VM_MAYWRITE);
+		file = get_file(region->control);
 	}
 	vma->vm_pgoff = start >> PAGE_SHIFT;
-	err = vfs_mmap(region->control, vma);
+	err = vfs_mmap(file, vma);
 	if (err) {
 		vma->vm_pgoff = offset;
-		return err;
+	} else {
+		vma_set_file(vma, file);
+		vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND);
 	}
-	vma_set_file(vma, region->control);
-	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND);
-	return 0;
+	fput(file);
+	return err;
 }

@@ -8,6 +8,7 @@
  * is the region's and does not depend on who attaches or watches. A reader that
  * is overtaken can tell from the sequence numbers how many records it lost.
  */
+#include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/ktime.h>
 #include <linux/lockdep.h>
@@ -379,10 +380,24 @@ __poll_t peershm_event_poll(struct file *file, struct poll_table_struct *table)
 	return readiness(pf);
 }
 
+/* Files of a user that watch the region. */
+static unsigned int watched_by(const struct peershm_region *region, kuid_t uid)
+{
+	const struct peershm_event_reader *reader;
+	unsigned int n = 0;
+
+	lockdep_assert_held(&region->registry);
+	list_for_each_entry(reader, &region->events.readers, node)
+		if (reader->region && uid_eq(reader->uid, uid))
+			n++;
+	return n;
+}
+
 long peershm_event_watch(struct peershm_file *pf, void *arg)
 {
 	struct peershm_watch *args = arg;
 	struct peershm_region *region;
+	bool limited;
 	int err = 0;
 
 	if (args->flags || !args->region)
@@ -390,18 +405,22 @@ long peershm_event_watch(struct peershm_file *pf, void *arg)
 	region = peershm_region_find(NULL, args->region, MAY_READ);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
+	limited = peershm_client_limited(region);
 
 	spin_lock(&pf->lock);
 	spin_lock(&region->registry);
 	if (pf->client || pf->attacher || pf->reader.region) {
 		err = -EBUSY;
-	} else if (region->events.nr_watchers >= region->max_clients) {
+	} else if (region->events.nr_watchers >= region->max_clients ||
+		   (limited && !peershm_client_share(watched_by(region,
+							current_fsuid())))) {
 		err = -ENOSPC;
 	} else {
 		peershm_region_hold(region);
 		mmgrab(current->mm);
 		pf->reader.region = region;
 		pf->reader.mm = current->mm;
+		pf->reader.uid = current_fsuid();
 		region->events.nr_watchers++;
 		peershm_event_connect_locked(region, &pf->reader, NULL);
 	}

@@ -6,6 +6,7 @@
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
 #include <linux/wait.h>
 
 #include <uapi/linux/peershm.h>
@@ -43,6 +44,7 @@ struct peershm_event_reader {
 	/* Of a file that watches. The file's lock; once set, until the end. */
 	struct peershm_region *region;	/* a hold */
 	struct mm_struct *mm;		/* whose; grabbed */
+	kuid_t uid;
 
 	/* Protected by the registry lock of the region that is read. */
 	struct list_head node;

@@ -118,6 +118,7 @@ static void free_region(struct peershm_region *region)
 	peershm_header_free(region->header);
 	peershm_root_free_all(region);
 	kvfree(region->names);
+	kvfree(region->leavers);
 	kvfree(region->clients);
 	put_pid_ns(region->pid_ns);
 	put_user_ns(region->user_ns);
@@ -481,11 +482,15 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 	region->clients = kvcalloc(region->max_clients,
 				   sizeof(*region->clients),
 				   GFP_KERNEL_ACCOUNT);
+	region->leavers = kvcalloc(region->max_clients,
+				   sizeof(*region->leavers),
+				   GFP_KERNEL_ACCOUNT);
 	region->names = kvcalloc(region->max_clients, sizeof(*region->names),
 				 GFP_KERNEL_ACCOUNT);
 	region->header = peershm_header_alloc(region);
 	if (peershm_event_log_init(&region->events, region->max_clients) ||
-	    !region->clients || !region->names || !region->header)
+	    !region->clients || !region->leavers || !region->names ||
+	    !region->header)
 		goto free_region;
 
 	snprintf(title, sizeof(title), "peershm:%s", region->name);

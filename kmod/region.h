@@ -77,6 +77,7 @@ struct peershm_region {
 	u32 nr_clients;			/* live ones */
 	bool linked;			/* written with the list lock, too */
 	struct peershm_client **clients; /* max_clients slots */
+	struct peershm_client **leavers; /* that keep a slot; no reference */
 	struct peershm_event_log events;
 
 	/* For stragglers; while it is queued it has a hold. */

@@ -5,11 +5,8 @@
  * ordinary VMAs of tmpfs or hugetlbfs in every respect: the core mm tells such
  * memory by the vm_ops and the f_op (futexes, io_uring, userfaultfd).
  *
- * But each window is a mapping of a file of its own, on the inode of the
- * region: every piece holds the file. When its dentry is released, nothing of
- * the window is mapped any more and the client is gone. That comes from
- * fput(), in the task itself before its death can be seen, and with no lock
- * held, in particular no mmap lock.
+ * But each window is a mapping of a file of its own (mapfile.c). When that is
+ * released, nothing of the window is mapped any more and the client is gone.
  */
 #include <linux/dcache.h>
 #include <linux/err.h>
@@ -20,6 +17,7 @@
 #include <linux/sched/mm.h>
 
 #include "client.h"
+#include "mapfile.h"
 #include "region.h"
 #include "window.h"
 
@@ -32,29 +30,8 @@ static void window_release(struct dentry *dentry)
 	peershm_client_put(client);
 }
 
-/* In no directory, so nobody could look it up again. */
-static int window_delete(const struct dentry *dentry)
-{
-	return 1;
-}
-
-/* What /proc/PID/maps shows; as for all files that are in no directory. */
-static char *window_dname(struct dentry *dentry, char *buffer, int length)
-{
-	int n = dentry->d_name.len + sizeof("/ (deleted)");
-
-	if (n > length)
-		return ERR_PTR(-ENAMETOOLONG);
-	buffer += length - n;
-	snprintf(buffer, n, "/%s (deleted)", dentry->d_name.name);
-	return buffer;
-}
-
-static const struct dentry_operations window_dentry_ops = {
-	.d_delete = window_delete,
-	.d_dname = window_dname,
-	.d_release = window_release,
-};
+static const struct dentry_operations window_ops =
+	PEERSHM_MAPFILE_OPS(window_release);
 
 /**
  * peershm_window_open() - make the file that the client's window maps
@@ -65,26 +42,16 @@ static const struct dentry_operations window_dentry_ops = {
  */
 struct file *peershm_window_open(struct peershm_client *client)
 {
-	struct file *memory = client->region->file;
 	bool read_only = client->flags & PEERSHM_CLIENT_READ_ONLY;
-	struct inode *inode = file_inode(memory);
-	struct dentry *dentry;
 	struct file *file;
 
-	ihold(inode);
-	file = alloc_file_pseudo(inode, memory->f_path.mnt,
-				 memory->f_path.dentry->d_name.name,
-				 (read_only ? O_RDONLY : O_RDWR) | O_LARGEFILE,
-				 memory->f_op);
-	if (IS_ERR(file)) {
-		iput(inode);
-		return file;
+	file = peershm_mapfile_open(client->region->file,
+				    read_only ? O_RDONLY : O_RDWR, &window_ops,
+				    client);
+	if (!IS_ERR(file)) {
+		kref_get(&client->ref);
+		peershm_region_get(client->region);
 	}
-	kref_get(&client->ref);
-	peershm_region_get(client->region);
-	dentry = file->f_path.dentry;
-	dentry->d_fsdata = client;
-	dentry->d_op = &window_dentry_ops;
 	return file;
 }
 
@@ -144,7 +111,7 @@ bool peershm_window_owns(const struct peershm_client *client,
 	const struct file *file = vma->vm_file;
 
 	lockdep_assert_held(&client->mm->mmap_lock);
-	return file && file->f_path.dentry->d_op == &window_dentry_ops &&
+	return file && file->f_path.dentry->d_op == &window_ops &&
 	       file->f_path.dentry->d_fsdata == client &&
 	       vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT) ==
 		       (addr - region->base) >> PAGE_SHIFT;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Read sections across processes, and shrinks that wait for them. */
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <peershm.h>
@@ -163,6 +164,55 @@ static void a_reader_that_is_stopped_inside_is_etimedout(void **state)
 	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
 }
 
+/* In a peer: a reader by hand, whose control page stays mapped when it has left. */
+static uint32_t *page;
+
+static long leave_page_behind(void *arg)
+{
+	const struct open_order *o = arg;
+	struct peershm_attach at;
+	int fd = device_open(O_RDWR);
+	int err = do_attach(fd, o->region, "forger", PEERSHM_ATTACH_READ_ONLY, &at);
+	size_t size = sysconf(_SC_PAGESIZE);
+
+	/* The second client's. */
+	if (!err)
+		page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			    (off_t)PEERSHM_CONTROL_OFFSET + 2 * (off_t)size);
+	if (!err && page == MAP_FAILED)
+		err = -errno;
+	return err ? err : do_detach(fd);
+}
+
+static long write_page(void *arg)
+{
+	for (long i = 0; i < sysconf(_SC_PAGESIZE) / (long)sizeof(*page); i++)
+		__atomic_store_n(&page[i], *(uint32_t *)arg, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static void who_has_left_cannot_forge_the_sections_of_who_came_after(void **state)
+{
+	static const struct peershm_options options = { .capacity = GIB, .size = 4 * MIB };
+	struct open_order o = { .flags = PEERSHM_READ_ONLY };
+	struct peer *forger = peer_new(), *reader = peer_new();
+	uint32_t none = 0, one = 1;
+
+	(void)state;
+	region_name(o.region);
+	assert_ok(peershm_open(&shm, o.region, "test", PEERSHM_CREATE, &options));
+	test_cleanup(close_handle, &shm);
+	assert_ok(peer_call(forger, leave_page_behind, &o, sizeof(o)));
+	assert_ok(peer_call(reader, open_reader, &o, sizeof(o)));
+	assert_ok(peer_call(reader, enter, NULL, 0));
+	assert_ok(peer_call(forger, write_page, &none, sizeof(none)));
+	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -ETIMEDOUT);
+	nothing_changed();
+	assert_ok(peer_call(reader, leave, NULL, 0));
+	assert_ok(peer_call(forger, write_page, &one, sizeof(one)));
+	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
+}
+
 static void an_announcement_falls_with_its_client(void **state)
 {
 	struct peer *p = region_with_reader(0);
@@ -185,6 +235,7 @@ int main(void)
 		TEST(force_waits_for_nobody),
 		TEST(a_reader_that_dies_inside_is_not_waited_for),
 		TEST(a_reader_that_is_stopped_inside_is_etimedout),
+		TEST(who_has_left_cannot_forge_the_sections_of_who_came_after),
 		TEST(an_announcement_falls_with_its_client),
 	};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* One user takes only a share of what there is; the others have theirs. */
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/harness.h"
@@ -121,6 +122,114 @@ static void one_user_is_only_so_many_clients_of_anothers_region(void **state)
 	close(r.fd);
 }
 
+/* In a peer: come and go as a reader, but for the control pages. */
+struct pages {
+	char region[PEERSHM_NAME_SIZE];
+	int n; /* out: how many */
+	void *page[4];
+};
+
+static long leave_pages_behind(void *arg)
+{
+	struct pages *p = arg;
+	int fd = device_open(O_RDWR);
+	int err = 0;
+
+	while (p->n < 4) {
+		err = do_attach(fd, p->region, "reader", PEERSHM_ATTACH_READ_ONLY, NULL);
+		if (err)
+			break;
+		/* His are the first entries of the region. */
+		p->page[p->n] =
+			mmap(NULL, SYSTEM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			     (off_t)PEERSHM_CONTROL_OFFSET + (1 + p->n) * (off_t)SYSTEM_PAGE);
+		if (p->page[p->n] == MAP_FAILED)
+			err = -errno;
+		else
+			p->n++;
+		do_detach(fd);
+		if (err)
+			break;
+	}
+	close(fd);
+	return err;
+}
+
+static long give_a_page_back(void *arg)
+{
+	struct pages *p = arg;
+
+	return munmap(p->page[--p->n], SYSTEM_PAGE) ? -errno : 0;
+}
+
+static void pages_left_behind_count_as_clients_of_their_user(void **state)
+{
+	struct pages pages = { .n = 0 };
+	struct peer *mallory = peer_new();
+	struct region r = { .backing = small };
+
+	(void)state;
+	parameter_set("max_user_clients", 2);
+	region_name(r.name);
+	r.fd = device_open(O_RDWR);
+	test_close(r.fd);
+	assert_ok(do_create_mode(r.fd, r.name, 0644, 3));
+	memcpy(pages.region, r.name, sizeof(pages.region));
+	peer_become(mallory, MALLORY, MALLORY);
+	assert_error(peer_call(mallory, leave_pages_behind, &pages, sizeof(pages)), -ENOSPC);
+	assert_int_equal(pages.n, 2);
+	assert_ok(peer_attach(peer_new(), r.name, "other", 0));
+	assert_ok(peer_call(mallory, give_a_page_back, &pages, sizeof(pages)));
+	assert_ok(peer_attach(mallory, r.name, "reader", PEERSHM_ATTACH_READ_ONLY));
+}
+
+struct watching {
+	uint64_t id;
+	int fd; /* out */
+};
+
+static long watch(void *arg)
+{
+	struct watching *w = arg;
+
+	w->fd = device_open(O_RDONLY);
+	return w->fd < 0 ? w->fd : do_watch(w->fd, w->id);
+}
+
+static long close_watching(void *arg)
+{
+	return close(((struct watching *)arg)->fd);
+}
+
+static void one_user_watches_anothers_region_only_so_many_times(void **state)
+{
+	struct peer *mallory = peer_new(), *bob = peer_new();
+	struct watching first = { .fd = -1 }, w;
+	struct peershm_region_info info;
+	char name[PEERSHM_NAME_SIZE];
+	int fd = device_open(O_RDWR);
+
+	(void)state;
+	test_close(fd);
+	parameter_set("max_user_clients", 3);
+	region_name(name);
+	assert_ok(do_create_mode(fd, name, 0644, 8));
+	assert_ok(do_stat(fd, 0, name, &info));
+	first.id = info.id;
+	w = first;
+	peer_become(mallory, MALLORY, MALLORY);
+	peer_become(bob, BOB, BOB);
+	assert_ok(peer_call(mallory, watch, &first, sizeof(first)));
+	for (int i = 1; i < 5; i++)
+		assert_error(peer_call(mallory, watch, &w, sizeof(w)), i < 3 ? 0 : -ENOSPC);
+	assert_ok(peer_call(bob, watch, &w, sizeof(w)));
+	for (int i = 0; i < 4; i++)
+		assert_ok(peer_call(i ? peer_new() : bob, watch, &w, sizeof(w)));
+	/* Who watches no more may watch again. */
+	assert_ok(peer_call(mallory, close_watching, &first, sizeof(first)));
+	assert_ok(peer_call(mallory, watch, &w, sizeof(w)));
+}
+
 struct flood {
 	char prefix[PEERSHM_NAME_SIZE], victim[PEERSHM_NAME_SIZE];
 	unsigned int rounds;
@@ -232,6 +341,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(one_user_takes_only_his_share_of_memory),
 		TEST(one_user_is_only_so_many_clients_of_anothers_region),
+		TEST(pages_left_behind_count_as_clients_of_their_user),
+		TEST(one_user_watches_anothers_region_only_so_many_times),
 		TEST(a_flood_of_regions_and_clients_of_one_user_leaves_room_for_others),
 	};
 

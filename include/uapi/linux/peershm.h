@@ -82,13 +82,15 @@ enum peershm_backing {
 #define PEERSHM_CONTROL_OFFSET 0x200000000ULL	/* control_length */
 
 /*
- * The control pages are the clients' own: the kernel empties a client's page
- * when it attaches, and neither reads nor writes any of them otherwise. A page
- * (the system's) for all comes first, then one for each entry of the header, in
- * that order: control_length / (1 + max_clients) is what a page is. A client
- * that attached read-only may map its own page writable, alone and through a
- * file opened for reading and writing, and all of them PROT_READ. A mapping
- * outlives the client: take what others write there for a claim, not a fact.
+ * The control pages are the clients' own: the kernel gives a client an empty
+ * page when it attaches, and neither reads nor writes any of them otherwise. A
+ * page (the system's) for all comes first, then one for each entry of the
+ * header, in that order: control_length / (1 + max_clients) is what a page is. A
+ * client that attached read-only may map its own page writable, alone and
+ * through a file opened for reading and writing, and all of them PROT_READ. As
+ * long as its own page is mapped, its entry is not given to another client, also
+ * when it has left. The other clients may write all: take what is there for a
+ * claim, not a fact.
  */
 
 /*
@@ -479,7 +481,8 @@ struct peershm_unlink {
  * WATCH: let an open file that is not attached read the region's events. It
  * needs read permission, makes no client and keeps nothing of the region alive.
  * The file watches until it is closed, for the calling process alone. A region
- * has at most as many watchers as clients (ENOSPC).
+ * has at most as many watchers as clients, and another user than its owner has a
+ * share of them (ENOSPC).
  */
 struct peershm_watch {
 	__u32 size;
