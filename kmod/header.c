@@ -9,6 +9,7 @@
  */
 #include <linux/mm.h>
 #include <linux/pid_namespace.h>
+#include <linux/preempt.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
@@ -87,10 +88,15 @@ int peershm_header_mmap(const struct peershm_region *region,
 /**
  * peershm_header_begin() - begin a change that readers see whole or not at all
  * @region: whose registry lock is held until the end
+ *
+ * Nothing in between may sleep. On a real-time kernel the lock alone does not
+ * keep a reader of high priority from preempting the change, which it would then
+ * wait for in vain.
  */
 void peershm_header_begin(struct peershm_region *region)
 {
 	lockdep_assert_held(&region->registry);
+	preempt_disable();
 	WRITE_ONCE(region->header->seq, ++region->header_seq);
 	smp_wmb(); /* seq is odd before any field changes */
 }
@@ -161,4 +167,5 @@ void peershm_header_end(struct peershm_region *region)
 	lockdep_assert_held(&region->registry);
 	smp_wmb(); /* every field has changed before seq is even */
 	WRITE_ONCE(region->header->seq, ++region->header_seq);
+	preempt_enable();
 }
