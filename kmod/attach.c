@@ -8,11 +8,13 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
 #include "attach.h"
+#include "backing.h"
 #include "client.h"
 #include "control.h"
 #include "device.h"
@@ -114,6 +116,22 @@ static int map_window(struct peershm_file *pf, struct peershm_client *client)
 	return (long)addr == -EEXIST ? -EADDRINUSE : (long)addr;
 }
 
+/*
+ * To map, hugetlbfs takes the lock of its inode, which a grow holds for as long
+ * as it allocates. Wait for that here, where the caller can be killed and keeps
+ * none of its threads from its memory. The lock is not kept: the mmap lock of
+ * the caller may be stuck.
+ */
+static int await_grow(struct peershm_region *region)
+{
+	if (!peershm_backing_pooled(region->backing))
+		return 0;
+	if (mutex_lock_interruptible(&region->resize))
+		return -ERESTARTSYS;
+	mutex_unlock(&region->resize);
+	return 0;
+}
+
 static int attach(struct peershm_file *pf, struct peershm_client *client,
 		  struct peershm_attach *args)
 {
@@ -125,6 +143,9 @@ static int attach(struct peershm_file *pf, struct peershm_client *client,
 	if (err)
 		return err;
 	err = peershm_control_renew(client);
+	if (err)
+		goto leave;
+	err = await_grow(client->region);
 	if (err)
 		goto leave;
 	window = peershm_window_open(client);
