@@ -27,6 +27,7 @@
 #include "device.h"
 #include "region.h"
 #include "reserve.h"
+#include "size.h"
 
 #define CHUNK SZ_2M
 
@@ -75,8 +76,10 @@ static int give_back(struct peershm_region *region)
 	lockdep_assert_held(&region->resize);
 	err = peershm_backing_shrink(region->backing, region->file,
 				     size + region->reserve.have, size);
-	if (!err)
+	if (!err) {
 		set_have(region, 0);
+		peershm_size_cut(region);
+	}
 	return err;
 }
 

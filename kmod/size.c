@@ -15,6 +15,7 @@
 #include "region.h"
 #include "reserve.h"
 #include "size.h"
+#include "straggler.h"
 
 /* How long a shrink waits for a client that it could not reach at once. */
 #define RELINK_MS 1
@@ -65,9 +66,39 @@ static void set_size_locked(struct peershm_region *region, u64 size)
 	peershm_header_end(region);
 }
 
+/* What lay beyond the size is gone: from how far on is nothing mapped now? */
+static u64 cut_locked(struct peershm_region *region)
+{
+	u64 mapped = still_mapped(region, region->size);
+
+	lockdep_assert_held(&region->resize);
+	lockdep_assert_held(&region->registry);
+	if (mapped == region->size)
+		return mapped;
+	region->shrinks++;	/* who is mapping now may have been too early */
+	peershm_header_begin(region);
+	peershm_client_trim_locked(region, mapped);
+	peershm_header_end(region);
+	return mapped;
+}
+
+/**
+ * peershm_size_cut() - memory beyond the size has been taken away
+ * @region: whose resize lock is held
+ *
+ * What clients lost of their page tables with it follows in the background.
+ */
+void peershm_size_cut(struct peershm_region *region)
+{
+	spin_lock(&region->registry);
+	peershm_straggler_add_all_locked(region, cut_locked(region));
+	spin_unlock(&region->registry);
+}
+
+/* @mapped: how much is still in all page tables, where that changes. */
 static int grow_locked(struct peershm_region *region,
 		       const struct peershm_client *client,
-		       struct peershm_grow *args)
+		       struct peershm_grow *args, u64 *mapped)
 {
 	u64 old_size = region->size;
 	u64 ready = old_size + region->reserve.have;
@@ -87,8 +118,12 @@ static int grow_locked(struct peershm_region *region,
 			return -ENOSPC;
 		err = peershm_backing_grow(region->backing, region->file,
 					   old_size, ready, new_size);
-		if (err && err != -ENOSPC)
+		if (err && err != -ENOSPC) {
 			peershm_reserve_used(region, 0);
+			spin_lock(&region->registry);
+			*mapped = cut_locked(region);
+			spin_unlock(&region->registry);
+		}
 		if (err) {
 			peershm_region_grant(region, old_size,
 					     region->reserve.want);
@@ -113,6 +148,8 @@ long peershm_size_grow(struct peershm_file *pf, void *arg)
 	struct peershm_client *client;
 	struct peershm_region *region;
 	struct peershm_map_call call;
+	u64 mapped = U64_MAX;
+	u64 size;
 	int err;
 
 	if (args->flags & ~PEERSHM_GROW_TO || !args->length)
@@ -132,13 +169,16 @@ long peershm_size_grow(struct peershm_file *pf, void *arg)
 	if (mutex_lock_interruptible(&region->resize))
 		goto end_call;
 	client = peershm_client_acting(pf, region);
-	err = grow_locked(region, client, args);
+	err = grow_locked(region, client, args, &mapped);
+	size = region->size;
 	mutex_unlock(&region->resize);
 	if (client)
 		peershm_client_put(client);
 	/* Also if it was that large: another grow may still be mapping. */
 	if (!err)
 		peershm_map_peers(&call, NULL, args->old_size, args->new_size);
+	else if (mapped < size)
+		peershm_map_peers(&call, NULL, mapped, size);
 	if (!err)
 		err = peershm_map_report(&call, &args->report);
 end_call:

@@ -2,7 +2,8 @@
 /*
  * Stragglers: clients that a peer map could not reach in time, because their
  * mmap lock was taken for as long as the caller was ready to wait, or because
- * the caller was killed. Their pages follow in the background.
+ * the caller was killed; and clients that lost page tables to a reserve that was
+ * given back. Their pages follow in the background.
  *
  * A region has one work item, which runs while there is a straggler. It waits
  * for nobody: a client whose mmap lock is taken is tried again later, and less
@@ -54,6 +55,21 @@ static void caught_up_locked(struct peershm_client *client)
 					    client->mapped);
 }
 
+static void add_locked(struct peershm_client *client, u64 start)
+{
+	struct peershm_region *region = client->region;
+
+	lockdep_assert_held(&region->registry);
+	if (!client->live || start >= region->size)
+		return;
+	if (client->behind == PEERSHM_NOT_BEHIND) {
+		client->mapped_before = client->mapped;
+		region->pause_ms = MIN_PAUSE_MS;
+		kick(region, region->pause_ms);
+	}
+	client->behind = min(client->behind, start);
+}
+
 /**
  * peershm_straggler_add() - a peer map gives up waiting for a client
  * @client: to which the caller has a reference
@@ -61,18 +77,24 @@ static void caught_up_locked(struct peershm_client *client)
  */
 void peershm_straggler_add(struct peershm_client *client, u64 start)
 {
-	struct peershm_region *region = client->region;
+	spin_lock(&client->region->registry);
+	add_locked(client, start);
+	spin_unlock(&client->region->registry);
+}
 
-	spin_lock(&region->registry);
-	if (client->live && start < region->size) {
-		if (client->behind == PEERSHM_NOT_BEHIND) {
-			client->mapped_before = client->mapped;
-			region->pause_ms = MIN_PAUSE_MS;
-			kick(region, region->pause_ms);
-		}
-		client->behind = min(client->behind, start);
-	}
-	spin_unlock(&region->registry);
+/**
+ * peershm_straggler_add_all_locked() - page tables of all clients were emptied
+ * @region: whose
+ * @start: from where on, in bytes from the base
+ */
+void peershm_straggler_add_all_locked(struct peershm_region *region, u64 start)
+{
+	unsigned int slot;
+
+	lockdep_assert_held(&region->registry);
+	for (slot = 0; slot < region->max_clients; slot++)
+		if (region->clients[slot])
+			add_locked(region->clients[slot], start);
 }
 
 /**

@@ -15,6 +15,7 @@ void peershm_straggler_exit(void);
 
 void peershm_straggler_prepare(struct peershm_region *region);
 void peershm_straggler_add(struct peershm_client *client, u64 start);
+void peershm_straggler_add_all_locked(struct peershm_region *region, u64 start);
 void peershm_straggler_reached_locked(struct peershm_client *client, u64 start,
 				      u64 end);
 void peershm_straggler_gone_locked(struct peershm_client *client);

@@ -166,6 +166,37 @@ static void what_a_shrink_leaves_stays_mapped(void **state)
 	}
 }
 
+/* What a failed grow takes back of huge pages takes shared page tables with it. */
+static void what_a_failed_grow_leaves_stays_mapped(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct peershm_client_info infos[3];
+	struct peer *peers[3];
+	struct region *r;
+
+	backing_needs(b, 2 * b->step);
+	r = region_new(b, 512 * GIB);
+	for (unsigned int i = 0; i < 3; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "%u", i);
+		peers[i] = peer_join(r, name);
+	}
+	region_grow(r, b->step);
+	/* More than there is. Some is allocated before that is found out, and freed. */
+	assert_true(do_grow(r->fd, r->id, 256 * GIB, NULL) < 0);
+	assert_int_equal(region_size(r), b->step);
+	assert_int_equal(do_clients(r->fd, r->id, infos, 3), 3);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct faults faults;
+
+		assert_int_equal(infos[i].mapped, b->step);
+		assert_int_equal(peer_present(peers[i], r->base, b->step), b->step);
+		faults = peer_write(peers[i], r->base, b->step);
+		assert_int_equal(faults.minor + faults.major, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +209,7 @@ int main(void)
 		TEST(grown_memory_is_complete_when_faults_bring_in_one_page),
 		TEST_BACKINGS(grown_memory_is_in_a_read_only_peer),
 		TEST_BACKINGS(what_a_shrink_leaves_stays_mapped),
+		TEST_BACKINGS(what_a_failed_grow_leaves_stays_mapped),
 	};
 
 	return test_run(tests);

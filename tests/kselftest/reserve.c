@@ -8,9 +8,7 @@
 
 static int set_reserve(const struct region *r, uint64_t bytes)
 {
-	struct peershm_set_reserve s = { .size = sizeof(s), .region = r->id, .reserve = bytes };
-
-	return xioctl(r->fd, PEERSHM_IOC_SET_RESERVE, &s);
+	return do_set_reserve(r->fd, r->id, bytes);
 }
 
 static uint64_t reserved(const struct region *r)
@@ -294,6 +292,36 @@ static void a_region_may_be_made_with_a_reserve(void **state)
 	close(r.fd);
 }
 
+static bool all_mapped_again(void *arg)
+{
+	const struct region *r = arg;
+	struct peershm_client_info infos[2];
+
+	return do_clients(r->fd, r->id, infos, 2) == 2 && infos[0].mapped == r->backing->step &&
+	       infos[1].mapped == r->backing->step;
+}
+
+/* Huge pages that are taken away take page tables of what stays with them. */
+static void a_reserve_given_back_leaves_the_rest_mapped(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct peer *peers[2];
+	struct region *r;
+
+	backing_needs(b, 2 * b->step);
+	r = region_with_reserve(b, b->step);
+	peers[0] = peer_join(r, "a");
+	peers[1] = peer_join(r, "b");
+	region_grow(r, b->step);
+	assert_true(reserve_becomes(r, b->step));
+	assert_ok(set_reserve(r, 0));
+	assert_true(reserve_becomes(r, 0));
+	/* In the background. */
+	assert_true(test_until(all_mapped_again, r, DEADLINE_MS));
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(peer_present(peers[i], r->base, b->step), b->step);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +337,7 @@ int main(void)
 		TEST(the_reserve_is_charged_to_the_group_of_who_asked),
 		TEST(reserves_that_make_no_sense_are_refused),
 		TEST(a_region_may_be_made_with_a_reserve),
+		TEST_BACKINGS(a_reserve_given_back_leaves_the_rest_mapped),
 	};
 
 	return test_run(tests);

@@ -163,6 +163,13 @@ int do_shrink(int fd, uint64_t region, uint64_t new_size, uint64_t *old_size)
 	return err;
 }
 
+int do_set_reserve(int fd, uint64_t region, uint64_t bytes)
+{
+	struct peershm_set_reserve s = { .size = sizeof(s), .region = region, .reserve = bytes };
+
+	return xioctl(fd, PEERSHM_IOC_SET_RESERVE, &s);
+}
+
 int do_set_root(int fd, uint64_t region, uint64_t expected, uint64_t root)
 {
 	struct peershm_set_root s = {
