@@ -94,8 +94,9 @@ struct peershm_options {
  *
  * *handle is the caller's, to be given back with peershm_close(); it is NULL
  * after a failure. Errors: ENODEV (the module is not loaded), ENOENT, EEXIST,
- * EACCES, EADDRINUSE (the message names the mapping in the way), EALREADY,
- * EAGAIN, EINVAL, ENOSPC, ENOMEM.
+ * EACCES, EPERM (huge pages from the pool are for CAP_IPC_LOCK and one group),
+ * EADDRINUSE (the message names the mapping in the way), EALREADY, EAGAIN,
+ * EINVAL, ENOSPC, ENOMEM.
  */
 int peershm_open(struct peershm **handle, const char *name, const char *client, unsigned int flags,
 		 const struct peershm_options *options);
@@ -259,7 +260,7 @@ static inline void peershm_read_unlock(struct peershm *handle);
  * when it runs short of memory, except huge pages of the pool. 0 gives it up.
  * With huge pages of the pool, an access just beyond the size need not get a
  * SIGBUS where the reserve lies ready, and what is written there stays.
- * Errors: EACCES, ENOSPC (beyond the capacity).
+ * Errors: EACCES, EPERM (as for peershm_open()), ENOSPC (beyond the capacity).
  */
 int peershm_set_reserve(struct peershm *handle, uint64_t bytes);
 

@@ -5,6 +5,7 @@
  * use, so that no client's access ever has to, and gives them back.
  */
 #include <linux/atomic.h>
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/falloc.h>
@@ -18,6 +19,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/uidgid.h>
 
 #include <uapi/linux/peershm.h>
 
@@ -27,6 +29,11 @@ static ulong max_bytes;
 module_param(max_bytes, ulong, 0644);
 MODULE_PARM_DESC(max_bytes,
 		 "bytes of all small and thp regions together (0: half of the memory); huge pages are limited by their pool");
+
+static uint hugetlb_group;
+module_param(hugetlb_group, uint, 0644);
+MODULE_PARM_DESC(hugetlb_group,
+		 "group ID whose members, beside those with CAP_IPC_LOCK, may make regions of huge pages from the pool");
 
 /*
  * One kind of backing. Written at init and exit alone.
@@ -98,6 +105,22 @@ unsigned long peershm_backing_align(u32 backing)
 bool peershm_backing_pooled(u32 backing)
 {
 	return backings[backing].pool;
+}
+
+/**
+ * peershm_backing_permitted() - may the caller have such memory set aside?
+ * @backing: an available kind
+ *
+ * A region keeps pages of the pool for as long as it has its name, and its
+ * reserve is charged to no hugetlb cgroup: that takes what SHM_HUGETLB takes.
+ */
+bool peershm_backing_permitted(u32 backing)
+{
+	kgid_t group = make_kgid(&init_user_ns, READ_ONCE(hugetlb_group));
+
+	if (!backings[backing].pool || capable(CAP_IPC_LOCK))
+		return true;
+	return gid_valid(group) && in_group_p(group);
 }
 
 /**

@@ -15,6 +15,7 @@ bool peershm_backing_available(u32 backing);
 unsigned long peershm_backing_page_size(u32 backing);
 unsigned long peershm_backing_align(u32 backing);
 bool peershm_backing_pooled(u32 backing);
+bool peershm_backing_permitted(u32 backing);
 u64 peershm_backing_limit(void);
 
 struct file *peershm_backing_open(u32 backing, const char *name);

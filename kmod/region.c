@@ -418,6 +418,8 @@ static int check_create(const struct peershm_create *args)
 		return -EINVAL;
 	if (!peershm_backing_available(args->backing))
 		return -ENODEV;
+	if (!peershm_backing_permitted(args->backing))
+		return -EPERM;
 
 	page_size = peershm_backing_page_size(args->backing);
 	if (!args->capacity || !IS_ALIGNED(args->capacity, page_size) ||

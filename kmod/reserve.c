@@ -239,6 +239,9 @@ long peershm_reserve_command(struct peershm_file *pf, void *arg)
 		return PTR_ERR(region);
 	if (!IS_ALIGNED(args->reserve, region->page_size))
 		goto put_region;
+	err = -EPERM;
+	if (args->reserve && !peershm_backing_permitted(region->backing))
+		goto put_region;
 	err = -ENOSPC;
 	if (args->reserve <= region->capacity)
 		err = peershm_reserve_set(region, args->reserve);

@@ -153,6 +153,7 @@ int pshm_name_copy(char to[PEERSHM_NAME_SIZE], const char *from, const char *wha
 
 /* reason.c: pshm_fail() with what a failed command can be blamed on. */
 int pshm_reason_device(int err, int flags);
+int pshm_reason_pool(int err);
 int pshm_reason_create(int err, int fd, const struct peershm_create *create);
 int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach);
 int pshm_reason_grow(int err, const struct peershm *handle, uint64_t size);

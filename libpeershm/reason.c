@@ -103,6 +103,12 @@ static const char *empty_pool(uint32_t backing)
 	}
 }
 
+int pshm_reason_pool(int err)
+{
+	return pshm_fail(err, "huge pages from the pool are set aside for processes with "
+			      "CAP_IPC_LOCK and for the group in " PARAMETERS "hugetlb_group");
+}
+
 int pshm_reason_create(int err, int fd, const struct peershm_create *create)
 {
 	switch (err) {
@@ -118,6 +124,8 @@ int pshm_reason_create(int err, int fd, const struct peershm_create *create)
 				 create->max_clients);
 	case -ENODEV:
 		return pshm_fail(err, "%s", missing_backing(create->backing));
+	case -EPERM:
+		return pshm_reason_pool(err);
 	case -ENOMEM:
 		return pshm_fail(err, "%s", empty_pool(create->backing));
 	case -ENOSPC:

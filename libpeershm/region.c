@@ -142,6 +142,8 @@ PEERSHM_API int peershm_set_reserve(struct peershm *handle, uint64_t bytes)
 	command.region = handle->region;
 	command.reserve = rounded;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_SET_RESERVE, &command);
+	if (err == -EPERM)
+		return pshm_reason_pool(err);
 	return err ? pshm_reason_region(err, handle) : 0;
 }
 

@@ -330,10 +330,105 @@ static void every_command_is_what_owner_group_and_mode_say(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+struct pooled {
+	uint32_t group, backing;
+	bool keeps_capability;
+	int created;
+};
+
+/* What `bob`, with the group and the capability or not, is told. */
+static long take_from_pool(void *arg)
+{
+	struct pooled *p = arg;
+	struct peershm_create c = { .size = sizeof(c), .capacity = GIB, .mode = 0600 };
+	int fd = device_open(O_RDWR);
+
+	if (fd < 0)
+		return fd;
+	if (p->keeps_capability && prctl(PR_SET_KEEPCAPS, 1))
+		return -errno;
+	if (setgroups(1, &p->group) || setresgid(BOB, BOB, BOB) || setresuid(BOB, BOB, BOB))
+		return -errno;
+	if (p->keeps_capability && limit_capabilities(true, CAP_IPC_LOCK))
+		return -EPERM;
+	region_name(c.name);
+	c.backing = p->backing;
+	p->created = xioctl(fd, PEERSHM_IOC_CREATE, &c);
+	if (!p->created)
+		do_unlink_id(fd, c.region);
+	close(fd);
+	return 0;
+}
+
+#define HUGETLB_GROUP "/sys/module/peershm/parameters/hugetlb_group"
+
+static void restore_hugetlb_group(void *arg)
+{
+	(void)arg;
+	file_write(HUGETLB_GROUP, "0");
+}
+
+static struct pooled try_pool(const struct backing *b, uint32_t group, bool keeps_capability)
+{
+	struct pooled p = { .group = group, .backing = b->id, .keeps_capability = keeps_capability };
+
+	assert_ok(peer_call(peer_new(), take_from_pool, &p, sizeof(p)));
+	return p;
+}
+
+static void pages_of_the_pool_are_for_a_capability_or_a_group(void **state)
+{
+	const struct backing *b = &backings[PEERSHM_HUGETLB_2M];
+
+	(void)state;
+	backing_needs(b, 0);
+	test_cleanup(restore_hugetlb_group, NULL);
+	assert_ok(file_write(HUGETLB_GROUP, "1002"));
+	assert_error(try_pool(b, BOB, false).created, -EPERM);
+	assert_ok(try_pool(b, CAROL, false).created);
+	assert_ok(try_pool(b, BOB, true).created);
+	assert_ok(try_pool(small, BOB, false).created);
+}
+
+static long set_reserve_as_bob(void *arg)
+{
+	const struct target *t = arg;
+	int fd = device_open(O_RDWR), err;
+
+	if (fd < 0 || setgroups(0, NULL) || setresgid(BOB, BOB, BOB) || setresuid(BOB, BOB, BOB))
+		return -EIO;
+	err = do_set_reserve(fd, t->region, backings[PEERSHM_HUGETLB_2M].page);
+	if (!err || do_set_reserve(fd, t->region, 0))
+		return -EIO;
+	close(fd);
+	return err;
+}
+
+/* Although he may write the region, and grow it: he is charged for that. */
+static void a_reserve_of_the_pool_is_not_for_everybody(void **state)
+{
+	struct peershm_create c = { .size = sizeof(c),
+				    .capacity = GIB,
+				    .backing = PEERSHM_HUGETLB_2M,
+				    .mode = 0666 };
+	struct target t = { 0 };
+	int fd = device_open(O_RDWR);
+
+	(void)state;
+	backing_needs(&backings[PEERSHM_HUGETLB_2M], 0);
+	region_name(c.name);
+	assert_ok(xioctl(fd, PEERSHM_IOC_CREATE, &c));
+	t.region = c.region;
+	assert_error((int)peer_call(peer_new(), set_reserve_as_bob, &t, sizeof(t)), -EPERM);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(every_command_is_what_owner_group_and_mode_say),
+		TEST(pages_of_the_pool_are_for_a_capability_or_a_group),
+		TEST(a_reserve_of_the_pool_is_not_for_everybody),
 	};
 
 	return test_run(tests);

@@ -130,6 +130,7 @@ static const struct {
 	{ make_small, PEERSHM_IOC_CREATE, ENOMEM, "no memory left" },
 	{ make_small, PEERSHM_IOC_CREATE, ENFILE, "fs.file-max" },
 	{ make_small, PEERSHM_IOC_CREATE, ENODEV, "the backing asked for" },
+	{ make_small, PEERSHM_IOC_CREATE, EPERM, "hugetlb_group" },
 	{ make_thp, PEERSHM_IOC_CREATE, ENODEV, "no transparent huge pages" },
 	{ make_2m, PEERSHM_IOC_CREATE, ENODEV, "no 2 MiB huge pages" },
 	{ make_1g, PEERSHM_IOC_CREATE, ENODEV, "no 1 GiB huge pages" },

@@ -52,7 +52,9 @@
  *                 attached, detached, or the file was inherited or passed); it
  *                 neither is one nor watches a region (read)
  *   ENOTTY        unknown command
- *   EPERM         part of the window is sealed with mseal() (DETACH)
+ *   EPERM         part of the window is sealed with mseal() (DETACH); huge
+ *                 pages from the pool are for CAP_IPC_LOCK and one group, as
+ *                 SHM_HUGETLB is (CREATE, SET_RESERVE)
  * After any error the size, the registry and the header are as before.
  */
 #ifndef _UAPI_LINUX_PEERSHM_H
