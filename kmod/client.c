@@ -34,6 +34,12 @@ MODULE_PARM_DESC(max_user_clients,
  */
 #define DYING_MS 1000
 
+/*
+ * How many of those that died are taken out of the registry in one go: each
+ * changes the header and wakes all who read events.
+ */
+#define LEAVE_AT_ONCE 8
+
 /* Does the caller get a share of the region's clients, or as many as there are? */
 bool peershm_client_limited(const struct peershm_region *region)
 {
@@ -375,13 +381,14 @@ static int same_name(struct peershm_client *other)
 
 /*
  * Put @client into a free slot, not yet shown. The name of a client that is
- * dying is -EINPROGRESS, until it has had time enough to stop running.
+ * dying is -EINPROGRESS, until it has had time enough to stop running. -EAGAIN:
+ * there is more to tidy up than the lock should be held for.
  */
 static int try_enter(struct peershm_client *client)
 {
 	struct peershm_region *region = client->region;
 	struct peershm_client *other;
-	unsigned int users = 0;
+	unsigned int users = 0, left = 0;
 	unsigned int slot;
 	int free = -1;
 	int err = 0;
@@ -390,12 +397,15 @@ static int try_enter(struct peershm_client *client)
 	for (slot = 0; slot < region->max_clients; slot++) {
 		other = region->clients[slot];
 		if (other && other->live &&
-		    (!present(other) || peershm_client_ended(other)))
+		    (!present(other) || peershm_client_ended(other))) {
 			leave_locked(other);
-		else if (other && other->mm == client->mm)
+			if (++left == LEAVE_AT_ONCE)
+				err = -EAGAIN;
+		} else if (other && other->mm == client->mm) {
 			err = -EALREADY;
-		else if (other && !strcmp(other->name, client->name))
+		} else if (other && !strcmp(other->name, client->name)) {
 			err = same_name(other);
+		}
 		other = region->clients[slot] ?: region->leavers[slot];
 		if (other && uid_eq(other->uid, client->uid))
 			users++;
@@ -433,9 +443,11 @@ int peershm_client_enter(struct peershm_client *client)
 
 	for (;;) {
 		err = try_enter(client);
-		if (err != -EINPROGRESS)
+		if (err == -EAGAIN)
+			cond_resched();
+		else if (err != -EINPROGRESS)
 			return err;
-		if (msleep_interruptible(1))
+		else if (msleep_interruptible(1))
 			return -ERESTARTSYS;
 	}
 }

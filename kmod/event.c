@@ -331,14 +331,20 @@ static int take(struct peershm_region *region,
 }
 
 /* Whole records, as many as there are and fit. A record is lost by no error. */
-static ssize_t read_records(struct peershm_file *pf, struct iov_iter *to)
+static ssize_t read_records(struct peershm_file *pf, struct iov_iter *to,
+			    bool wait)
 {
 	ssize_t done = 0, ret = 0;
 	struct step step;
 	size_t copied;
 
-	if (mutex_lock_interruptible(&pf->reader.turn))
-		return -ERESTARTSYS;
+	/* Another thread may have it while it waits for its buffer. */
+	if (!mutex_trylock(&pf->reader.turn)) {
+		if (!wait)
+			return -EAGAIN;
+		if (mutex_lock_interruptible(&pf->reader.turn))
+			return -ERESTARTSYS;
+	}
 	while (iov_iter_count(to) >= sizeof(step.event)) {
 		ret = with_source(pf, peek, &step);
 		if (ret <= 0)
@@ -365,7 +371,7 @@ ssize_t peershm_event_read(struct kiocb *iocb, struct iov_iter *to)
 
 	if (iov_iter_count(to) < sizeof(struct peershm_event))
 		return readiness(pf) & EPOLLERR ? -ENOTCONN : -EINVAL;
-	while ((ret = read_records(pf, to)) == -EAGAIN && wait) {
+	while ((ret = read_records(pf, to, wait)) == -EAGAIN && wait) {
 		if (wait_event_interruptible(pf->reader.wait, readiness(pf)))
 			return -ERESTARTSYS;
 	}
