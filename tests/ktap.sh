@@ -54,6 +54,12 @@ ktap_step() {
 	rm -f "$ktap_output"
 }
 
+# seconds since some time
+ktap_clock() {
+	read -r ktap_now _ </proc/uptime
+	echo "${ktap_now%.*}"
+}
+
 # Reads what a cmocka program prints, then the line "@status N"; prints the cases on
 # descriptor 5, and leaves "VERDICT PASS FAIL SKIP WHY" in the file $1.
 ktap_cases() {
@@ -63,6 +69,7 @@ ktap_cases() {
 	fail=0
 	skip=0
 	status=
+	ktap_since=$(ktap_clock)
 	while IFS= read -r line; do
 		case $line in
 		"@status "*)
@@ -103,6 +110,11 @@ ktap_cases() {
 			fail=$((fail + 1))
 			echo "  not ok $case_number $line" ;;
 		esac >&5
+		# what makes a run long shows
+		read -r ktap_now _ </proc/uptime
+		ktap_took=$((${ktap_now%.*} - ktap_since))
+		ktap_since=${ktap_now%.*}
+		[ "$ktap_took" -lt 3 ] || echo "  # $ktap_took s" >&5
 	done
 
 	why=
@@ -135,6 +147,7 @@ ktap_program() {
 	ktap_limit=$2
 	shift 2
 	ktap_counts=$(mktemp)
+	ktap_began=$(ktap_clock)
 	{
 		echo "# $ktap_name"
 		echo "  KTAP version 1"
@@ -151,6 +164,7 @@ ktap_program() {
 	ktap_fail=$((ktap_fail + fail))
 	ktap_skip=$((ktap_skip + skip))
 	ktap_line "$ktap_verdict" "$ktap_name" "$ktap_why"
+	echo "# $ktap_name: $(($(ktap_clock) - ktap_began)) s"
 }
 
 ktap_totals() {

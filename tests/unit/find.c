@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "check.h"
 #include "internal.h"
@@ -153,11 +154,17 @@ static void *look_up(void *found)
 	return NULL;
 }
 
+/* A thousand times, or as often as a slow machine gets to. */
+#define ENOUGH 1000
+#define AT_LEAST 20
+#define SECONDS 10
+
 static void *add_and_remove(void *argument)
 {
 	uint64_t base = BASE + STEP * (1 + 3 * *(uint64_t *)argument);
+	time_t end = time(NULL) + SECONDS;
 
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < ENOUGH && (i < AT_LEAST || time(NULL) < end); i++) {
 		struct peershm *one = add(base, STEP);
 		struct peershm *other = add(base + STEP, STEP);
 

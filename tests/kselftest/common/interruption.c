@@ -346,7 +346,8 @@ static uint64_t next_delay(uint64_t delay, uint64_t took, unsigned int coarse)
 static struct outcomes interrupt_by_timer(struct trial *t, uint64_t took)
 {
 	unsigned int most = waits(t->run.operation) ? MAX_RUNS : FEW_RUNS;
-	unsigned int coarse = t->run.how == KILLED ? 3 : 1;
+	/* A GiB takes long to clear, a killed peer to replace. */
+	unsigned int coarse = t->run.how == KILLED || t->region->backing->page >= GIB ? 3 : 1;
 	struct outcomes o = { 0 };
 	unsigned int runs = 0;
 
