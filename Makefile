@@ -17,8 +17,8 @@ KERNEL ?= $(own_kernel)
 # the one that the machine's own compiler and checkers are for
 own_kernel := 6.1
 # what the device tests and the demo need of the machine: huge pages, and two NUMA nodes, of
-# whose pages none moves by itself
-machine := --memory 6G --nodes 2 --append "hugepagesz=2M hugepages=200 hugepagesz=1G hugepages=2 \
+# whose pages none moves by itself; they clear GiBs of memory
+machine := --memory 6G --nodes 2 --words --append "hugepagesz=2M hugepages=200 hugepagesz=1G hugepages=2 \
 	   numa_balancing=disable"
 VM ?= --kernel $(KERNEL) $(machine)
 
@@ -34,8 +34,9 @@ urcu := -lurcu-bp -lurcu-common
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(Q),@printf '  %-7s %s\n' '$(1)' '$(2)')
 
-# everything that has to be installed is, before anything is built
-ready = +$(Q)tools/setup $(1) && $(MAKE) --no-print-directory $(2)
+# everything that has to be installed is, before anything is built, on every CPU unless told
+ready = +$(Q)tools/setup $(1) && $(MAKE) --no-print-directory \
+	$(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) $(2)
 
 objects = $(patsubst %.c,build/$(2)/%.o,$(wildcard $(1)))
 library := $(call objects,libpeershm/*.c,obj)
@@ -52,7 +53,8 @@ programs := $(if $(peershmctl),build/peershmctl) $(if $(demo),build/peershm-demo
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: stress check-model bench-sections all module modules_install lib tools kselftest unit-programs unit device check check-full check-kernels check-debug coverage check-mutants lint \
+.PHONY: stress check-model bench-sections all module modules_install lib tools kselftest unit-programs unit \
+	device device-programs device-run check check-full check-kernels check-debug coverage check-mutants lint \
 	fuzz fuzz-minimise fuzz-programs fuzz-decoders demo shell install clean help setup-debug setup-fuzz setup-build setup-vm setup-test setup-lint FORCE
 
 ##  all          library, tools, and the module for the machine's kernel (default)
@@ -84,17 +86,25 @@ kselftest: $(kselftest) build/stress/stress
 
 ##  device       run the device tests in the virtual machine (SCALE=0.1: fewer rounds)
 device:
-	$(call ready,build vm test,all kselftest)
+	$(call ready,build vm test,all device-programs)
+	$(Q)$(MAKE) --no-print-directory device-run
+
+# what goes into the machine, for every kernel of that architecture
+device-programs: kselftest
 	$(Q)arch=$$(tools/vm/kernel $(KERNEL) arch) && case $$arch in \
 		amd64) $(MAKE) --no-print-directory -C tests install ;; \
 		*) tools/vm/userspace $$arch ;; \
 	esac
+
+# with what is there, and the module for that kernel
+device-run: module
 	$(Q)tools/vm/run $(VM) --timeout 3000 $(if $(VM_LOG),--log $(VM_LOG)) -- \
 		env PEERSHM_TEST_SCALE=$(or $(SCALE),1) /kselftest/run_kselftest.sh $(SELFTEST)
 
-##  check-kernels  the device tests on every kernel of tools/vm/suites (KERNELS="5.10 ...")
-check-kernels: setup-build setup-vm setup-test
-	$(Q)MAKE='$(MAKE)' tests/check-kernels $(KERNELS)
+##  check-kernels  the device tests on every kernel of tools/vm/suites (KERNELS="5.10 ..." SCALE=)
+check-kernels:
+	$(call ready,build vm test,lib tools kselftest)
+	$(Q)MAKE='$(MAKE)' SCALE='$(SCALE)' tests/check-kernels $(KERNELS)
 
 ##  check-debug  the device tests on kernels with every checker on, built once
 check-debug:
@@ -155,9 +165,9 @@ check-model:
 bench-sections: build/bench/sections
 	$(Q)build/bench/sections
 
-##  check-full   and the other kernels, the debug kernels, the fuzzer
+##  check-full   and the other kernels, the debug kernels, stress, fuzzer, some mutants: an hour
 check-full:
-	$(Q)tools/setup build vm test lint
+	$(Q)tools/setup build vm test lint bench debug arm64
 	$(Q)MAKE='$(MAKE)' tests/check --full
 
 ##  lint         every static check there is

@@ -4,8 +4,11 @@
 # A table of runs of the device tests: a run passes if something passed, nothing failed,
 # and the kernel log is clean.
 #
-#   table_run NAME RELEASE OUT LOG COMMAND...   run it, print what ended how, add a row
-#   table_print                                 what was skipped, and the table
+#   table_run NAME RELEASE OUT LOG COMMAND...     run it, print what ended how, add a row
+#   table_watch NAME RELEASE OUT LOG COMMAND...   the same, but the row is left in OUT.row:
+#   table_add NAME OUT                            for runs beside each other, added when they
+#                                                 are done
+#   table_print                                   what was skipped, and the table
 #
 # What the command prints goes to the file OUT; the kernel log is in LOG afterwards. The
 # counts of all runs are those that ktap_totals prints.
@@ -13,8 +16,9 @@
 # shellcheck source=tests/ktap.sh
 . tests/ktap.sh
 
-table_rows=$(printf '%-16s %-30s %6s %6s %7s  %-6s %5s  %s' \
-	kernel release passed failed skipped log time result)
+table_format='%-16s %-30s %6s %6s %7s  %-6s %7s  %s'
+# shellcheck disable=SC2059
+table_rows=$(printf "$table_format" kernel release passed failed skipped log seconds result)
 table_skips=
 
 # the tests that were skipped, and why, from KTAP on stdin
@@ -35,10 +39,10 @@ table_totals() {
 		tail -n 1
 }
 
-table_run() {
-	local name=$1 release=$2 out=$3 log=$4 start=$SECONDS status pass fail skip clean=clean result=ok line
+table_watch() {
+	local name=$1 release=$2 out=$3 log=$4 start=$SECONDS status pass fail skip clean=clean result=ok
 	shift 4
-	rm -f "$log"
+	rm -f "$log" "$out.row"
 	"$@" < /dev/null 2>&1 | tee "$out" | sed -un 's/\r$//; /^\(not \)\?ok \|^  not ok /p'
 	status=${PIPESTATUS[0]}
 
@@ -54,14 +58,31 @@ table_run() {
 		[[ $fail -gt 0 ]] || fail=1
 		[[ $pass -gt 0 ]] || tail -n 20 "$out"
 	fi
+	# shellcheck disable=SC2059
+	printf "$table_format\n" "$name" "${release:-?}" "$pass" "$fail" "$skip" "$clean" \
+		$((SECONDS - start)) "$result" > "$out.row"
+}
+
+table_add() {
+	local name=$1 out=$2 row pass fail skip line
+	if [[ ! -s $out.row ]]; then
+		# shellcheck disable=SC2059
+		printf "$table_format\n" "$name" "?" 0 1 0 none 0 FAILED > "$out.row"
+	fi
+	row=$(< "$out.row")
+	read -r _ _ pass fail skip _ <<< "$row"
 	ktap_pass=$((ktap_pass + pass))
 	ktap_fail=$((ktap_fail + fail))
 	ktap_skip=$((ktap_skip + skip))
-	table_rows+=$'\n'$(printf '%-16s %-30s %6d %6d %7d  %-6s %5d  %s' \
-		"$name" "${release:-?}" "$pass" "$fail" "$skip" "$clean" $((SECONDS - start)) "$result")
+	table_rows+=$'\n'$row
 	while read -r line; do
 		table_skips+="$name: $line"$'\n'
 	done < <(table_skipped < "$out")
+}
+
+table_run() {
+	table_watch "$@"
+	table_add "$1" "$3"
 }
 
 table_print() {
