@@ -129,7 +129,7 @@ check-mutants:
 ##  fuzz         fuzz the device on the debug kernel (OPS=, SEED=, SAVE=1 keeps the corpus)
 fuzz: setup-debug
 	$(call ready,build vm,fuzz-programs)
-	$(Q)tests/fuzz/fuzz --ops $(or $(OPS),200000) $(if $(SEED),--seed $(SEED))
+	$(Q)tests/fuzz/fuzz $(or $(OPS),200000) $(if $(SEED),--seed $(SEED))
 
 ##  fuzz-minimise  what a finding of it needs, and a C program: PROGRAM=build/fuzz/finding
 fuzz-minimise: setup-debug
@@ -142,7 +142,7 @@ fuzz-decoders: setup-build setup-fuzz $(decoders)
 
 fuzz-programs: build/fuzz/device
 	$(Q)tools/vm/module --tree $(CURDIR)/build/module/kcov $$(tools/vm/debug-kernel headers) \
-		KCOV_INSTRUMENT=y modules > build/fuzz/module.log || { cat build/fuzz/module.log; exit 1; }
+		KCOV_INSTRUMENT=y KCFLAGS=-g modules > build/fuzz/module.log || { cat build/fuzz/module.log; exit 1; }
 
 ##  check        set up, build and test everything; ends with the count
 check:

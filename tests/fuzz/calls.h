@@ -23,6 +23,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -92,6 +93,9 @@ struct self {
 	bool locked;
 	bool piped;
 	bool other_user;
+	bool limited;
+	bool timed;
+	bool parameters; /* of the module are not as they were at first */
 };
 
 /* Of a thread. */
@@ -100,6 +104,7 @@ struct own {
 	volatile sig_atomic_t may_escape;
 	char *buffer;
 	char *readonly; /* the same memory */
+	int fail;	/* what makes an allocation of the thread fail, or -1 */
 };
 
 #ifndef REPRODUCER
@@ -117,6 +122,18 @@ static inline uint64_t page_size(void)
 	if (!size)
 		size = (uint64_t)sysconf(_SC_PAGESIZE);
 	return size;
+}
+
+static inline long write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	long ret;
+
+	if (fd < 0)
+		return -1;
+	ret = write(fd, text, strlen(text)) < 0 ? -1 : 0;
+	close(fd);
+	return ret;
 }
 
 /* Slots of a process are its own. */
@@ -162,6 +179,11 @@ static inline void on_fault(int signal)
 		_exit(100 + signal);
 }
 
+static inline void on_timer(int signal)
+{
+	(void)signal;
+}
+
 #define guard() (own.may_escape = 1, sigsetjmp(own.escape, 0))
 #define unguard() (own.may_escape = 0)
 
@@ -171,6 +193,26 @@ static inline long copy_guarded(void *to, const void *from, size_t n)
 		memcpy(to, from, n);
 	unguard();
 	return 0;
+}
+
+/* The nth allocation, or copy from or to user space, fails until fail_end(). */
+static inline void fail_begin(uint64_t nth)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%u", (unsigned int)nth);
+
+	if (nth && own.fail >= 0 && pwrite(own.fail, text, (size_t)n, 0) < 0)
+		own.fail = -1;
+}
+
+static inline void fail_end(uint64_t nth)
+{
+	int error = errno;
+
+	/* which may be what fails, and then nothing is left to fail */
+	if (nth && own.fail >= 0 && pwrite(own.fail, "0", 1, 0) < 0 && errno != EFAULT)
+		own.fail = -1;
+	errno = error;
 }
 
 /* Memory at the point, of that many bytes, and what is to be in it. */
@@ -228,9 +270,12 @@ static inline void learn(unsigned long command, const void *arg)
 	}
 }
 
-/* A command: `size` bytes at `at`, of which `known` are given; `tail`: what follows. */
+/*
+ * A command: `size` bytes at `at`, of which `known` are given; `tail`: what follows; `fail`: which
+ * of its allocations and copies fails.
+ */
 static inline long do_command(uint64_t file, unsigned long command, uint64_t at, uint64_t size,
-			      uint64_t tail, const void *arg, size_t known)
+			      uint64_t tail, uint64_t fail, const void *arg, size_t known)
 {
 	char bytes[2048];
 	size_t length = known;
@@ -247,7 +292,9 @@ static inline long do_command(uint64_t file, unsigned long command, uint64_t at,
 	if (tail)
 		bytes[length - 1] = (char)tail;
 	address = point_at(at, bytes, length, 0);
+	fail_begin(fail);
 	ret = ioctl(file_of(file), command, address);
+	fail_end(fail);
 	if (!ret && at <= POINT_BUFFER && said >= known)
 		learn(command, address);
 	return ret;
@@ -274,10 +321,14 @@ static inline long keep_file(uint64_t to, int fd)
 	return 0;
 }
 
-static inline long do_open(uint64_t to, uint64_t flags)
+static inline long do_open(uint64_t to, uint64_t flags, uint64_t fail)
 {
-	return keep_file(to,
-			 open(PEERSHM_DEVICE, (int)(flags & (O_ACCMODE | O_NONBLOCK)) | O_CLOEXEC));
+	int fd;
+
+	fail_begin(fail);
+	fd = open(PEERSHM_DEVICE, (int)(flags & (O_ACCMODE | O_NONBLOCK)) | O_CLOEXEC);
+	fail_end(fail);
+	return keep_file(to, fd);
 }
 
 static inline long do_close(uint64_t file)
@@ -359,14 +410,16 @@ static inline long outside_error(void)
 }
 
 static inline long do_mmap(uint64_t file, uint64_t address, uint64_t length, uint64_t protection,
-			   uint64_t flags, uint64_t offset)
+			   uint64_t flags, uint64_t offset, uint64_t fail)
 {
 	void *map;
 
 	if (outside(address, length) || (flags & MAP_ANONYMOUS && length > (1 << 20)))
 		return outside_error();
+	fail_begin(fail);
 	map = mmap(at_address(address), length, (int)protection, (int)flags | MAP_FIXED,
 		   flags & MAP_ANONYMOUS ? -1 : file_of(file), (off_t)offset);
+	fail_end(fail);
 	return map == MAP_FAILED ? -1 : 0;
 }
 
@@ -491,13 +544,19 @@ static inline long do_store(uint64_t address, uint64_t value)
 	return ret;
 }
 
-static inline long do_read(uint64_t file, uint64_t at, uint64_t length)
+static inline long do_read(uint64_t file, uint64_t at, uint64_t length, uint64_t fail)
 {
 	static const char nothing[256];
+	void *to;
+	long ret;
 
 	if (file >= NR_FILES || (at < NR_POINTS && length > BUFFER_SIZE / 2))
 		return -1;
-	return read(file_of(file), point_at(at, nothing, sizeof(nothing), 0), length);
+	to = point_at(at, nothing, sizeof(nothing), 0);
+	fail_begin(fail);
+	ret = read(file_of(file), to, length);
+	fail_end(fail);
+	return ret;
 }
 
 static inline long do_write(uint64_t file, uint64_t at, uint64_t length)
@@ -665,6 +724,91 @@ static inline long do_setfsuid(uint64_t uid)
 	return setfsuid((uid_t)uid);
 }
 
+/* What the process may have: 0 file size, 1 locked memory, 2 open files, 3 address space. */
+static inline long do_limit(uint64_t what, uint64_t value)
+{
+	static const int limits[] = { RLIMIT_FSIZE, RLIMIT_MEMLOCK, RLIMIT_NOFILE, RLIMIT_AS };
+	int resource = limits[what % (sizeof(limits) / sizeof(limits[0]))];
+	struct rlimit limit;
+
+	if (getrlimit(resource, &limit))
+		return -1;
+	limit.rlim_cur = value < limit.rlim_max ? value : limit.rlim_max;
+	self.limited = true;
+	return setrlimit(resource, &limit);
+}
+
+static inline void unlimit(void)
+{
+	static const int limits[] = { RLIMIT_FSIZE, RLIMIT_MEMLOCK, RLIMIT_NOFILE, RLIMIT_AS };
+	struct rlimit limit;
+
+	for (unsigned int i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		if (getrlimit(limits[i], &limit))
+			continue;
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(limits[i], &limit);
+	}
+}
+
+/* A signal comes that soon, amid what is done then; its handler lets it start over, or not. */
+static inline long do_timer(uint64_t us, uint64_t restart)
+{
+	struct sigaction action = { .sa_handler = on_timer, .sa_flags = restart ? SA_RESTART : 0 };
+	struct itimerval time = { .it_value = { .tv_usec = (suseconds_t)(us % 50000) } };
+
+	self.timed = true;
+	sigaction(SIGALRM, &action, NULL);
+	return setitimer(ITIMER_REAL, &time, NULL);
+}
+
+/* Parameters of the module: what there may be at first, so that the machine has enough. */
+static const struct {
+	const char *name;
+	uint64_t at_first;
+} parameters[] = {
+	{ "max_regions", 32 },
+	{ "max_clients", 16 },
+	{ "max_bytes", 384 << 20 },
+	{ "max_user_regions", 64 },
+	{ "max_user_capacity", 1ULL << 40 },
+	{ "max_user_bytes", 0 },
+	{ "max_user_clients", 128 },
+};
+
+#define NR_PARAMETERS (sizeof(parameters) / sizeof(parameters[0]))
+
+static inline long set_parameter(unsigned int which, uint64_t value)
+{
+	char path[96], text[24];
+
+	snprintf(path, sizeof(path), "/sys/module/peershm/parameters/%s", parameters[which].name);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	return write_file(path, text);
+}
+
+/* Not beyond what it is at first. */
+static inline long do_parameter(uint64_t which, uint64_t value)
+{
+	unsigned int n = (unsigned int)(which % NR_PARAMETERS);
+	uint64_t most = parameters[n].at_first ? parameters[n].at_first : 384 << 20;
+
+	self.parameters = true;
+	return set_parameter(n, value < most ? value : most);
+}
+
+static inline void parameters_as_at_first(void)
+{
+	for (unsigned int i = 0; i < NR_PARAMETERS; i++)
+		set_parameter(i, parameters[i].at_first);
+}
+
+/* The system takes back what it can: reserves, too. */
+static inline long do_reclaim(void)
+{
+	return write_file("/proc/sys/vm/drop_caches", "2");
+}
+
 static inline void reap(bool now)
 {
 	if (self.child <= 0)
@@ -684,8 +828,10 @@ static inline long do_fork(uint64_t wait)
 
 	reap(true);
 	pid = fork();
-	if (!pid)
+	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		own.fail = -1; /* that is the parent's */
+	}
 	if (pid > 0) {
 		self.child = pid;
 		if (wait)
@@ -700,6 +846,12 @@ static inline void calls_reset(void)
 	uint64_t own = PLACE_SIZE * (NR_SLOTS - P0);
 
 	reap(true);
+	if (self.timed)
+		setitimer(ITIMER_REAL, &(struct itimerval){ .it_value = { .tv_sec = 0 } }, NULL);
+	if (self.limited)
+		unlimit();
+	if (self.parameters)
+		parameters_as_at_first();
 	for (unsigned int i = 0; i < NR_FILES; i++)
 		if (self.files[i] >= 0)
 			do_close(i);
@@ -717,7 +869,8 @@ static inline void calls_reset(void)
 	munmap(at_address(ARENA), ARENA_SIZE);
 	if (self.piped)
 		pipe_drain();
-	self.locked = self.other_user = self.piped = false;
+	self.locked = self.other_user = self.piped = self.limited = self.timed = false;
+	self.parameters = false;
 	for (unsigned int slot = 0; slot < NR_SLOTS; slot++)
 		self.base[slot] = place(slot);
 }
@@ -737,6 +890,29 @@ static inline void calls_start_thread(void)
 	if (own.buffer != hole || own.readonly == MAP_FAILED)
 		_exit(99);
 	close(memory);
+	own.fail = open("/proc/thread-self/fail-nth", O_WRONLY | O_CLOEXEC);
+}
+
+/* Once: every allocation can fail, and that it does is no news for the kernel log. */
+static inline void calls_prepare(void)
+{
+	static const char *const settings[][2] = {
+		{ "failslab/ignore-gfp-wait", "N" },
+		{ "failslab/verbose", "0" },
+		{ "fail_page_alloc/ignore-gfp-wait", "N" },
+		{ "fail_page_alloc/ignore-gfp-highmem", "N" },
+		{ "fail_page_alloc/min-order", "0" },
+		{ "fail_page_alloc/verbose", "0" },
+		{ "fail_usercopy/verbose", "0" },
+	};
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", settings[i][0]);
+		if (write_file(path, settings[i][1]))
+			fprintf(stderr, "no failures: %s cannot be set\n", path);
+	}
+	parameters_as_at_first();
 }
 
 /* Of each process, before its threads. */

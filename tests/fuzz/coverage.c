@@ -5,7 +5,9 @@
  * an edge.
  */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/kcov.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -130,4 +132,36 @@ bool coverage_found_all(void)
 		if (!found[i])
 			return false;
 	return true;
+}
+
+static uint64_t section(const char *name)
+{
+	char path[64];
+	uint64_t start = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/module/peershm/sections/%s", name);
+	file = fopen(path, "re");
+	if (file && fscanf(file, "%" SCNx64, &start) != 1)
+		start = 0;
+	if (file)
+		fclose(file);
+	return start;
+}
+
+/* The points reached, as "@ ", a section of the module, and the offset in that. */
+void coverage_print(const struct coverage *coverage)
+{
+	static const char *const names[] = { ".text", ".text.unlikely" };
+	uint64_t starts[] = { section(names[0]), section(names[1]) };
+
+	for (unsigned int i = 0; i < POINTS; i++) {
+		uint64_t point = coverage->points[i];
+		unsigned int in = point >= starts[1] && starts[1] > starts[0];
+
+		if (starts[1] < starts[0] && point < starts[0])
+			in = 1;
+		if (point)
+			printf("@ %s %" PRIx64 "\n", names[in], point - starts[in]);
+	}
 }

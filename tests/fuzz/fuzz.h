@@ -21,6 +21,22 @@
 
 struct common;
 
+/* What takes time, beside the operations. */
+enum cost_kind {
+	COST_RESET,
+	COST_COVERAGE,
+	COST_ORACLE,
+	COST_CHOICE,
+	NR_COSTS
+};
+
+#define MAX_COSTS 80
+
+struct cost {
+	uint64_t n;
+	uint64_t ticks;
+};
+
 /* Written by the thread alone. */
 struct thread {
 	uint64_t ops;
@@ -28,6 +44,7 @@ struct thread {
 	uint64_t covered; /* corpus entries run once at the start */
 	pid_t tid;
 	unsigned int at;		 /* the call that runs */
+	struct cost costs[MAX_COSTS];	 /* by operation, then by kind */
 	struct program history[HISTORY]; /* the last is programs % HISTORY */
 };
 
@@ -54,6 +71,7 @@ struct settings {
 	bool replay;	     /* programs of `replayed` alone, in turn */
 	unsigned int repeat; /* how often */
 	bool distil;	     /* the corpus, once, by one thread */
+	bool leaks;	     /* have kmemleak look in the end */
 };
 
 /* Programs of a thread to replay. */
@@ -89,6 +107,7 @@ unsigned int coverage_end(struct coverage *coverage);
 void coverage_note(void);
 void coverage_search(void);
 bool coverage_found_all(void);
+void coverage_print(const struct coverage *coverage);
 
 /* worker.c: a process; never returns. */
 void worker_main(struct shared *shared, unsigned int process, struct common *common,
@@ -103,6 +122,16 @@ void oracle_before(void);
 void oracle_after(struct shared *shared, const struct op *op, long ret);
 void oracle_registry(struct shared *shared);
 
+/* cost.c */
+uint64_t cost_now(void);
+/* `what` has taken the time since then; gives the time now. */
+uint64_t cost_add(struct thread *thread, unsigned int what, uint64_t since);
+void cost_print(const struct shared *shared, uint64_t ticks, uint64_t ms);
+
+/* pace.c */
+uint64_t pace_ms(void);
+double pace_part(void);
+
 /* supervisor.c: watches the kernel log and the workers. */
 bool log_open(const char *patterns);
 const char *log_finding(void);
@@ -110,5 +139,6 @@ int supervise(struct shared *shared, struct common *common);
 /* With nobody left: unlink all regions, and see that nothing stays. NULL or what is wrong. */
 const char *registry_empties(void);
 const char *module_goes(void);
+const char *memory_leaks(void);
 
 #endif

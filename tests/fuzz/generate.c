@@ -118,6 +118,7 @@ static struct value value_of(struct random *random, enum kind kind)
 	static const uint64_t timeouts[] = { 0, 0, 1, 1, 2, 60000, 60001 };
 	static const uint64_t signals[] = { SIGKILL, SIGKILL, SIGSTOP, SIGCONT, SIGUSR1 };
 	static const uint64_t users[] = { 0, 0, 1000, 1001 };
+	static const uint64_t times[] = { 1, 50, 200, 500, 1000, 3000, 10000 };
 	static const uint64_t sizes[] = { 0,  4,   8,	16,  31,  32,	72,
 					  80, 128, 208, 240, 256, 4096, 4097 };
 	struct value value;
@@ -149,6 +150,10 @@ static struct value value_of(struct random *random, enum kind kind)
 		return one_in(random, 8) ? hostile(random) : pick(random, sizes, N(sizes));
 	case A_TAIL:
 		return number(one_in(random, 12));
+	case A_FAIL:
+		if (!one_in(random, 12))
+			return number(0);
+		return number(1 + random_below(random, one_in(random, 3) ? 100 : 16));
 	case A_FLAGS:
 		if (one_in(random, 3))
 			return number(random_below(random, 5));
@@ -169,6 +174,12 @@ static struct value value_of(struct random *random, enum kind kind)
 		if (one_in(random, 2))
 			return number(0);
 		return of_unit(NAME, random_below(random, nr_name_words));
+	case A_TIME:
+		return pick(random, times, N(times));
+	case A_REGION_ID:
+		value = of_unit(REGION, 0);
+		value.slot = any_slot(random);
+		return value;
 	case A_REGION:
 		value = of_unit(REGION, 0);
 		value.slot = any_slot(random);
@@ -306,11 +317,14 @@ static void begin(struct random *random, struct program *program)
 
 void program_generate(struct random *random, struct program *program)
 {
-	unsigned int n = 1 + (unsigned int)random_below(random, MAX_OPS - 4);
-
 	program->nr_ops = 0;
 	if (!one_in(random, 5))
 		begin(random, program);
+	program_extend(random, program, 1 + (unsigned int)random_below(random, MAX_OPS - 4));
+}
+
+void program_extend(struct random *random, struct program *program, unsigned int n)
+{
 	while (n-- && program->nr_ops < MAX_OPS)
 		make_op(random, &program->ops[program->nr_ops++]);
 }
@@ -344,6 +358,21 @@ static void insert_op(struct random *random, struct program *program)
 		(program->nr_ops - at) * sizeof(program->ops[0]));
 	make_op(random, &program->ops[at]);
 	program->nr_ops++;
+}
+
+/* The calls it begins with that make a client. */
+unsigned int program_head(const struct program *program)
+{
+	unsigned int n = 0;
+
+	for (; n < program->nr_ops; n++) {
+		const struct operation *o = &operations[program->ops[n].operation];
+
+		if (o->command != PEERSHM_IOC_CREATE && o->command != PEERSHM_IOC_ATTACH &&
+		    o->command != PEERSHM_IOC_GROW && strcmp(o->name, "open") != 0)
+			break;
+	}
+	return n;
 }
 
 void program_append(struct program *program, const struct program *other, unsigned int from)

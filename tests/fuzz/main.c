@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The fuzzer of the device; see README. Runs in the virtual machine, as root. */
+#include <assert.h>
 #include <getopt.h>
 #include <inttypes.h>
 
 #include "calls.h"
 #include "fuzz.h"
-
-#define PARAMETERS "/sys/module/peershm/parameters/"
 
 static void usage(void)
 {
@@ -17,6 +16,7 @@ static void usage(void)
 	      "  --corpus FILE   programs to start from\n"
 	      "  --patterns FILE what must not be in the kernel log\n"
 	      "  --points N      instrumented points there are in the module\n"
+	      "  --leaks         in the end, have kmemleak look for memory that was left\n"
 	      "  --distil        print what of the corpus is worth keeping\n"
 	      "  --replay FILE   run these programs and no others\n"
 	      "  --repeat N      so often (default 100)\n"
@@ -25,20 +25,6 @@ static void usage(void)
 	      "  --c FILE        print a C program that does the same, and do nothing\n",
 	      stderr);
 	exit(2);
-}
-
-/* Few and small, so that the machine never runs out of anything. */
-static void limit(const char *parameter, const char *value)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), PARAMETERS "%s", parameter);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		fprintf(stderr, "%s cannot be set\n", path);
-	if (fd >= 0)
-		close(fd);
 }
 
 /* Programs are separated by lines that are no calls. */
@@ -96,25 +82,45 @@ static void replay_print(const struct replayed *replayed)
 	puts("--- end");
 }
 
-/* Leave the nth thing out: programs, then calls, then arguments. False: no such thing. */
-static bool leave_out(struct replayed *replayed, unsigned int n)
+/* What to leave out next: programs, then ever smaller pieces of them, then arguments. */
+#define LEVEL 10000U
+#define NR_PIECES 9 /* halves of MAX_OPS, down to one call */
+static_assert(MAX_OPS >> (NR_PIECES - 1) == 1, "the last piece is one call");
+
+static bool leave_program_out(struct replayed *replayed, unsigned int n)
 {
-	if (n < replayed->nr) {
-		replayed->nr--;
-		memmove(replayed->thread + n, replayed->thread + n + 1,
-			(replayed->nr - n) * sizeof(replayed->thread[0]));
-		memmove(replayed->programs + n, replayed->programs + n + 1,
-			(replayed->nr - n) * sizeof(replayed->programs[0]));
-		return true;
-	}
-	n -= replayed->nr;
+	if (n >= replayed->nr)
+		return false;
+	replayed->nr--;
+	memmove(replayed->thread + n, replayed->thread + n + 1,
+		(replayed->nr - n) * sizeof(replayed->thread[0]));
+	memmove(replayed->programs + n, replayed->programs + n + 1,
+		(replayed->nr - n) * sizeof(replayed->programs[0]));
+	return true;
+}
+
+static bool leave_piece_out(struct replayed *replayed, unsigned int n, unsigned int size)
+{
 	for (unsigned int i = 0; i < replayed->nr; i++) {
-		if (n < replayed->programs[i].nr_ops) {
-			program_cut(&replayed->programs[i], n, 1);
+		struct program *program = &replayed->programs[i];
+		unsigned int pieces = (program->nr_ops + size - 1) / size;
+
+		/* the whole program has been tried */
+		if (pieces < 2)
+			continue;
+		if (n < pieces) {
+			unsigned int left = program->nr_ops - n * size;
+
+			program_cut(program, n * size, left < size ? left : size);
 			return true;
 		}
-		n -= replayed->programs[i].nr_ops;
+		n -= pieces;
 	}
+	return false;
+}
+
+static bool leave_argument_out(struct replayed *replayed, unsigned int n)
+{
 	for (unsigned int i = 0; i < replayed->nr; i++) {
 		for (unsigned int j = 0; j < replayed->programs[i].nr_ops; j++) {
 			for (unsigned int k = 0; k < MAX_ARGS; k++) {
@@ -132,6 +138,19 @@ static bool leave_out(struct replayed *replayed, unsigned int n)
 	return false;
 }
 
+/* False: no such thing on its level. */
+static bool leave_out(struct replayed *replayed, unsigned int what)
+{
+	unsigned int level = what / LEVEL;
+	unsigned int n = what % LEVEL;
+
+	if (!level)
+		return leave_program_out(replayed, n);
+	if (level <= NR_PIECES)
+		return leave_piece_out(replayed, n, MAX_OPS >> (level - 1));
+	return leave_argument_out(replayed, n);
+}
+
 static void reset(struct shared *shared)
 {
 	memset(shared->threads, 0, sizeof(shared->threads));
@@ -147,8 +166,12 @@ static int minimise(struct shared *shared, struct common *common, unsigned int f
 	whole = shared->replayed;
 	for (;; from++) {
 		shared->replayed = whole;
-		if (!leave_out(&shared->replayed, from))
-			return 0;
+		if (!leave_out(&shared->replayed, from)) {
+			if (from / LEVEL > NR_PIECES)
+				return 0;
+			from = (from / LEVEL + 1) * LEVEL - 1;
+			continue;
+		}
 		if (!shared->replayed.nr)
 			continue;
 		reset(shared);
@@ -188,10 +211,14 @@ static void print_c(const struct replayed *replayed)
 	     "\tvoid *rounds = (void *)(argc > 1 ? atol(argv[1]) : 100L);\n"
 	     "\tstruct common *common = mmap(NULL, sizeof(*common), PROT_READ | PROT_WRITE,\n"
 	     "\t\t\t\t     MAP_SHARED | MAP_ANONYMOUS, -1, 0);\n"
+	     "\tpid_t pids[3] = { 0 };\n"
 	     "\tint sockets[2];\n\n"
+	     "\tcalls_prepare();\n"
 	     "\tif (common == MAP_FAILED ||\n"
 	     "\t    socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sockets))\n"
-	     "\t\treturn 1;");
+	     "\t\treturn 1;\n"
+	     "\tcommon->budget = 64;\n"
+	     "\tsignal(SIGUSR1, SIG_IGN); /* until they expect it */");
 	for (unsigned int process = 0; process < 3; process++) {
 		unsigned int last = NR_THREADS;
 
@@ -200,12 +227,26 @@ static void print_c(const struct replayed *replayed)
 				last = t;
 		if (last == NR_THREADS)
 			continue;
-		printf("\tif (!fork()) {\n\t\tcalls_start(common, %u, sockets);\n", process);
+		printf("\tpids[%u] = fork();\n"
+		       "\tif (!pids[%u]) {\n\t\tcalls_start(common, %u, sockets);\n",
+		       process, process, process);
 		if (process == 2 && last == 3 && used[2])
 			puts("\t\tpthread_create(&(pthread_t){ 0 }, NULL, thread_2, rounds);");
 		printf("\t\tthread_%u(rounds);\n\t\t_exit(0);\n\t}\n", last);
 	}
-	puts("\twhile (wait(NULL) > 0)\n\t\t;\n\treturn 0;\n}");
+	puts("\t/* nobody is to wait for ever, for whatever */\n"
+	     "\tfor (pid_t pid = 0; pid >= 0; usleep(100000)) {\n"
+	     "\t\tpid = waitpid(-1, NULL, WNOHANG);\n"
+	     "\t\tfor (int i = 0; i < 3; i++) {\n"
+	     "\t\t\tif (pids[i] == pid)\n"
+	     "\t\t\t\tpids[i] = 0;\n"
+	     "\t\t\tif (pids[i]) {\n"
+	     "\t\t\t\tkill(pids[i], SIGCONT);\n"
+	     "\t\t\t\tkill(pids[i], SIGUSR1);\n"
+	     "\t\t\t}\n"
+	     "\t\t}\n"
+	     "\t}\n"
+	     "\treturn 0;\n}");
 }
 
 static int distil(struct shared *shared, struct common *common)
@@ -243,9 +284,12 @@ static int fuzz(struct shared *shared, struct common *common, unsigned int point
 	int status = supervise(shared, common);
 	const char *wrong = status ? NULL : registry_empties();
 
+	coverage_print(&shared->coverage);
 	/* After a finding the machine is as it is. */
 	if (!status && !wrong)
 		wrong = module_goes();
+	if (!status && !wrong && shared->settings.leaks)
+		wrong = memory_leaks();
 	if (wrong)
 		printf("finding: %s\n--- end\n", wrong);
 	printf("summary: %s, %u edges, %u of %u points, %u programs in the corpus\n",
@@ -263,6 +307,7 @@ int main(int argc, char **argv)
 		{ "corpus", required_argument, NULL, 'c' },
 		{ "patterns", required_argument, NULL, 'p' },
 		{ "points", required_argument, NULL, 'n' },
+		{ "leaks", no_argument, NULL, 'l' },
 		{ "distil", no_argument, NULL, 'd' },
 		{ "replay", required_argument, NULL, 'r' },
 		{ "repeat", required_argument, NULL, 'R' },
@@ -305,6 +350,9 @@ int main(int argc, char **argv)
 		case 'n':
 			points = (unsigned int)strtoul(optarg, NULL, 0);
 			break;
+		case 'l':
+			settings->leaks = true;
+			break;
 		case 'R':
 			settings->repeat = (unsigned int)strtoul(optarg, NULL, 0);
 			break;
@@ -343,9 +391,7 @@ int main(int argc, char **argv)
 	settings->replay = replayed;
 	settings->distil = mode == 'd';
 	settings->guided = !replayed && access("/sys/kernel/debug/kcov", R_OK) == 0;
-	limit("max_regions", "32");
-	limit("max_clients", "16");
-	limit("max_bytes", "402653184");
+	calls_prepare();
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
 	if (mode == 'm')
 		return minimise(shared, common, from);

@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define MAX_OPS 64
-#define MAX_ARGS 14
+#define MAX_OPS 256
+#define MAX_ARGS 15
 
 /* How a value is written, and what it stands for. */
 enum unit {
@@ -40,12 +40,14 @@ enum kind {
 	A_COUNT,
 	A_STRUCT_SIZE,
 	A_TAIL,
+	A_FAIL,
 	A_FLAGS,
 	A_RESERVED,
 	A_REGION_NAME,
 	A_CLIENT_NAME,
 	A_ROOT_NAME,
 	A_REGION,
+	A_REGION_ID,
 	A_PID,
 	A_PROCESS,
 	A_CAPACITY,
@@ -68,6 +70,7 @@ enum kind {
 	AN_EVENT_MASK,
 	A_SMALL, /* a choice of few */
 	A_USER,
+	A_TIME,
 };
 
 struct argument {
@@ -95,6 +98,7 @@ enum {
 	ARG_AT,
 	ARG_SIZE,
 	ARG_TAIL,
+	ARG_FAIL,
 	NR_COMMAND_ARGS
 };
 
@@ -147,8 +151,11 @@ static inline uint64_t random_below(struct random *random, uint64_t n)
 }
 
 void program_generate(struct random *random, struct program *program);
+unsigned int program_head(const struct program *program);
 /* The calls of `other` from `from` on, as many as there is room for. */
 void program_append(struct program *program, const struct program *other, unsigned int from);
+/* So many more calls, made up. */
+void program_extend(struct random *random, struct program *program, unsigned int n);
 void program_mutate(struct random *random, struct program *program, const struct program *other);
 
 #endif

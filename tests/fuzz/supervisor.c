@@ -8,19 +8,22 @@
 
 #define TICK_MS 100
 #define REPORT_MS 10000
-#define NUDGE_MS 300  /* a call that takes so long gets a signal */
-#define KILL_MS 20000 /* and its process is killed */
-#define HANG_MS 60000 /* and cannot be */
+#define NUDGE_MS 300	   /* a call that takes so long gets a signal, */
+#define LAST_NUDGE_MS 3000 /* by the clock if the machine has none of the time; */
+#define KILL_MS 20000	   /* its process is killed, */
+#define HANG_MS 60000	   /* and cannot be: of the time that the machine had */
 
 struct watch {
 	pid_t pid;
 	unsigned int restarts;
-	uint64_t ops; /* at `since` */
-	uint64_t since;
+	uint64_t ops;	/* at `since` */
+	uint64_t since; /* by the clock */
+	uint64_t paced; /* and as the machine had it */
 	bool killed;
 };
 
 static struct watch watches[NR_PROCESSES];
+static uint64_t paced; /* now */
 static unsigned int unexpected;
 
 static uint64_t now_ms(void)
@@ -57,6 +60,7 @@ static void start(struct shared *shared, struct common *common, unsigned int pro
 		worker_main(shared, process, common, sockets);
 	watch->ops = ops_of(shared, process);
 	watch->since = now_ms();
+	watch->paced = paced;
 	watch->killed = false;
 }
 
@@ -102,10 +106,11 @@ static const char *watch_process(struct shared *shared, unsigned int process)
 	if (ops != watch->ops || watch->pid <= 0) {
 		watch->ops = ops;
 		watch->since = now;
+		watch->paced = paced;
 		return NULL;
 	}
-	ms = now - watch->since;
-	if (ms > NUDGE_MS)
+	ms = paced - watch->paced;
+	if (ms > NUDGE_MS || now - watch->since > LAST_NUDGE_MS)
 		for (unsigned int i = 0; i < NR_THREADS; i++)
 			if (process_of(i) == process && shared->threads[i].tid)
 				syscall(SYS_tgkill, watch->pid, shared->threads[i].tid, SIGUSR1);
@@ -147,6 +152,12 @@ static bool collect(struct shared *shared, unsigned int process, int status)
 	return true;
 }
 
+/* Its coming is enough: it ends the sleep of the supervisor. */
+static void on_child(int signal)
+{
+	(void)signal;
+}
+
 static void report(const struct shared *shared, uint64_t ms, uint64_t last_ops, uint64_t last_ms)
 {
 	uint64_t ops = ops_of(shared, NR_PROCESSES);
@@ -158,9 +169,11 @@ static void report(const struct shared *shared, uint64_t ms, uint64_t last_ops, 
 	for (unsigned int i = 0; i < NR_PROCESSES; i++)
 		restarts += watches[i].restarts;
 	printf("%6" PRIu64 " s %9" PRIu64 " ops %6" PRIu64 " ops/s %8" PRIu64
-	       " programs %5u edges %4u points %4u corpus %5u restarts\n",
+	       " programs %5u edges %4u points %4u corpus %5u restarts"
+	       " %3.0f %% of the time\n",
 	       ms / 1000, ops, last_ms ? (ops - last_ops) * 1000 / last_ms : 0, programs,
-	       shared->coverage.nr_edges, shared->coverage.nr_points, shared->corpus.nr, restarts);
+	       shared->coverage.nr_edges, shared->coverage.nr_points, shared->corpus.nr, restarts,
+	       100 * pace_part());
 	fflush(stdout);
 }
 
@@ -207,12 +220,12 @@ static const char *end_all(struct shared *shared)
 	__atomic_store_n(&shared->stop, true, __ATOMIC_RELEASE);
 	kill_all();
 	for (unsigned int i = 0; i < NR_PROCESSES; i++) {
-		uint64_t end = now_ms() + HANG_MS;
+		uint64_t end = pace_ms() + HANG_MS;
 
 		while (watches[i].pid > 0) {
 			if (waitpid(watches[i].pid, NULL, WNOHANG) == watches[i].pid) {
 				watches[i].pid = 0;
-			} else if (now_ms() > end) {
+			} else if (pace_ms() > end) {
 				print_stack(watches[i].pid);
 				snprintf(text, sizeof(text), "hang: process %u does not end", i);
 				return text;
@@ -230,6 +243,7 @@ static const char *tick(struct shared *shared, struct common *common, const int 
 	const char *finding = log_finding();
 	int status;
 
+	paced = pace_ms();
 	for (unsigned int i = 0; !finding && i < nr_processes(shared); i++) {
 		struct watch *watch = &watches[i];
 
@@ -255,6 +269,7 @@ int supervise(struct shared *shared, struct common *common)
 {
 	const struct settings *settings = &shared->settings;
 	unsigned int left = nr_processes(shared);
+	uint64_t first_tick = cost_now();
 	uint64_t begin = now_ms();
 	uint64_t reported = begin;
 	uint64_t reported_ops = 0;
@@ -267,6 +282,7 @@ int supervise(struct shared *shared, struct common *common)
 		perror("socketpair");
 		return 2;
 	}
+	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = on_child }, NULL);
 	for (unsigned int i = 0; i < left; i++)
 		start(shared, common, i, sockets);
 	while (!finding && left) {
@@ -283,8 +299,8 @@ int supervise(struct shared *shared, struct common *common)
 				break;
 		}
 	}
-	if (!finding)
-		usleep(300000); /* for what the last calls gave the log */
+	for (int i = 0; !finding && i < 3; i++)
+		usleep(TICK_MS * 1000); /* for what the last calls gave the log */
 	if (!finding)
 		finding = log_finding();
 	if (finding)
@@ -298,6 +314,8 @@ int supervise(struct shared *shared, struct common *common)
 		print_running(shared, finding = stuck);
 	if (!settings->replay && !settings->distil)
 		report(shared, now_ms() - begin, 0, now_ms() - begin);
+	if (!settings->replay && !settings->distil)
+		cost_print(shared, cost_now() - first_tick, now_ms() - begin);
 	if (unexpected)
 		printf("%u processes ended in an unexpected way\n", unexpected);
 	return finding ? 1 : 0;
@@ -331,32 +349,34 @@ const char *registry_empties(void)
 	return wrong;
 }
 
-/* The module can be removed, and has left no memory behind. */
+/* The module can be removed. */
 const char *module_goes(void)
 {
-	static const char leaks[] = "/sys/kernel/debug/kmemleak";
-	char text[4096];
-	ssize_t n = 0;
-	int fd;
-
 	for (int i = 0; syscall(SYS_delete_module, "peershm", O_NONBLOCK); i++) {
 		if (i == 50)
 			return "the end: the module cannot be removed";
 		usleep(100000);
 	}
-	fd = open(leaks, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return NULL;
+	return log_finding();
+}
+
+/* It has left no memory behind. */
+const char *memory_leaks(void)
+{
+	int fd = open("/sys/kernel/debug/kmemleak", O_RDWR | O_CLOEXEC);
+	char text[4096];
+	ssize_t n;
+
 	sleep(6); /* kmemleak looks at nothing younger than 5 s */
 	for (int i = 0; i < 2; i++)
 		if (write(fd, "scan", 4) != 4)
 			return "the end: kmemleak does not scan";
-	while ((n = read(fd, text, sizeof(text) - 1)) > 0) {
-		text[n] = '\0';
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n) {
+		text[n < 0 ? 0 : n] = '\0';
 		fputs(text, stdout);
-		close(fd);
 		return "the end: kmemleak has found something";
 	}
-	close(fd);
 	return log_finding();
 }

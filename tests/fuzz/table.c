@@ -25,6 +25,7 @@
 			ARG(at, A_POINT),                                            \
 			ARG(size, A_STRUCT_SIZE),                                    \
 			ARG(tail, A_TAIL),                                           \
+			ARG(fail, A_FAIL),                                           \
 			__VA_ARGS__                                                  \
 		}                                                                    \
 	}
@@ -37,6 +38,12 @@
 		FIELD(type, report.timeout_ms, A_TIMEOUT)
 
 /* From an array of arguments to a call. */
+#define RUN0(name)                                \
+	static long run_##name(const uint64_t *v) \
+	{                                         \
+		(void)v;                          \
+		return do_##name();               \
+	}
 #define RUN1(name)                                \
 	static long run_##name(const uint64_t *v) \
 	{                                         \
@@ -67,14 +74,19 @@
 	{                                                             \
 		return do_##name(v[0], v[1], v[2], v[3], v[4], v[5]); \
 	}
+#define RUN7(name)                                                          \
+	static long run_##name(const uint64_t *v)                           \
+	{                                                                   \
+		return do_##name(v[0], v[1], v[2], v[3], v[4], v[5], v[6]); \
+	}
 
-RUN2(open)
+RUN3(open)
 RUN1(close)
 RUN2(dup)
 RUN1(send)
 RUN1(receive)
 RUN3(raw)
-RUN6(mmap)
+RUN7(mmap)
 RUN2(munmap)
 RUN3(mprotect)
 RUN5(mremap)
@@ -88,7 +100,7 @@ RUN4(mbind)
 RUN4(remap_file_pages)
 RUN1(load)
 RUN2(store)
-RUN3(read)
+RUN4(read)
 RUN3(write)
 RUN3(poll)
 RUN3(epoll)
@@ -102,6 +114,10 @@ RUN3(uffd_fill)
 RUN2(kill)
 RUN1(yield)
 RUN1(setfsuid)
+RUN2(limit)
+RUN2(timer)
+RUN2(parameter)
+RUN0(reclaim)
 RUN1(fork)
 
 const struct operation operations[] = {
@@ -109,7 +125,7 @@ const struct operation operations[] = {
 		FIELD(create, name, A_REGION_NAME), FIELD(create, capacity, A_CAPACITY),
 		FIELD(create, base, A_BASE), FIELD(create, backing, A_BACKING),
 		FIELD(create, mode, A_MODE), FIELD(create, max_clients, A_COUNT),
-		FIELD(create, reserved, A_RESERVED)),
+		FIELD(create, reserved, A_RESERVED), FIELD(create, reserve, A_SIZE)),
 	COMMAND(attach, ATTACH, 40, FIELD(attach, flags, A_FLAGS),
 		FIELD(attach, region_name, A_REGION_NAME),
 		FIELD(attach, client_name, A_CLIENT_NAME)),
@@ -134,7 +150,8 @@ const struct operation operations[] = {
 		FIELD(roots, reserved, A_RESERVED)),
 	COMMAND(set_reserve, SET_RESERVE, 15, FIELD(set_reserve, flags, A_RESERVED),
 		FIELD(set_reserve, region, A_REGION), FIELD(set_reserve, reserve, A_SIZE)),
-	COMMAND(watch, WATCH, 15, FIELD(watch, flags, A_RESERVED), FIELD(watch, region, A_REGION)),
+	COMMAND(watch, WATCH, 15, FIELD(watch, flags, A_RESERVED),
+		FIELD(watch, region, A_REGION_ID)),
 	COMMAND(clients, CLIENTS, 20, FIELD(clients, flags, A_RESERVED),
 		FIELD(clients, region, A_REGION), FIELD(clients, clients, AN_ARRAY),
 		FIELD(clients, nr_clients, A_COUNT), FIELD(clients, reserved, A_RESERVED)),
@@ -149,14 +166,15 @@ const struct operation operations[] = {
 	COMMAND(unlink, UNLINK, 12, FIELD(unlink, flags, A_RESERVED),
 		FIELD(unlink, region, A_REGION), FIELD(unlink, name, A_REGION_NAME)),
 
-	CALL(open, 30, ARG(to, A_FILE), ARG(flags, AN_OPEN_FLAG)),
+	CALL(open, 30, ARG(to, A_FILE), ARG(flags, AN_OPEN_FLAG), ARG(fail, A_FAIL)),
 	CALL(close, 20, ARG(file, A_FILE)),
 	CALL(dup, 8, ARG(file, A_FILE), ARG(to, A_FILE)),
 	CALL(send, 6, ARG(file, A_FILE)),
 	CALL(receive, 8, ARG(to, A_FILE)),
 	CALL(raw, 4, ARG(file, A_FILE), ARG(command, A_COMMAND), ARG(at, A_POINT)),
 	CALL(mmap, 40, ARG(file, A_FILE), ARG(address, AN_ADDRESS), ARG(length, A_RANGE),
-	     ARG(protection, A_PROTECTION), ARG(flags, A_MAP_FLAGS), ARG(offset, A_MAP_OFFSET)),
+	     ARG(protection, A_PROTECTION), ARG(flags, A_MAP_FLAGS), ARG(offset, A_MAP_OFFSET),
+	     ARG(fail, A_FAIL)),
 	CALL(munmap, 25, ARG(address, AN_ADDRESS), ARG(length, A_RANGE)),
 	CALL(mprotect, 25, ARG(address, AN_ADDRESS), ARG(length, A_RANGE),
 	     ARG(protection, A_PROTECTION)),
@@ -174,7 +192,8 @@ const struct operation operations[] = {
 	     ARG(page_offset, A_SMALL), ARG(flags, A_SMALL)),
 	CALL(load, 30, ARG(address, AN_ADDRESS)),
 	CALL(store, 40, ARG(address, AN_ADDRESS), ARG(value, A_SMALL)),
-	CALL(read, 25, ARG(file, A_FILE), ARG(at, A_POINT), ARG(length, A_STRUCT_SIZE)),
+	CALL(read, 25, ARG(file, A_FILE), ARG(at, A_POINT), ARG(length, A_STRUCT_SIZE),
+	     ARG(fail, A_FAIL)),
 	CALL(write, 4, ARG(file, A_FILE), ARG(at, A_POINT), ARG(length, A_STRUCT_SIZE)),
 	CALL(poll, 10, ARG(file, A_FILE), ARG(events, AN_EVENT_MASK), ARG(timeout, A_SMALL)),
 	CALL(epoll, 8, ARG(file, A_FILE), ARG(how, A_SMALL), ARG(events, AN_EVENT_MASK)),
@@ -189,6 +208,10 @@ const struct operation operations[] = {
 	CALL(kill, 1, ARG(process, A_PROCESS), ARG(signal, A_SIGNAL)),
 	CALL(yield, 8, ARG(us, A_SMALL)),
 	CALL(setfsuid, 4, ARG(uid, A_USER)),
+	CALL(limit, 4, ARG(what, A_SMALL), ARG(value, A_SIZE)),
+	CALL(parameter, 1, ARG(which, A_SMALL), ARG(value, A_COUNT)),
+	CALL(reclaim, 1),
+	CALL(timer, 6, ARG(us, A_TIME), ARG(restart, A_RESERVED)),
 	/* the child does what the next calls are */
 	CALL(fork, 1, ARG(wait, A_RESERVED), ARG(calls, A_SMALL)),
 };
@@ -210,8 +233,8 @@ static long run_command(const struct operation *o, const uint64_t *v)
 		else
 			memcpy(bytes + a->offset, &value, a->size);
 	}
-	return do_command(v[ARG_FILE], o->command, v[ARG_AT], v[ARG_SIZE], v[ARG_TAIL], bytes,
-			  o->size);
+	return do_command(v[ARG_FILE], o->command, v[ARG_AT], v[ARG_SIZE], v[ARG_TAIL], v[ARG_FAIL],
+			  bytes, o->size);
 }
 
 long op_run(const struct op *op)

@@ -8,7 +8,8 @@
 #include "fuzz.h"
 
 #define ALICE 1000
-#define CHECKED 16 /* one of so many programs runs under the oracle */
+#define CHECKED 16  /* one of so many programs runs under the oracle */
+#define MAX_CUTS 80 /* tried with a program that is kept */
 
 struct worker {
 	struct shared *shared;
@@ -39,9 +40,11 @@ static unsigned int run(struct worker *w, const struct program *program, bool ch
 			unsigned int *last)
 {
 	struct thread *t = w->thread;
+	uint64_t time = cost_now();
 	unsigned int new = 0;
 
 	calls_reset();
+	time = cost_add(t, nr_operations + COST_RESET, time);
 	for (unsigned int i = 0; i < program->nr_ops && !stopping(w->shared); i++) {
 		const struct op *op = &program->ops[i];
 		unsigned int fresh;
@@ -60,16 +63,23 @@ static unsigned int run(struct worker *w, const struct program *program, bool ch
 			}
 			i += (unsigned int)n;
 			t->ops += n;
+			time = cost_add(t, op->operation, time);
 			checked = false; /* the child is somebody else */
 			continue;
 		}
-		if (checked)
+		if (checked) {
 			oracle_before();
+			time = cost_add(t, nr_operations + COST_ORACLE, time);
+		}
 		coverage_begin();
 		ret = op_run(op);
+		time = cost_add(t, op->operation, time);
 		fresh = coverage_end(&w->shared->coverage);
-		if (checked)
+		time = cost_add(t, nr_operations + COST_COVERAGE, time);
+		if (checked) {
 			oracle_after(w->shared, op, ret);
+			time = cost_add(t, nr_operations + COST_ORACLE, time);
+		}
 		if (fresh) {
 			new += fresh;
 			*last = i;
@@ -94,15 +104,21 @@ static void keep(struct shared *shared, const struct program *program)
 	__atomic_store_n(&corpus->lock, 0, __ATOMIC_RELEASE);
 }
 
-/* Of what reached something new: no more than is needed for it, first by large pieces. */
+/*
+ * Of what reached something new: about what is needed for it, by ever smaller pieces. To find
+ * out exactly would take most of the calls there are.
+ */
 static void reduce(struct worker *w, struct program *program, unsigned int last)
 {
 	static __thread struct program shorter;
+	unsigned int cuts = 0;
 	unsigned int unused;
 
 	program->nr_ops = last + 1;
 	for (unsigned int n = program->nr_ops / 2; n > 0; n /= 2) {
 		for (unsigned int i = 0; i + n <= program->nr_ops && program->nr_ops > n;) {
+			if (cuts++ == MAX_CUTS)
+				return;
 			program_copy(&shorter, program);
 			program_cut(&shorter, i, n);
 			coverage_search();
@@ -137,9 +153,14 @@ static void choose(struct worker *w, struct program *program)
 		program_copy(program, &corpus->programs[nr - 1 - random_below(&w->random, 32)]);
 	else
 		program_copy(program, &corpus->programs[random_below(&w->random, nr)]);
-	/* long ones: what a program begins with is what costs most */
-	while (program->nr_ops < MAX_OPS / 2)
-		program_append(program, &corpus->programs[random_below(&w->random, nr)], 0);
+	/* long ones: what a program begins with is what costs most, so mostly it is there once */
+	while (program->nr_ops < MAX_OPS / 2) {
+		const struct program *other = &corpus->programs[random_below(&w->random, nr)];
+
+		program_append(program, other,
+			       random_below(&w->random, 4) ? program_head(other) : 0);
+		program_extend(&w->random, program, (unsigned int)random_below(&w->random, 32));
+	}
 	program_mutate(&w->random, program, &corpus->programs[random_below(&w->random, nr)]);
 }
 
@@ -151,9 +172,11 @@ static void fuzz(struct worker *w)
 	while (!stopping(w->shared)) {
 		struct program *program = &t->history[(t->programs + 1) % HISTORY];
 		bool checked = w->alone && !random_below(&w->random, CHECKED);
+		uint64_t time = cost_now();
 		unsigned int last = 0;
 
 		choose(w, program);
+		cost_add(t, nr_operations + COST_CHOICE, time);
 		__atomic_store_n(&t->programs, t->programs + 1, __ATOMIC_RELEASE);
 		coverage_note();
 		if (run(w, program, checked, &last)) {
@@ -240,6 +263,7 @@ void worker_main(struct shared *shared, unsigned int process, struct common *com
 	unsigned int n = 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGCHLD, SIG_DFL);
 	calls_start(common, process, sockets);
 	for (unsigned int i = 0; i < shared->settings.threads; i++)
 		n += process_of(i) == process;
