@@ -120,6 +120,24 @@ static void rounding_up_to_a_unit_takes_the_larger_one(void **state)
 	formats_to((1 << 20) - 4096, "1020K");
 }
 
+static void two_that_differ_read_differently(void **state)
+{
+	char one[SIZE_TEXT];
+	char other[SIZE_TEXT];
+
+	(void)state;
+	size_format_two(4 << 20, (4 << 20) + 4096, one, other);
+	assert_string_equal(one, "4194304");
+	assert_string_equal(other, "4198400");
+	size_format_two(4 << 20, 8 << 20, one, other);
+	assert_string_equal(one, "4M");
+	assert_string_equal(other, "8M");
+	size_format_two(4 << 20, 4 << 20, one, other);
+	assert_string_equal(other, "4M");
+	size_format_two(UINT64_MAX, UINT64_MAX - 1, one, other);
+	assert_string_equal(one, "18446744073709551615");
+}
+
 static void what_is_printed_reads_back(void **state)
 {
 	char text[SIZE_TEXT];
@@ -146,6 +164,7 @@ int main(void)
 		cmocka_unit_test(whole_units_have_no_decimals),
 		cmocka_unit_test(parts_have_two_decimals_at_most),
 		cmocka_unit_test(rounding_up_to_a_unit_takes_the_larger_one),
+		cmocka_unit_test(two_that_differ_read_differently),
 		cmocka_unit_test(what_is_printed_reads_back),
 	};
 

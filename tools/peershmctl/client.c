@@ -117,20 +117,25 @@ static int print_answer(const char *client, pid_t pid, bool by_pid, bool json)
 
 static int run_resolve(const struct command *command, int argc, char **argv, bool json)
 {
-	static const struct option options[] = { COMMON_OPTIONS };
+	static const struct option options[] = {
+		{ "name", no_argument, NULL, 'n' },
+		COMMON_OPTIONS,
+	};
 	char client[PEERSHM_NAME_SIZE] = "";
+	bool by_name = false;
 	struct peershm *handle;
 	bool by_pid;
 	pid_t pid;
 	int code;
 	int err;
 
-	command_option(command, argc, argv, options, &json);
+	while (command_option(command, argc, argv, options, &json) != -1)
+		by_name = true;
 	command_arguments(command, argc, 2, 2);
 	code = command_open(command, argv[optind], PEERSHM_READ_ONLY, &handle);
 	if (code)
 		return code;
-	pid = pid_of(argv[optind + 1]);
+	pid = by_name ? 0 : pid_of(argv[optind + 1]);
 	by_pid = pid != 0;
 	err = by_pid ? peershm_resolve_pid(handle, pid, client) : -ENOENT;
 	if (err == -ENOENT) {
@@ -150,7 +155,8 @@ const struct command command_resolve = {
 	.name = "resolve",
 	.arguments = "NAME PID|CLIENT",
 	.summary = "Client name of a PID, or PID of a client name",
-	.help = "  --json  an object with both\n"
+	.help = "  --name  what is given is a name, also if it could be a PID\n"
+		"  --json  an object with both\n"
 		"\n"
 		"Prints the client name if a PID was given, and the PID if a name was.\n"
 		"\n"

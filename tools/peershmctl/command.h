@@ -72,7 +72,7 @@ int command_open(const struct command *command, const char *name, unsigned int f
 /* Print the object as JSON and free it; gives an exit code. */
 int output_json(struct json_object *object);
 
-/* Add a member; the object owns the value. */
+/* Add a member; the object owns the value. An address of 0 is null. */
 void output_text(struct json_object *object, const char *key, const char *value);
 void output_number(struct json_object *object, const char *key, uint64_t value);
 void output_address(struct json_object *object, const char *key, uint64_t value);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "size.h"
 
 static const struct command *const commands[] = {
 	&command_ls,	&command_create, &command_show,	   &command_clients,
@@ -25,11 +26,11 @@ static void print_help(void)
 		printf("  %-8s %-28s %s\n", commands[i]->name, commands[i]->arguments,
 		       commands[i]->summary);
 	puts("\n"
-	     "  --json     print JSON: sizes in bytes, addresses as \"0x...\" (any command)\n"
-	     "  --help     this help; peershmctl COMMAND --help for the command's\n"
+	     "  --json     print JSON: sizes in bytes, addresses as \"0x...\" or null\n"
+	     "  -h, --help this help; peershmctl COMMAND --help for the command's\n"
 	     "  --version  the version\n"
 	     "\n"
-	     "A SIZE is in bytes, or in units of 1024: 4096, 64K, 1.5M, 64G, 2T.\n"
+	     "A SIZE is in bytes, or in units of 1024: " SIZE_FORMS ".\n"
 	     "\n"
 	     "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no such region or client,\n"
 	     "4 the peershm module is not loaded (modprobe peershm, or insmod peershm.ko).\n"
@@ -39,8 +40,10 @@ static void print_help(void)
 
 static void print_command_help(const struct command *command)
 {
-	printf("Usage: peershmctl %s %s\n%s.\n\n%s", command->name, command->arguments,
-	       command->summary, command->help);
+	const char *arguments = command->arguments;
+
+	printf("Usage: peershmctl %s [OPTION...]%s%s\n%s.\n\n%s", command->name,
+	       *arguments ? " " : "", arguments, command->summary, command->help);
 }
 
 void command_misuse(const struct command *command, const char *format, ...)
@@ -59,7 +62,7 @@ int command_option(const struct command *command, int argc, char **argv,
 		   const struct option *options, bool *json)
 {
 	for (;;) {
-		int option = getopt_long(argc, argv, "", options, NULL);
+		int option = getopt_long(argc, argv, "h", options, NULL);
 
 		switch (option) {
 		case 'j':
@@ -118,20 +121,42 @@ int command_open(const struct command *command, const char *name, unsigned int f
 	return err ? command_failed(command, name, err) : EXIT_DONE;
 }
 
+/* NULL if there is none, which it has said then. */
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < NR_COMMANDS; i++) {
+		if (!strcmp(name, commands[i]->name))
+			return commands[i];
+	}
+	fprintf(stderr, "peershmctl: there is no command %s\nTry: peershmctl --help\n", name);
+	return NULL;
+}
+
 static int run(const char *name, int argc, char **argv, bool json)
 {
 	static char prefix[64]; /* what getopt_long() begins its messages with */
+	const struct command *command = find(name);
 
-	for (size_t i = 0; i < NR_COMMANDS; i++) {
-		if (strcmp(name, commands[i]->name) != 0)
-			continue;
-		snprintf(prefix, sizeof(prefix), "peershmctl: %s", name);
-		argv[0] = prefix;
-		optind = 0; /* start over, in the command's own arguments */
-		return commands[i]->run(commands[i], argc, argv, json);
-	}
-	fprintf(stderr, "peershmctl: there is no command %s\nTry: peershmctl --help\n", name);
-	return EXIT_USAGE;
+	if (!command)
+		return EXIT_USAGE;
+	snprintf(prefix, sizeof(prefix), "peershmctl: %s", name);
+	argv[0] = prefix;
+	optind = 0; /* start over, in the command's own arguments */
+	return command->run(command, argc, argv, json);
+}
+
+/* Of all, or of the command that is named. */
+static int help(const char *name)
+{
+	const struct command *command = name ? find(name) : NULL;
+
+	if (name && !command)
+		return EXIT_USAGE;
+	if (command)
+		print_command_help(command);
+	else
+		print_help();
+	return EXIT_DONE;
 }
 
 int main(int argc, char **argv)
@@ -147,7 +172,7 @@ int main(int argc, char **argv)
 	int code;
 
 	argv[0] = "peershmctl"; /* in messages of getopt_long() */
-	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
 		switch (option) {
 		case 'j':
 			json = true;
@@ -169,11 +194,10 @@ int main(int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
-	if (!strcmp(argv[0], "help")) {
-		print_help();
-		return EXIT_DONE;
-	}
-	code = run(argv[0], argc, argv, json);
+	if (!strcmp(argv[0], "help"))
+		code = help(argv[1]);
+	else
+		code = run(argv[0], argc, argv, json);
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "peershmctl: the output cannot be written: %s\n", strerror(errno));
 		return EXIT_FAILED;

@@ -34,6 +34,10 @@ void output_address(struct json_object *object, const char *key, uint64_t value)
 {
 	char text[ADDRESS_TEXT];
 
+	if (!value) {
+		json_object_object_add(object, key, NULL);
+		return;
+	}
 	output_hex(value, text);
 	output_text(object, key, text);
 }
@@ -55,6 +59,8 @@ struct json_object *output_region(const struct peershm_region_info *region)
 	output_number(object, "page_size", region->page_size);
 	output_address(object, "base", region->base);
 	output_address(object, "root", region->root);
+	output_number(object, "root_generation", region->root_generation);
+	output_number(object, "named_roots", region->nr_roots);
 	output_number(object, "generation", region->generation);
 	output_number(object, "clients", region->nr_clients);
 	output_number(object, "max_clients", region->max_clients);

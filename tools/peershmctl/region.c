@@ -100,9 +100,11 @@ static void print_region(const struct peershm_region_info *region)
 	show_size("page size", region->page_size);
 	printf("%-11s 0x%" PRIx64 "\n", "base", (uint64_t)region->base);
 	if (region->root)
-		printf("%-11s 0x%" PRIx64 "\n", "root", (uint64_t)region->root);
+		printf("%-11s 0x%" PRIx64 ", generation %" PRIu64 "\n", "root",
+		       (uint64_t)region->root, (uint64_t)region->root_generation);
 	else
 		printf("%-11s %s\n", "root", "not set");
+	printf("%-11s %u\n", "named roots", region->nr_roots);
 	printf("%-11s %" PRIu64 "\n", "generation", (uint64_t)region->generation);
 	printf("%-11s %u of at most %u\n", "clients", region->nr_clients, region->max_clients);
 	printf("%-11s %04o, owner %u, group %u\n", "mode", region->mode & 07777, region->uid,
@@ -153,12 +155,13 @@ static uint64_t size_argument(const struct command *command, const char *what, c
 	uint64_t bytes;
 
 	if (!size_parse(text, &bytes))
-		command_misuse(command, "%s is no size for %s", text, what);
+		command_misuse(command, "%s is no size for %s, as are: " SIZE_FORMS, text, what);
 	return bytes;
 }
 
+/* `takes` says what it may be. */
 static uint64_t number_argument(const struct command *command, const char *what, const char *text,
-				int base, uint64_t most)
+				int base, uint64_t most, const char *takes)
 {
 	unsigned long long number;
 	char *end;
@@ -166,7 +169,7 @@ static uint64_t number_argument(const struct command *command, const char *what,
 	errno = 0;
 	number = strtoull(text, &end, base);
 	if (errno || end == text || *end || strchr(text, '-') || number > most)
-		command_misuse(command, "%s is no value for %s", text, what);
+		command_misuse(command, "%s is no value for %s, which takes %s", text, what, takes);
 	return number;
 }
 
@@ -179,6 +182,45 @@ static enum peershm_backing backing_argument(const struct command *command, cons
 			return (enum peershm_backing)i;
 	}
 	command_misuse(command, "%s is no backing: small, thp, hugetlb-2m or hugetlb-1g", text);
+}
+
+/* What a capacity is a multiple of. */
+static uint64_t capacity_unit(const struct peershm_region_info *region)
+{
+	bool pooled = region->backing == PEERSHM_HUGETLB_2M ||
+		      region->backing == PEERSHM_HUGETLB_1G;
+
+	return pooled ? 1ULL << 30 : region->page_size;
+}
+
+static void warn(const char *name, const char *what)
+{
+	fprintf(stderr, "peershmctl: create %s: it exists already, with another %s\n", name, what);
+}
+
+/* A region that existed is as it was made, whatever is wanted now. */
+static void warn_of_differences(struct peershm *handle, const char *name,
+				const struct peershm_options *wanted, bool backing_given)
+{
+	struct peershm_region_info region;
+
+	if (peershm_stat(handle, &region))
+		return;
+	/* Capacity and reserve were rounded up when it was made. */
+	if (wanted->capacity && (region.capacity < wanted->capacity ||
+				 region.capacity - wanted->capacity >= capacity_unit(&region)))
+		warn(name, "capacity");
+	if (backing_given && region.backing != (uint32_t)wanted->backing)
+		warn(name, "backing");
+	if (wanted->mode && region.mode != wanted->mode)
+		warn(name, "mode");
+	if (wanted->base && region.base != wanted->base)
+		warn(name, "base");
+	if (wanted->max_clients && region.max_clients != wanted->max_clients)
+		warn(name, "number of clients");
+	if (wanted->reserve && (region.reserve < wanted->reserve ||
+				region.reserve - wanted->reserve >= region.page_size))
+		warn(name, "reserve");
 }
 
 static int run_create(const struct command *command, int argc, char **argv, bool json)
@@ -196,6 +238,7 @@ static int run_create(const struct command *command, int argc, char **argv, bool
 	};
 	unsigned int flags = PEERSHM_CREATE | PEERSHM_EXCLUSIVE;
 	struct peershm_options wanted = { 0 };
+	bool backing_given = false;
 	struct peershm *handle;
 	int option;
 	int code;
@@ -213,17 +256,20 @@ static int run_create(const struct command *command, int argc, char **argv, bool
 			wanted.reserve = size_argument(command, "--reserve", optarg);
 			break;
 		case 'b':
+			backing_given = true;
 			wanted.backing = backing_argument(command, optarg);
 			break;
 		case 'm':
-			wanted.mode = (uint32_t)number_argument(command, "--mode", optarg, 8, 0777);
+			wanted.mode = (uint32_t)number_argument(command, "--mode", optarg, 8, 0777,
+								"1 to 777, octal");
 			break;
 		case 'a':
-			wanted.base = number_argument(command, "--base", optarg, 16, UINT64_MAX);
+			wanted.base = number_argument(command, "--base", optarg, 16, UINT64_MAX,
+						      "an address in hexadecimal");
 			break;
 		case 'n':
-			wanted.max_clients = (uint32_t)number_argument(command, "--max-clients",
-								       optarg, 10, UINT32_MAX);
+			wanted.max_clients = (uint32_t)number_argument(
+				command, "--max-clients", optarg, 10, UINT32_MAX, "a number");
 			break;
 		case 'e':
 			flags &= ~PEERSHM_EXCLUSIVE;
@@ -234,6 +280,8 @@ static int run_create(const struct command *command, int argc, char **argv, bool
 	err = peershm_open(&handle, argv[optind], NULL, flags, &wanted);
 	if (err)
 		return command_failed(command, argv[optind], err);
+	if (!(flags & PEERSHM_EXCLUSIVE))
+		warn_of_differences(handle, argv[optind], &wanted, backing_given);
 	code = show(command, argv[optind], handle, json);
 	peershm_close(handle);
 	return code;
@@ -241,7 +289,7 @@ static int run_create(const struct command *command, int argc, char **argv, bool
 
 const struct command command_create = {
 	.name = "create",
-	.arguments = "NAME [OPTION...]",
+	.arguments = "NAME",
 	.summary = "Make a region",
 	.help = "  --capacity SIZE     address range to reserve, for good (64G)\n"
 		"  --size SIZE         memory to begin with (0)\n"
@@ -250,7 +298,8 @@ const struct command command_create = {
 		"  --mode MODE         permissions, octal (600)\n"
 		"  --base ADDRESS      where it lies in its clients, hexadecimal (chosen)\n"
 		"  --max-clients N     how many may attach at once (the module's limit)\n"
-		"  --exist-ok          take one that exists, and grow it to --size at least\n"
+		"  --exist-ok          take one that exists, and grow it to --size at least; says\n"
+		"                      what else of it is not as wanted\n"
 		"  --json              the region as one object\n"
 		"\n"
 		"Example: peershmctl create routes --capacity 64G --backing thp --mode 660\n",

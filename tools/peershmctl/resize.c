@@ -105,31 +105,34 @@ static int print_report(const struct command *command, const struct change *chan
 	return table_print(table, stdout) ? command_failed(command, NULL, -ENOMEM) : EXIT_DONE;
 }
 
-/* Up to a size, or by an amount: another may grow meanwhile, so the kernel adds. */
+/*
+ * Up to a size, or by an amount. If others grow the region between the two calls,
+ * there is less to add than was wanted, so what is missing is added again.
+ */
 static int grow(struct peershm *handle, struct change *change, bool by, uint64_t amount)
 {
+	struct peershm_report *report = &change->report;
 	struct peershm_region_info region;
-	uint64_t page_size = peershm_page_size(handle);
-	char *part;
-	int err;
+	int err = peershm_stat(handle, &region);
 
-	err = peershm_stat(handle, &region);
 	if (err)
 		return err;
 	change->before = region.active;
-	if (!by) {
-		err = peershm_grow(handle, amount, &change->report);
-		change->after = err ? 0 : peershm_size(handle);
-		return err;
+	change->after = region.active;
+	while (amount || !by) {
+		uint64_t size = by ? change->after + amount : amount;
+		uint64_t added;
+
+		err = peershm_grow(handle, size < amount ? UINT64_MAX : size, report);
+		if (err)
+			return err;
+		change->after = report->new_size;
+		added = report->new_size - report->old_size;
+		if (!by || added >= amount)
+			return 0;
+		amount -= added;
 	}
-	part = peershm_extend(handle, amount);
-	if (!part)
-		return -errno;
-	change->before = (uint64_t)(uintptr_t)part - region.base;
-	change->after = change->before + (amount + page_size - 1) / page_size * page_size;
-	/* Nothing is left to do but to ask each client, and wait for the late ones. */
-	return peershm_map_all(handle, change->before, change->after - change->before,
-			       &change->report);
+	return 0;
 }
 
 static int grow_and_print(const struct command *command, struct peershm *handle,
@@ -184,7 +187,7 @@ static int run_grow(const struct command *command, int argc, char **argv, bool j
 	size = argv[optind + 1];
 	by = *size == '+';
 	if (!size_parse(size + by, &amount))
-		command_misuse(command, "%s is no size", size);
+		command_misuse(command, "%s is no size, as are: " SIZE_FORMS, size);
 	code = command_open(command, change.name, 0, &handle);
 	if (code)
 		return code;
@@ -196,7 +199,7 @@ static int run_grow(const struct command *command, int argc, char **argv, bool j
 const struct command command_grow = {
 	.name = "grow",
 	.arguments = "NAME SIZE|+SIZE",
-	.summary = "Give a region memory, to a size or by one",
+	.summary = "Make a region larger: up to a size, or by +SIZE",
 	.help = "  --timeout MS  how long to wait for clients that cannot be reached (100)\n"
 		"  --json        an object with sizes and the clients' results\n"
 		"\n"
@@ -310,7 +313,7 @@ static int run_shrink(const struct command *command, int argc, char **argv, bool
 	command_arguments(command, argc, relative ? 1 : 2, relative ? 1 : 2);
 	size = relative ? relative : argv[optind + 1];
 	if (!size_parse(size, &how.amount))
-		command_misuse(command, "%s is no size", size);
+		command_misuse(command, "%s is no size, as are: " SIZE_FORMS, size);
 	code = command_open(command, argv[optind], 0, &handle);
 	if (code)
 		return code;
@@ -322,12 +325,13 @@ static int run_shrink(const struct command *command, int argc, char **argv, bool
 const struct command command_shrink = {
 	.name = "shrink",
 	.arguments = "NAME SIZE|-SIZE",
-	.summary = "Give memory beyond a size back, in every client",
+	.summary = "Give memory back: beyond a size, or by -SIZE",
 	.help = "  --timeout MS  how long to wait for clients to leave their read sections (1000)\n"
 		"  --force       announce nothing and wait for nobody\n"
 		"  --json        an object with the sizes\n"
 		"\n"
-		"If a client does not leave its section in time, nothing is changed.\n"
+		"It joins the region as client peershmctl-PID for the time, unless forced. If a\n"
+		"client does not leave its section in time, nothing is changed.\n"
 		"A client that touches the memory afterwards gets SIGBUS. The size is rounded\n"
 		"up to the region's page size.\n"
 		"\n"
@@ -348,7 +352,7 @@ static int run_reserve(const struct command *command, int argc, char **argv, boo
 	command_option(command, argc, argv, options, &json);
 	command_arguments(command, argc, 2, 2);
 	if (!size_parse(argv[optind + 1], &bytes))
-		command_misuse(command, "%s is no size", argv[optind + 1]);
+		command_misuse(command, "%s is no size, as are: " SIZE_FORMS, argv[optind + 1]);
 	code = command_open(command, argv[optind], 0, &handle);
 	if (code)
 		return code;

@@ -2,6 +2,7 @@
 #include "size.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,4 +87,15 @@ void size_format(uint64_t bytes, char text[SIZE_TEXT])
 		snprintf(text, SIZE_TEXT, "%u.%02u%c", whole, rest, units[unit - 1]);
 	else
 		snprintf(text, SIZE_TEXT, "%u.%u%c", whole, rest / 10, units[unit - 1]);
+}
+
+void size_format_two(uint64_t one, uint64_t other, char one_text[SIZE_TEXT],
+		     char other_text[SIZE_TEXT])
+{
+	size_format(one, one_text);
+	size_format(other, other_text);
+	if (one == other || strcmp(one_text, other_text) != 0)
+		return;
+	snprintf(one_text, SIZE_TEXT, "%" PRIu64, one);
+	snprintf(other_text, SIZE_TEXT, "%" PRIu64, other);
 }

@@ -9,6 +9,9 @@
 #include "command.h"
 #include "size.h"
 
+#define VALUES_TEXT 80
+#define PID_WIDTH 13 /* of "  PID " and seven digits */
+
 /* The wall clock's time of an event, whose time counts from boot. */
 static void time_text(uint64_t boottime, char text[32])
 {
@@ -31,34 +34,33 @@ static void time_text(uint64_t boottime, char text[32])
 }
 
 /* What the two values of an event mean, in words; empty if they mean nothing. */
-static void values_text(const struct peershm_event *event, char text[64])
+static void values_text(const struct peershm_event *event, char text[VALUES_TEXT])
 {
 	char old_size[SIZE_TEXT];
 	char new_size[SIZE_TEXT];
 
 	text[0] = '\0';
-	size_format(event->old_value, old_size);
-	size_format(event->new_value, new_size);
+	size_format_two(event->old_value, event->new_value, old_size, new_size);
 	switch (event->type) {
 	case PEERSHM_EVENT_GREW:
 	case PEERSHM_EVENT_SHRUNK:
-		snprintf(text, 64, "%s -> %s", old_size, new_size);
+		snprintf(text, VALUES_TEXT, "%s -> %s", old_size, new_size);
 		break;
 	case PEERSHM_EVENT_SHRINKING:
 		if (event->old_value == event->new_value)
-			snprintf(text, 64, "withdrawn at %s", old_size);
+			snprintf(text, VALUES_TEXT, "withdrawn at %s", old_size);
 		else
-			snprintf(text, 64, "%s -> %s announced", old_size, new_size);
+			snprintf(text, VALUES_TEXT, "%s -> %s announced", old_size, new_size);
 		break;
 	case PEERSHM_EVENT_ROOT:
-		snprintf(text, 64, "0x%" PRIx64 " -> 0x%" PRIx64, (uint64_t)event->old_value,
-			 (uint64_t)event->new_value);
+		snprintf(text, VALUES_TEXT, "0x%" PRIx64 " -> 0x%" PRIx64,
+			 (uint64_t)event->old_value, (uint64_t)event->new_value);
 		break;
 	case PEERSHM_EVENT_CAUGHT_UP:
-		snprintf(text, 64, "%s mapped, was %s", new_size, old_size);
+		snprintf(text, VALUES_TEXT, "%s mapped, was %s", new_size, old_size);
 		break;
 	case PEERSHM_EVENT_OVERFLOW:
-		snprintf(text, 64, "%" PRIu64 " events lost", (uint64_t)event->new_value);
+		snprintf(text, VALUES_TEXT, "%" PRIu64 " events lost", (uint64_t)event->new_value);
 		break;
 	default:
 		break;
@@ -74,19 +76,21 @@ static const char *type_text(const struct peershm_event *event)
 
 static void print_event(const struct peershm_event *event)
 {
-	char values[64];
+	char values[VALUES_TEXT];
 	char time[32];
+	char pid[24];
 
 	time_text(event->time, time);
 	values_text(event, values);
-	printf("%s  %-9s", time, type_text(event));
-	if (event->type != PEERSHM_EVENT_OVERFLOW)
-		printf("  PID %-7d", event->pid);
-	if (event->name[0])
-		printf("  %s", event->name);
-	if (values[0])
-		printf("  %s", values);
-	putchar('\n');
+	snprintf(pid, sizeof(pid), "  PID %d", event->pid);
+	if (event->type == PEERSHM_EVENT_OVERFLOW)
+		pid[0] = '\0';
+	/* What stands last needs no filling up. */
+	if (!event->name[0] && !values[0])
+		printf("%s  %-9s%s\n", time, type_text(event), pid);
+	else
+		printf("%s  %-9s%-*s%s%s%s%s\n", time, type_text(event), pid[0] ? PID_WIDTH : 0,
+		       pid, event->name[0] ? "  " : "", event->name, values[0] ? "  " : "", values);
 }
 
 /* One line, for whoever reads them as they come. */
@@ -103,8 +107,8 @@ static void print_json(const struct peershm_event *event)
 	output_number(object, "client", event->client);
 	output_number(object, "pid", (uint64_t)event->pid);
 	if (event->type == PEERSHM_EVENT_ROOT) {
-		output_address(object, "old", event->old_value);
-		output_address(object, "new", event->new_value);
+		output_address(object, "old_root", event->old_value);
+		output_address(object, "new_root", event->new_value);
 	} else {
 		output_number(object, "old", event->old_value);
 		output_number(object, "new", event->new_value);
@@ -153,7 +157,8 @@ const struct command command_watch = {
 	.name = "watch",
 	.arguments = "NAME",
 	.summary = "Print what happens to a region, as it happens",
-	.help = "  --json  one object a line\n"
+	.help = "  --json  one object a line: time_ns counts from boot; old and new are numbers,\n"
+		"          of a root they are old_root and new_root, addresses or null\n"
 		"\n"
 		"Ends when the region is unlinked. An event is the coming, leaving or death of\n"
 		"a client, a change of the size or of a root, an announced shrink, and a client\n"
