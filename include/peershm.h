@@ -22,7 +22,8 @@
  *            by the parent gives ENOTCONN there, and touching the window is a
  *            segmentation fault. peershm_close() frees what the handle holds in
  *            the child and leaves the parent's client alone. A child may open
- *            the region itself, under another client name. Or the parent opens
+ *            the region itself, under another client name. So a daemon opens its
+ *            regions after daemon(), which forks. Or the parent opens
  *            it with PEERSHM_REATTACH: then the handle is the child's own when
  *            fork() returns there. vfork() and posix_spawn() make no such child,
  *            nor do a raw clone() and _Fork(), where handles give ENOTCONN.
@@ -55,10 +56,12 @@ struct peershm;
 struct peershm_options {
 	uint64_t capacity;	      /* address range reserved; 64 GiB */
 	uint64_t size;		      /* active at once; 0 */
-	uint64_t base;		      /* picked by the module */
+	uint64_t base;		      /* picked by the module; a multiple of the page size, or of
+				       * 1 GiB for huge pages of the pool, and at least 16 MiB
+				       */
 	enum peershm_backing backing; /* PEERSHM_SMALL */
 	uint32_t mode;		      /* permission bits; 0600 */
-	uint32_t max_clients;	      /* the module's limit */
+	uint32_t max_clients;	      /* the module's limit, which is the most */
 	uint64_t reserve;	      /* as for peershm_set_reserve(); 0 */
 };
 
@@ -76,10 +79,13 @@ struct peershm_options {
  * may be written. Capacities are rounded up to the page size, of the hugetlb
  * backings to 1 GiB. If the region was made and opening fails afterwards, it
  * stays, so that the next attempt finds it; with PEERSHM_EXCLUSIVE it is
- * unlinked.
+ * unlinked. The regions of one user have 1 TiB of capacity in all, unless the
+ * module's max_user_capacity says otherwise: 16 of the default capacity.
  * When it returns, all active memory is in this process's page tables. A
  * client that crashed opens again under its name and finds the root.
  * Blocks for as long as mapping the active memory takes.
+ * A process that becomes a daemon opens after daemon(), or with PEERSHM_REATTACH:
+ * what its parent opened is of no use to a child of fork.
  *
  * With PEERSHM_REATTACH, of a client whose name is 48 bytes at most, each child
  * of fork has the handle as its own before fork() returns there: it is another
@@ -161,7 +167,8 @@ int peershm_header_clients(const struct peershm *handle, struct peershm_header_c
 /*
  * How a call that maps peers answers. `peers` and `max_peers` are the caller's
  * array for one record a client (or NULL and 0), `timeout_ms` how long to wait
- * in all for clients that cannot be reached at once (0: 100 ms). On return
+ * in all for clients that cannot be reached at once (0: 100 ms, at most 60000).
+ * Zero what you do not set. On return
  * nr_peers is how many clients there were, which may be more than the array
  * takes, and mapped, deferred, gone and partial count them by result; the
  * caller's own window is one of them. peershm_grow() tells the region's size
@@ -185,14 +192,16 @@ struct peershm_report {
  * returns 0, the memory is allocated and in the page tables of every client
  * that `report` (may be NULL) does not name as deferred, gone or partial. New
  * memory reads as zero. Blocks while memory is allocated and zeroed, then for
- * the report's timeout at most. Errors: ENOSPC, ENOMEM, EINTR, EACCES, EINVAL.
+ * the report's timeout at most. A size of 0 is EINVAL; one that the region has
+ * already is not. Errors: ENOSPC, ENOMEM, EINTR, EACCES, EFAULT, EINVAL.
  */
 int peershm_grow(struct peershm *handle, uint64_t size, struct peershm_report *report);
 
 /*
  * Grow by `length` bytes, rounded up to the page size, and give the address of
  * the new part, like sbrk(). Two callers at once get parts that do not overlap.
- * NULL and errno as for peershm_grow().
+ * NULL and errno as for peershm_grow(), and ENOTCONN without window, where there
+ * would be no address to give.
  */
 void *peershm_extend(struct peershm *handle, uint64_t length);
 
@@ -281,6 +290,12 @@ int peershm_map_name(struct peershm *handle, const char *client, uint64_t offset
  * The root: one pointer that a region hands to whoever opens it. NULL until it
  * is set. peershm_set_root() stores `root` (NULL, or an address in the active
  * memory) if the root is `expected`, and gives EEXIST if it is not.
+ *
+ * Setting any root is a release and reading it an acquire: whoever reads it sees
+ * all that was written before it was set, and before the roots that its setter
+ * had read. That is for roots alone. What is changed once others can reach it
+ * (say, a pointer from one element to the next) needs atomic stores and loads of
+ * yours, __ATOMIC_RELEASE and __ATOMIC_ACQUIRE, or a lock that processes share.
  */
 void *peershm_root(const struct peershm *handle);
 int peershm_set_root(struct peershm *handle, const void *expected, const void *root);

@@ -51,11 +51,11 @@ PEERSHM_API int peershm_resolve_name(struct peershm *handle, const char *client,
 	if (err)
 		return err;
 	if (!pid)
-		return pshm_fail(-EINVAL, NULL);
+		return pshm_fail(-EINVAL, "there is no place for the PID");
 	command.region = handle->region;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_RESOLVE, &command);
 	if (err)
-		return pshm_reason_client(err, handle);
+		return pshm_reason_client(err, handle, client, 0);
 	*pid = command.pid;
 	return 0;
 }
@@ -73,11 +73,11 @@ PEERSHM_API int peershm_resolve_pid(struct peershm *handle, pid_t pid,
 	if (err)
 		return err;
 	if (!client)
-		return pshm_fail(-EINVAL, NULL);
+		return pshm_fail(-EINVAL, "there is no place for the client's name");
 	command.region = handle->region;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_RESOLVE, &command);
 	if (err)
-		return pshm_reason_client(err, handle);
+		return pshm_reason_client(err, handle, "", pid);
 	memcpy(client, command.name, PEERSHM_NAME_SIZE);
 	client[PEERSHM_NAME_SIZE - 1] = '\0';
 	return 0;

@@ -90,7 +90,7 @@ PEERSHM_API int peershm_next_event(struct peershm *handle, struct peershm_event 
 	if (err)
 		return err;
 	if (!event)
-		return pshm_fail(-EINVAL, NULL);
+		return pshm_fail(-EINVAL, "there is no place for the event");
 	deadline = now_ms() + timeout_ms;
 	/* The file is O_NONBLOCK: another thread may take what poll() saw. */
 	while ((n = read_event(handle, event)) == -EAGAIN) {

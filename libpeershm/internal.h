@@ -4,7 +4,7 @@
  * as the static library shows them to the program's linker.
  *
  * Dependencies point one way: open, region, root, shrink, peer, client, event -> fork ->
- * attach -> section -> reason -> maps, ioctl, error; open, fork -> find; attach,
+ * attach -> section -> reason -> options, maps, ioctl, error; open, fork -> find; attach,
  * section, region, root -> header. header and maps know no device, so their tests
  * run anywhere.
  *
@@ -27,6 +27,7 @@
 #define PEERSHM_API __attribute__((visibility("default")))
 
 #define PSHM_GIB (1ULL << 30)
+#define PSHM_PARAMETERS "/sys/module/peershm/parameters/"
 
 /*
  * Written by peershm_open() alone, constant from its return to
@@ -71,6 +72,7 @@ struct pshm_system {
 	ssize_t (*read)(int fd, void *buffer, size_t size);
 	int (*poll)(int fd, int timeout_ms); /* for POLLIN */
 	void *(*alloc)(size_t size);	     /* zeroed, for free() */
+	bool (*exempt)(void);		     /* has CAP_SYS_RESOURCE */
 };
 
 extern const struct pshm_system pshm_kernel;
@@ -88,6 +90,9 @@ int pshm_membarrier(int command);
 ssize_t pshm_device_read(int fd, void *buffer, size_t size);
 int pshm_device_poll(int fd, int timeout_ms); /* 0 ready; -ETIMEDOUT */
 void *pshm_alloc(size_t size);
+/* A parameter of the module, or -errno. */
+int pshm_parameter(const char *name, uint64_t *value);
+bool pshm_exempt(void); /* from what limits one user */
 
 /*
  * error.c: keep `err` (-errno) and what was in the way for this thread's
@@ -148,6 +153,7 @@ size_t pshm_maps_overlap(const char *path, uint64_t start, uint64_t end, char *t
 /* options.c: what CREATE is called with, and rounding. */
 int pshm_options_fill(struct peershm_create *create, const char *name,
 		      const struct peershm_options *options);
+uint64_t pshm_page_unit(uint32_t backing); /* a size is a multiple of it */
 int pshm_round_up(uint64_t value, uint64_t unit, uint64_t *rounded); /* -EINVAL: overflow */
 int pshm_name_copy(char to[PEERSHM_NAME_SIZE], const char *from, const char *what);
 
@@ -157,7 +163,8 @@ int pshm_reason_pool(int err);
 int pshm_reason_create(int err, int fd, const struct peershm_create *create);
 int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach);
 int pshm_reason_grow(int err, const struct peershm *handle, uint64_t size);
-int pshm_reason_client(int err, const struct peershm *handle);
+int pshm_reason_unlink(int err, int fd, const char *name);
+int pshm_reason_client(int err, const struct peershm *handle, const char *name, pid_t pid);
 int pshm_reason_control(int err, const struct peershm *handle);
 int pshm_reason_region(int err, const struct peershm *handle);
 

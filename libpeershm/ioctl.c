@@ -2,7 +2,9 @@
 /* The device: the only file that opens, commands, maps and reads it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -43,6 +45,15 @@ static void *kernel_alloc(size_t size)
 	return calloc(1, size);
 }
 
+static bool kernel_exempt(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	return !syscall(SYS_capget, &header, data) &&
+	       data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective & CAP_TO_MASK(CAP_SYS_RESOURCE);
+}
+
 const struct pshm_system pshm_kernel = {
 	.open = kernel_open,
 	.close = close,
@@ -53,6 +64,7 @@ const struct pshm_system pshm_kernel = {
 	.read = read,
 	.poll = kernel_poll,
 	.alloc = kernel_alloc,
+	.exempt = kernel_exempt,
 };
 
 const struct pshm_system *pshm_system = &pshm_kernel;
@@ -134,4 +146,29 @@ int pshm_device_poll(int fd, int timeout_ms)
 void *pshm_alloc(size_t size)
 {
 	return pshm_system->alloc(size);
+}
+
+int pshm_parameter(const char *name, uint64_t *value)
+{
+	char path[64];
+	char text[32];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), PSHM_PARAMETERS "%s", name);
+	fd = pshm_system->open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = pshm_device_read(fd, text, sizeof(text) - 1);
+	pshm_system->close(fd);
+	if (n < 0)
+		return (int)n;
+	text[n] = '\0';
+	*value = strtoull(text, NULL, 10);
+	return 0;
+}
+
+bool pshm_exempt(void)
+{
+	return pshm_system->exempt();
 }

@@ -208,7 +208,7 @@ PEERSHM_API int peershm_open(struct peershm **handle, const char *name, const ch
 	int err;
 
 	if (!handle)
-		return pshm_fail(-EINVAL, NULL);
+		return pshm_fail(-EINVAL, "there is no place for the handle");
 	*handle = NULL;
 	err = check_request(&request);
 	if (err)

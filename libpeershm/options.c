@@ -63,9 +63,10 @@ static uint64_t capacity_unit(enum peershm_backing backing)
 }
 
 /* What a size is a multiple of. */
-static uint64_t page_unit(enum peershm_backing backing)
+uint64_t pshm_page_unit(uint32_t backing)
 {
-	return backing == PEERSHM_HUGETLB_2M ? 2ULL << 20 : capacity_unit(backing);
+	return backing == PEERSHM_HUGETLB_2M ? 2ULL << 20 :
+					       capacity_unit((enum peershm_backing)backing);
 }
 
 int pshm_round_up(uint64_t value, uint64_t unit, uint64_t *rounded)
@@ -123,7 +124,7 @@ int pshm_options_fill(struct peershm_create *create, const char *name,
 		return pshm_fail(-ENOSPC, "the size, %llu bytes, is beyond the capacity, %llu",
 				 (unsigned long long)options->size,
 				 (unsigned long long)create->capacity);
-	if (pshm_round_up(options->reserve, page_unit(options->backing), &rounded) ||
+	if (pshm_round_up(options->reserve, pshm_page_unit(options->backing), &rounded) ||
 	    rounded > create->capacity)
 		return pshm_fail(-ENOSPC, "the reserve, %llu bytes, is beyond the capacity, %llu",
 				 (unsigned long long)options->reserve,

@@ -4,6 +4,25 @@
 
 #include "internal.h"
 
+#define MAX_TIMEOUT_MS 60000
+
+static int report_check(const struct peershm_report *report)
+{
+	if (!report || report->timeout_ms <= MAX_TIMEOUT_MS)
+		return 0;
+	return pshm_fail(-EINVAL,
+			 "the report's timeout_ms is %u, and %d is the most (was it zeroed?)",
+			 report->timeout_ms, MAX_TIMEOUT_MS);
+}
+
+static int report_failed(int err, const struct peershm_report *report)
+{
+	return pshm_fail(err,
+			 "the report's peers is not the address of %u records, as its max_peers "
+			 "says (was it zeroed?)",
+			 report->max_peers);
+}
+
 static void report_to_kernel(struct peershm_map_report *to, const struct peershm_report *from)
 {
 	if (!from)
@@ -30,14 +49,22 @@ PEERSHM_API int peershm_grow(struct peershm *handle, uint64_t size, struct peers
 	uint64_t rounded;
 	int err = pshm_handle_check(handle);
 
+	if (!err)
+		err = report_check(report);
 	if (err)
 		return err;
+	if (!size)
+		return pshm_fail(-EINVAL,
+				 "a region is grown to 1 byte at least; to make it smaller, "
+				 "peershm_shrink() it");
 	if (pshm_round_up(size, handle->page_size, &rounded))
 		return pshm_fail(-EINVAL, "the size is too large to be rounded up to a page");
 	command.region = handle->region;
 	command.length = rounded;
 	report_to_kernel(&command.report, report);
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_GROW, &command);
+	if (err == -EFAULT && report)
+		return report_failed(err, report);
 	if (err)
 		return pshm_reason_grow(err, handle, rounded);
 	report_to_caller(report, &command.report);
@@ -54,6 +81,12 @@ PEERSHM_API void *peershm_extend(struct peershm *handle, uint64_t length)
 	uint64_t rounded;
 	int err = pshm_handle_check(handle);
 
+	if (!err && !handle->header)
+		err = pshm_fail(-ENOTCONN,
+				"the handle is for administration: without window a part of the "
+				"region has no address here (peershm_grow() makes it larger)");
+	if (!err && !length)
+		err = pshm_fail(-EINVAL, "a part of 0 bytes has no address");
 	if (!err && pshm_round_up(length, handle->page_size, &rounded))
 		err = pshm_fail(-EINVAL, "the length is too large to be rounded up to a page");
 	if (err) {
@@ -76,15 +109,21 @@ PEERSHM_API void *peershm_extend(struct peershm *handle, uint64_t length)
 static int map_peers(struct peershm *handle, struct peershm_peer_map *command,
 		     struct peershm_report *report)
 {
-	int err;
+	int err = report_check(report);
 
+	if (err)
+		return err;
 	command->region = handle->region;
 	report_to_kernel(&command->report, report);
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_PEER_MAP, command);
 	if (err == -EINVAL)
 		return pshm_fail(err, "the range is not one of whole pages in the active memory");
+	if (err == -EFAULT && report)
+		return report_failed(err, report);
+	if (err && command->flags)
+		return pshm_reason_client(err, handle, command->name, command->pid);
 	if (err)
-		return pshm_reason_client(err, handle);
+		return pshm_reason_region(err, handle);
 	report_to_caller(report, &command->report);
 	return 0;
 }

@@ -10,10 +10,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "internal.h"
 
-#define PARAMETERS "/sys/module/peershm/parameters/"
+#define MAX_LISTED 256 /* regions that are looked at */
+#define LEAST_BASE (16ULL << 20)
+#define MOST_CLIENTS 1024U
 #define NOT_LOADED "the peershm module is not loaded (modprobe peershm, or insmod peershm.ko)"
 
 int pshm_reason_device(int err, int flags)
@@ -46,19 +49,28 @@ static bool overlap(const struct peershm_region_info *region, const struct peers
 	       create->base < region->base + region->capacity;
 }
 
-/* The region that has the range asked for, if the caller may know of it. */
+/* The regions that the caller may know of, for free(); gives how many. */
+static uint32_t list_regions(int fd, struct peershm_region_info **regions)
+{
+	struct peershm_regions list = { .size = sizeof(list), .nr_regions = MAX_LISTED };
+
+	*regions = pshm_alloc(MAX_LISTED * sizeof(**regions));
+	list.regions = (uintptr_t)*regions;
+	if (!*regions || pshm_device_command(fd, PEERSHM_IOC_REGIONS, &list))
+		return 0;
+	return list.nr_regions < MAX_LISTED ? list.nr_regions : MAX_LISTED;
+}
+
+/* The region that has the range asked for. */
 static int range_of_region(int err, int fd, const struct peershm_create *create)
 {
-	struct peershm_regions list = { .size = sizeof(list), .nr_regions = 256 };
-	struct peershm_region_info *regions = pshm_alloc(list.nr_regions * sizeof(*regions));
 	const struct peershm_region_info *taker = NULL;
+	struct peershm_region_info *regions;
+	uint32_t n = list_regions(fd, &regions);
 
-	list.regions = (uintptr_t)regions;
-	if (regions && !pshm_device_command(fd, PEERSHM_IOC_REGIONS, &list)) {
-		for (uint32_t i = 0; i < list.nr_regions && i < 256 && !taker; i++) {
-			if (overlap(&regions[i], create))
-				taker = &regions[i];
-		}
+	for (uint32_t i = 0; i < n && !taker; i++) {
+		if (overlap(&regions[i], create))
+			taker = &regions[i];
 	}
 	if (taker)
 		pshm_fail(err,
@@ -106,7 +118,85 @@ static const char *empty_pool(uint32_t backing)
 int pshm_reason_pool(int err)
 {
 	return pshm_fail(err, "huge pages from the pool are set aside for processes with "
-			      "CAP_IPC_LOCK and for the group in " PARAMETERS "hugetlb_group");
+			      "CAP_IPC_LOCK and for the group in " PSHM_PARAMETERS "hugetlb_group");
+}
+
+/*
+ * In the order in which the module looks. What it holds against a caller that
+ * may not list every region is not always to be seen.
+ */
+static int limit_of_regions(int err, int fd, const struct peershm_create *create)
+{
+	struct peershm_region_info *regions;
+	uint32_t n = list_regions(fd, &regions);
+	uint64_t capacity = create->capacity;
+	uint32_t own = 0;
+	uint64_t most;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (regions[i].uid != geteuid())
+			continue;
+		capacity += regions[i].capacity;
+		own++;
+	}
+	free(regions);
+	if (!pshm_parameter("max_clients", &most) &&
+	    (create->max_clients > most || create->max_clients > MOST_CLIENTS))
+		return pshm_fail(err,
+				 "%u clients are more than a region may have: " PSHM_PARAMETERS
+				 "max_clients is %" PRIu64 ", and %u is the most",
+				 create->max_clients, most, MOST_CLIENTS);
+	if (!pshm_parameter("max_regions", &most) && n >= most)
+		return pshm_fail(err,
+				 "there are %u regions, and " PSHM_PARAMETERS
+				 "max_regions is %" PRIu64,
+				 n, most);
+	if (!pshm_exempt() && !pshm_parameter("max_user_regions", &most) && own >= most)
+		return pshm_fail(err,
+				 "this user has %u regions, and " PSHM_PARAMETERS
+				 "max_user_regions is %" PRIu64,
+				 own, most);
+	if (!pshm_exempt() && !pshm_parameter("max_user_capacity", &most) && capacity > most)
+		return pshm_fail(err,
+				 "with a capacity of %" PRIu64 " bytes the regions of this user "
+				 "would have %" PRIu64 ", and " PSHM_PARAMETERS
+				 "max_user_capacity is %" PRIu64,
+				 (uint64_t)create->capacity, capacity, most);
+	return pshm_fail(err,
+			 "no range of addresses is free for a capacity of %" PRIu64
+			 " bytes, or a limit of the module is reached (" PSHM_PARAMETERS
+			 "max_regions, max_user_regions, max_user_capacity%s%s)",
+			 (uint64_t)create->capacity, create->max_clients ? ", max_clients" : "",
+			 create->reserve ? ", max_bytes, max_user_bytes" : "");
+}
+
+static uint64_t alignment(const struct peershm_create *create)
+{
+	if (create->backing == PEERSHM_HUGETLB_2M || create->backing == PEERSHM_HUGETLB_1G)
+		return PSHM_GIB;
+	return pshm_page_unit(create->backing);
+}
+
+static int not_taken(int err, const struct peershm_create *create)
+{
+	uint64_t unit = alignment(create);
+	uint64_t base = create->base;
+
+	if (create->mode & ~0777U)
+		return pshm_fail(err, "mode 0%o is more than permission bits, 0 to 0777",
+				 create->mode);
+	if (base && base < LEAST_BASE)
+		return pshm_fail(err, "base 0x%" PRIx64 " is below 0x%llx", base, LEAST_BASE);
+	if (base % unit)
+		return pshm_fail(err, "base 0x%" PRIx64 " is no multiple of 0x%" PRIx64, base,
+				 unit);
+	if (base)
+		return pshm_fail(err,
+				 "a capacity of %" PRIu64 " bytes at base 0x%" PRIx64
+				 " is beyond the addresses of a process",
+				 (uint64_t)create->capacity, base);
+	return pshm_fail(err, "the module does not take a capacity of %" PRIu64 " bytes",
+			 (uint64_t)create->capacity);
 }
 
 int pshm_reason_create(int err, int fd, const struct peershm_create *create)
@@ -117,11 +207,7 @@ int pshm_reason_create(int err, int fd, const struct peershm_create *create)
 	case -EEXIST:
 		return pshm_fail(err, "there is a region of this name already");
 	case -EINVAL:
-		return pshm_fail(err,
-				 "the module does not take a capacity of %" PRIu64 " bytes at "
-				 "base 0x%" PRIx64 " with mode 0%o and %u clients",
-				 (uint64_t)create->capacity, (uint64_t)create->base, create->mode,
-				 create->max_clients);
+		return not_taken(err, create);
 	case -ENODEV:
 		return pshm_fail(err, "%s", missing_backing(create->backing));
 	case -EPERM:
@@ -129,14 +215,43 @@ int pshm_reason_create(int err, int fd, const struct peershm_create *create)
 	case -ENOMEM:
 		return pshm_fail(err, "%s", empty_pool(create->backing));
 	case -ENOSPC:
-		return pshm_fail(err,
-				 "a limit of the module is reached: " PARAMETERS "max_regions, "
-				 "or max_clients below %u, or no free range for a capacity of "
-				 "%" PRIu64 " bytes",
-				 create->max_clients, (uint64_t)create->capacity);
+		return limit_of_regions(err, fd, create);
 	default:
 		return pshm_fail(err, NULL);
 	}
+}
+
+static int stat_again(const struct peershm *handle, struct peershm_region_info *region)
+{
+	struct peershm_stat command = { .size = sizeof(command), .region = handle->region };
+	int err = pshm_device_command(handle->fd, PEERSHM_IOC_STAT, &command);
+
+	*region = command.info;
+	return err;
+}
+
+/* Who may read a region is told who may write it. */
+static int denied(int err, const struct peershm_region_info *region)
+{
+	return pshm_fail(
+		err,
+		"denied: the region has mode %04o, owner %u and group %u; this process may "
+		"read it (open it with PEERSHM_READ_ONLY)",
+		region->mode, region->uid, region->gid);
+}
+
+int pshm_reason_unlink(int err, int fd, const char *name)
+{
+	struct peershm_region_info region;
+
+	if (err == -ENOENT)
+		return pshm_fail(err, "there is no region of this name");
+	if (err == -EACCES && !pshm_stat_name(fd, name, &region))
+		return pshm_fail(err, "denied: only the owner, user %u, may remove the region",
+				 region.uid);
+	if (err == -EACCES)
+		return pshm_fail(err, "denied: only the owner may remove the region");
+	return pshm_fail(err, NULL);
 }
 
 static int range_of_mapping(int err, const struct peershm_region_info *region)
@@ -186,7 +301,9 @@ int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach)
 		return pshm_fail(err, NULL); /* one that may not read it is told no more */
 	switch (err) {
 	case -EACCES:
-		return pshm_fail(err, "the region has mode %04o, owner %u and group %u",
+		if (!(attach->flags & PEERSHM_ATTACH_READ_ONLY))
+			return denied(err, &region);
+		return pshm_fail(err, "denied: the region has mode %04o, owner %u and group %u",
 				 region.mode, region.uid, region.gid);
 	case -EADDRINUSE:
 		return range_of_mapping(err, &region);
@@ -203,7 +320,7 @@ int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach)
 		return no_room_to_attach(err, &region);
 	case -ENOSPC:
 		return pshm_fail(err,
-				 "the region takes %u clients and has them (" PARAMETERS
+				 "the region takes %u clients and has them (" PSHM_PARAMETERS
 				 "max_clients is the module's limit), or as many of this user as "
 				 "max_user_clients says",
 				 region.max_clients);
@@ -222,7 +339,7 @@ int pshm_reason_grow(int err, const struct peershm *handle, uint64_t size)
 			return pshm_fail(err, "beyond the region's capacity of %" PRIu64 " bytes",
 					 handle->capacity);
 		return pshm_fail(err, "the module's limit on the memory of all regions, or of its "
-				      "owner's, is reached (" PARAMETERS "max_bytes, "
+				      "owner's, is reached (" PSHM_PARAMETERS "max_bytes, "
 				      "max_user_bytes)");
 	default:
 		return pshm_reason_region(err, handle);
@@ -239,17 +356,26 @@ int pshm_reason_control(int err, const struct peershm *handle)
 	return pshm_fail(err, NULL);
 }
 
-int pshm_reason_client(int err, const struct peershm *handle)
+/* The client of this name, or if that is empty, of this PID. */
+int pshm_reason_client(int err, const struct peershm *handle, const char *name, pid_t pid)
 {
-	if (err == -ENOENT)
-		return pshm_fail(err, "there is no such client");
-	return pshm_reason_region(err, handle);
+	struct peershm_region_info region;
+
+	if (err != -ENOENT || (!handle->client && stat_again(handle, &region)))
+		return pshm_reason_region(err, handle);
+	if (*name)
+		return pshm_fail(err, "there is no client named %s", name);
+	return pshm_fail(err, "process %d is no client", pid);
 }
 
 int pshm_reason_region(int err, const struct peershm *handle)
 {
+	struct peershm_region_info region;
+
 	if (err == -EACCES && handle->read_only)
 		return pshm_fail(err, "the region was opened read-only");
+	if (err == -EACCES && !stat_again(handle, &region))
+		return denied(err, &region);
 	if (err == -ENOENT)
 		return pshm_fail(err, "the region is gone");
 	return pshm_fail(err, NULL);

@@ -16,8 +16,9 @@ int pshm_handle_check(const struct peershm *handle)
 				 "this child of fork could not attach again to region %s: %s",
 				 handle->region_name, pshm_sentence(-handle->lost));
 	if (handle->epoch != pshm_fork_epoch())
-		return pshm_fail(-ENOTCONN, "the handle was opened by the parent of this process: "
-					    "a child of fork opens the region itself");
+		return pshm_fail(-ENOTCONN,
+				 "the handle was opened by the parent of this process: open the "
+				 "region after fork() and daemon(), or with PEERSHM_REATTACH");
 	return 0;
 }
 
@@ -61,7 +62,7 @@ PEERSHM_API int peershm_stat(struct peershm *handle, struct peershm_region_info 
 	if (err)
 		return err;
 	if (!info)
-		return pshm_fail(-EINVAL, NULL);
+		return pshm_fail(-EINVAL, "there is no place for what the region is");
 	command.region = handle->region;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_STAT, &command);
 	if (err)
@@ -178,8 +179,8 @@ PEERSHM_API int peershm_unlink(const char *name)
 	if (fd < 0)
 		return pshm_reason_device(fd, O_RDWR);
 	err = pshm_device_command(fd, PEERSHM_IOC_UNLINK, &command);
+	if (err)
+		pshm_reason_unlink(err, fd, name);
 	pshm_device_close(fd);
-	if (err == -ENOENT)
-		return pshm_fail(err, "there is no region of this name");
-	return err ? pshm_fail(err, NULL) : 0;
+	return err;
 }

@@ -20,6 +20,15 @@ PEERSHM_API void *peershm_root(const struct peershm *handle)
 	return (void *)(uintptr_t)root;
 }
 
+/* A client's region is there as long as the client is; another's may be gone. */
+static int no_such_root(struct peershm *handle, const char *name)
+{
+	struct peershm_region_info region;
+	int err = handle->client ? 0 : peershm_stat(handle, &region);
+
+	return err ? err : pshm_fail(-ENOENT, "there is no root named %s", name);
+}
+
 /* Of a name that is in the command already, or of the root without one. */
 static int set(struct peershm *handle, struct peershm_set_root *command)
 {
@@ -38,7 +47,7 @@ static int set(struct peershm *handle, struct peershm_set_root *command)
 				 PEERSHM_MAX_ROOTS);
 	case -ENOENT:
 		if (command->name[0] && !command->root)
-			return pshm_fail(err, "there is no root of this name, or no region");
+			return no_such_root(handle, command->name);
 		/* fall through */
 	default:
 		return err ? pshm_reason_region(err, handle) : 0;
@@ -105,7 +114,7 @@ PEERSHM_API void *peershm_lookup(struct peershm *handle, const char *name)
 	if (!err)
 		err = get(handle, &info);
 	if (err == -ENOENT)
-		pshm_fail(err, "there is no root of this name, or no region");
+		err = no_such_root(handle, name);
 	if (err)
 		errno = -err;
 	return (void *)(uintptr_t)info.root;
@@ -120,7 +129,7 @@ PEERSHM_API int peershm_read_root(struct peershm *handle, const char *name,
 	if (err)
 		return err;
 	if (!info)
-		return pshm_fail(-EINVAL, NULL);
+		return pshm_fail(-EINVAL, "there is no place for the root");
 	if (name && *name)
 		err = pshm_name_copy(read.name, name, "name of the root");
 	if (err)
@@ -150,7 +159,7 @@ PEERSHM_API int peershm_replace_root(struct peershm *handle, struct peershm_root
 	if (err)
 		return err;
 	if (!info)
-		return pshm_fail(-EINVAL, NULL);
+		return pshm_fail(-EINVAL, "there is no place for the root");
 	if (info->name[0])
 		err = pshm_name_copy(command.name, info->name, "name of the root");
 	if (err)

@@ -132,6 +132,17 @@ static void extend_beyond_capacity_is_null_and_enospc(void **state)
 	assert_int_equal(errno, EINVAL);
 }
 
+static void extend_without_window_is_enotconn_and_grows_nothing(void **state)
+{
+	(void)state;
+	errno = 0;
+	assert_null(peershm_extend(administrator, 4096));
+	assert_int_equal(errno, ENOTCONN);
+	assert_contains(peershm_strerror(ENOTCONN), "peershm_grow()");
+	assert_int_equal(peershm_size(client), 0);
+	assert_int_equal(fake_count(PEERSHM_IOC_GROW), 0);
+}
+
 static void extend_by_nothing_is_einval(void **state)
 {
 	(void)state;
@@ -184,7 +195,7 @@ static void map_of_no_such_client_is_enoent(void **state)
 	fake.fail_command = PEERSHM_IOC_PEER_MAP;
 	fake.fail_with = ENOENT;
 	assert_int_equal(peershm_map_pid(client, 1, 0, 0, NULL), -ENOENT);
-	assert_contains(peershm_strerror(ENOENT), "no such client");
+	assert_contains(peershm_strerror(ENOENT), "process 1 is no client");
 }
 
 static void size_and_root_of_a_client_do_not_enter_the_kernel(void **state)
@@ -336,6 +347,7 @@ int main(void)
 		WITH_REGION(failed_grow_leaves_the_report),
 		WITH_REGION(extend_gives_the_new_parts_address),
 		WITH_REGION(extend_beyond_capacity_is_null_and_enospc),
+		WITH_REGION(extend_without_window_is_enotconn_and_grows_nothing),
 		WITH_REGION(extend_by_nothing_is_einval),
 		WITH_REGION(shrink_rounds_up_to_the_page),
 		WITH_REGION(map_all_names_no_client),

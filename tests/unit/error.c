@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "fake_device.h"
@@ -108,11 +109,15 @@ static void hugetlb_without_the_page_size_names_it(void **state)
 			"no 2 MiB huge pages");
 }
 
-static void create_at_the_modules_limit_names_the_parameter(void **state)
+static void create_at_a_limit_that_is_not_seen_names_the_parameters(void **state)
 {
+	const char *text;
+
 	(void)state;
-	assert_contains(open_failing(PEERSHM_IOC_CREATE, ENOSPC, PEERSHM_CREATE, PEERSHM_SMALL),
-			"/sys/module/peershm/parameters/max_regions");
+	text = open_failing(PEERSHM_IOC_CREATE, ENOSPC, PEERSHM_CREATE, PEERSHM_SMALL);
+	assert_contains(text, "/sys/module/peershm/parameters/max_regions");
+	assert_contains(text, "max_user_regions, max_user_capacity)");
+	assert_contains(text, "1073741824 bytes");
 }
 
 static void make_region(const char *name, uint64_t base)
@@ -122,6 +127,97 @@ static void make_region(const char *name, uint64_t base)
 
 	assert_int_equal(peershm_open(&handle, name, NULL, PEERSHM_CREATE, &options), 0);
 	peershm_close(handle);
+}
+
+static void set_parameter(const char *name, const char *value)
+{
+	int i = 0;
+
+	while (fake.parameters[i].name && strcmp(fake.parameters[i].name, name) != 0)
+		i++;
+	fake.parameters[i].name = name;
+	fake.parameters[i].value = value;
+}
+
+static void own_region(const char *name, uint64_t base)
+{
+	make_region(name, base);
+	fake_region_by(0, name)->info.uid = geteuid();
+}
+
+/* Two regions of 1 GiB are this user's and one another's when a fourth is made. */
+static void create_at_a_limit_names_it_and_what_counts(void **state)
+{
+	struct peershm_options options = { .capacity = 1ULL << 30, .max_clients = 300 };
+	struct peershm *handle;
+
+	(void)state;
+	own_region("one", 0);
+	own_region("two", 0);
+	make_region("three", 0);
+	fake_region_by(0, "three")->info.uid = geteuid() + 1;
+	fake.fail_command = PEERSHM_IOC_CREATE;
+	fake.fail_with = ENOSPC;
+
+	set_parameter("max_user_capacity", "3221225471");
+	set_parameter("max_user_regions", "3");
+	set_parameter("max_regions", "4");
+	set_parameter("max_clients", "300");
+	assert_int_equal(peershm_open(&handle, "new", NULL, PEERSHM_CREATE, &options), -ENOSPC);
+	assert_contains(peershm_strerror(ENOSPC), "regions of this user would have 3221225472");
+	assert_contains(peershm_strerror(ENOSPC), "max_user_capacity is 3221225471");
+	set_parameter("max_user_regions", "2");
+	assert_int_equal(peershm_open(&handle, "new", NULL, PEERSHM_CREATE, &options), -ENOSPC);
+	assert_contains(peershm_strerror(ENOSPC), "this user has 2 regions");
+	assert_contains(peershm_strerror(ENOSPC), "max_user_regions is 2");
+	/* Neither is a limit of one that is exempt. */
+	fake.exempt = true;
+	assert_int_equal(peershm_open(&handle, "new", NULL, PEERSHM_CREATE, &options), -ENOSPC);
+	assert_contains(peershm_strerror(ENOSPC), "no range of addresses is free");
+	set_parameter("max_regions", "3");
+	assert_int_equal(peershm_open(&handle, "new", NULL, PEERSHM_CREATE, &options), -ENOSPC);
+	assert_contains(peershm_strerror(ENOSPC), "there are 3 regions");
+	assert_contains(peershm_strerror(ENOSPC), "max_regions is 3");
+	set_parameter("max_clients", "299");
+	assert_int_equal(peershm_open(&handle, "new", NULL, PEERSHM_CREATE, &options), -ENOSPC);
+	assert_contains(peershm_strerror(ENOSPC), "300 clients are more");
+	assert_contains(peershm_strerror(ENOSPC), "max_clients is 299");
+	/* The module takes no more than that whatever the parameter is. */
+	set_parameter("max_clients", "5000");
+	options.max_clients = 1025;
+	assert_int_equal(peershm_open(&handle, "new", NULL, PEERSHM_CREATE, &options), -ENOSPC);
+	assert_contains(peershm_strerror(ENOSPC), "1025 clients are more");
+}
+
+static const char *create_refused(const struct peershm_options *options)
+{
+	struct peershm *handle;
+
+	fake.fail_command = PEERSHM_IOC_CREATE;
+	fake.fail_with = EINVAL;
+	assert_int_equal(peershm_open(&handle, "new", NULL, PEERSHM_CREATE, options), -EINVAL);
+	return peershm_strerror(EINVAL);
+}
+
+static void create_with_what_is_not_taken_names_it(void **state)
+{
+	struct peershm_options options = { .mode = 07777 };
+
+	(void)state;
+	assert_contains(create_refused(&options), "mode 07777");
+	options.mode = 0777;
+	options.base = 0xfff000;
+	assert_contains(create_refused(&options), "base 0xfff000 is below 0x1000000");
+	options.base = 0x5000000000a0;
+	assert_contains(create_refused(&options), "base 0x5000000000a0 is no multiple of 0x1000");
+	options.base = 0x500000200000;
+	options.backing = PEERSHM_HUGETLB_2M;
+	assert_contains(create_refused(&options),
+			"base 0x500000200000 is no multiple of 0x40000000");
+	options.base = 0xffffffffc0000000;
+	assert_contains(create_refused(&options), "beyond the addresses of a process");
+	options.base = 0;
+	assert_contains(create_refused(&options), "does not take a capacity of 68719476736 bytes");
 }
 
 static void create_over_a_region_names_it(void **state)
@@ -201,7 +297,7 @@ static void denied_attach_names_mode_and_owner(void **state)
 	(void)state;
 	make_region("routes", 0);
 	assert_contains(open_failing(PEERSHM_IOC_ATTACH, EACCES, 0, PEERSHM_SMALL),
-			"mode 0600, owner 0 and group 0");
+			"mode 0600, owner 0 and group 0; this process may read it");
 }
 
 static void fail_all(unsigned long command)
@@ -273,7 +369,9 @@ int main(void)
 		cmocka_unit_test(detail_is_the_threads_own),
 		cmocka_unit_test(long_detail_is_cut),
 		WITH_DEVICE(hugetlb_without_the_page_size_names_it),
-		WITH_DEVICE(create_at_the_modules_limit_names_the_parameter),
+		WITH_DEVICE(create_at_a_limit_that_is_not_seen_names_the_parameters),
+		WITH_DEVICE(create_at_a_limit_names_it_and_what_counts),
+		WITH_DEVICE(create_with_what_is_not_taken_names_it),
 		WITH_DEVICE(create_over_a_region_names_it),
 		WITH_DEVICE(attach_over_a_mapping_names_it),
 		WITH_DEVICE(locked_memory_limit_says_what_to_do),

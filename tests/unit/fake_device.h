@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -38,6 +39,7 @@ struct fake_region {
 };
 
 #define FAKE_EVENTS 8
+#define FAKE_PARAMETERS 4
 
 struct fake_file {
 	bool open;
@@ -50,6 +52,7 @@ struct fake_file {
 	struct fake_region *region; /* attached to, or NULL */
 	void *window;
 	uint64_t window_length;
+	const char *parameter; /* what reads from it */
 };
 
 static struct fake_device {
@@ -81,7 +84,12 @@ static struct fake_device {
 	bool no_membarrier;
 	int last_timeout; /* of poll() */
 	int polls;
-	void (*during_poll)(int n); /* what happens while the n-th waits */
+	bool exempt; /* from what limits one user */
+	struct {
+		const char *name;
+		const char *value;
+	} parameters[FAKE_PARAMETERS]; /* of the module */
+	void (*during_poll)(int n);    /* what happens while the n-th waits */
 } fake;
 
 static inline bool fake_step(void)
@@ -483,17 +491,32 @@ static inline struct fake_file *fake_file_of(int fd)
 	return &fake.files[fd - FAKE_FD];
 }
 
+static inline const char *fake_parameter(const char *path)
+{
+	for (int i = 0; i < FAKE_PARAMETERS && fake.parameters[i].name; i++) {
+		if (!strcmp(path + strlen(PSHM_PARAMETERS), fake.parameters[i].name))
+			return fake.parameters[i].value;
+	}
+	return NULL;
+}
+
 static inline int fake_open(const char *path, int flags)
 {
-	(void)path;
+	bool device = strncmp(path, PSHM_PARAMETERS, strlen(PSHM_PARAMETERS)) != 0;
+
 	if (!fake_step())
 		return -1;
+	if (!device && !fake_parameter(path)) {
+		errno = ENOENT;
+		return -1;
+	}
 	for (int i = 0; i < FAKE_FILES; i++) {
 		if (fake.files[i].open)
 			continue;
 		memset(&fake.files[i], 0, sizeof(fake.files[i]));
 		fake.files[i].open = true;
 		fake.files[i].flags = flags;
+		fake.files[i].parameter = device ? NULL : fake_parameter(path);
 		fake.open_files++;
 		return FAKE_FD + i;
 	}
@@ -594,6 +617,8 @@ static inline ssize_t fake_read(int fd, void *buffer, size_t size)
 
 	if (!fake_step())
 		return -1;
+	if (file->parameter)
+		return (ssize_t)snprintf(buffer, size, "%s\n", file->parameter);
 	if (!region || size < sizeof(file->events[0])) {
 		errno = region ? EINVAL : ENOTCONN;
 		return -1;
@@ -629,6 +654,11 @@ static inline void *fake_alloc(size_t size)
 	return fake_step() ? calloc(1, size) : NULL;
 }
 
+static inline bool fake_exempt(void)
+{
+	return fake.exempt;
+}
+
 static const struct pshm_system fake_system = {
 	.open = fake_open,
 	.close = fake_close,
@@ -639,6 +669,7 @@ static const struct pshm_system fake_system = {
 	.read = fake_read,
 	.poll = fake_poll,
 	.alloc = fake_alloc,
+	.exempt = fake_exempt,
 };
 
 /* A cmocka setup: a device without regions, in place of the real one. */

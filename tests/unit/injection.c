@@ -266,11 +266,6 @@ static int extend(void)
 	return pointer(peershm_extend(scene.client, 4096));
 }
 
-static int extend_as_administrator(void)
-{
-	return pointer(peershm_extend(scene.administrator, 4096));
-}
-
 static int shrink(void)
 {
 	return peershm_shrink(scene.client, 4096, 0);
@@ -521,7 +516,6 @@ static const struct function functions[] = {
 	{ "peershm_close", close_, 0, 0 },
 	{ "peershm_grow", grow, 1, 0 },
 	{ "peershm_extend", extend, 1, 0 },
-	{ "peershm_extend, as administrator", extend_as_administrator, 1, 0 },
 	{ "peershm_shrink", shrink, 6, 0 },
 	{ "peershm_shrink_force", shrink_force, 1, 0 },
 	{ "peershm_synchronize", synchronize, 4, 0 },

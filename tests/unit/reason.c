@@ -36,6 +36,13 @@ static int teardown(void **state)
 	return fake_teardown(state);
 }
 
+static int open_writer(void)
+{
+	struct peershm *handle;
+
+	return peershm_open(&handle, "routes", "writer", 0, NULL);
+}
+
 static int make(enum peershm_backing backing)
 {
 	struct peershm_options options = { .capacity = GIB, .backing = backing };
@@ -69,6 +76,19 @@ static int grow(void)
 	return peershm_grow(client, 8192, NULL);
 }
 
+/* As one that was not zeroed. */
+static struct peershm_report bad = { .peers = (struct peershm_peer *)4096, .max_peers = 7 };
+
+static int grow_with_a_bad_report(void)
+{
+	return peershm_grow(client, 8192, &bad);
+}
+
+static int map_with_a_bad_report(void)
+{
+	return peershm_map_all(client, 0, 0, &bad);
+}
+
 static int shrink(void)
 {
 	return peershm_shrink_force(client, 0);
@@ -82,6 +102,22 @@ static int map_range(void)
 static int map_pid(void)
 {
 	return peershm_map_pid(client, 99, 0, 0, NULL);
+}
+
+static int map_name(void)
+{
+	return peershm_map_name(client, "zebra", 0, 0, NULL);
+}
+
+static int withdraw(void)
+{
+	return peershm_withdraw(client, "index", NULL);
+}
+
+static int look_up(void)
+{
+	errno = 0;
+	return peershm_lookup(client, "index") ? 0 : -errno;
 }
 
 static int root(void)
@@ -117,6 +153,13 @@ static int resolve_pid(void)
 	return peershm_resolve_pid(client, 99, name);
 }
 
+static int resolve_name(void)
+{
+	pid_t pid;
+
+	return peershm_resolve_name(client, "zebra", &pid);
+}
+
 static const struct {
 	int (*call)(void);
 	unsigned long command; /* that fails */
@@ -126,7 +169,7 @@ static const struct {
 	{ make_small, PEERSHM_IOC_CREATE, EINVAL, "the module does not take a capacity of" },
 	{ make_small, PEERSHM_IOC_CREATE, EACCES, "permission denied" },
 	{ make_small, PEERSHM_IOC_CREATE, EADDRINUSE, "is taken by" },
-	{ make_small, PEERSHM_IOC_CREATE, ENOSPC, "max_regions" },
+	{ make_small, PEERSHM_IOC_CREATE, ENOSPC, "max_user_capacity" },
 	{ make_small, PEERSHM_IOC_CREATE, ENOMEM, "no memory left" },
 	{ make_small, PEERSHM_IOC_CREATE, ENFILE, "fs.file-max" },
 	{ make_small, PEERSHM_IOC_CREATE, ENODEV, "the backing asked for" },
@@ -138,6 +181,7 @@ static const struct {
 	{ make_1g, PEERSHM_IOC_CREATE, ENOMEM, "hugepages-1048576kB" },
 	{ open_reader, PEERSHM_IOC_ATTACH, ENOENT, "no region of this name" },
 	{ open_reader, PEERSHM_IOC_ATTACH, EACCES, "the region has mode" },
+	{ open_writer, PEERSHM_IOC_ATTACH, EACCES, "with PEERSHM_READ_ONLY" },
 	{ open_reader, PEERSHM_IOC_ATTACH, EADDRINUSE, "is taken by" },
 	{ open_reader, PEERSHM_IOC_ATTACH, EAGAIN, "RLIMIT_MEMLOCK" },
 	{ open_reader, PEERSHM_IOC_ATTACH, EEXIST, "is that of a live process" },
@@ -147,20 +191,30 @@ static const struct {
 	{ grow, PEERSHM_IOC_GROW, ENOMEM, "no memory left" },
 	{ grow, PEERSHM_IOC_GROW, ENOSPC, "max_bytes" },
 	{ grow, PEERSHM_IOC_GROW, EINTR, "interrupted" },
+	{ grow, PEERSHM_IOC_GROW, EACCES, "with PEERSHM_READ_ONLY" },
+	{ grow, PEERSHM_IOC_GROW, EFAULT, "bad address" },
+	{ grow_with_a_bad_report, PEERSHM_IOC_GROW, EFAULT, "the report's peers is" },
+	{ map_with_a_bad_report, PEERSHM_IOC_PEER_MAP, EFAULT, "the report's peers is" },
 	{ shrink, PEERSHM_IOC_SHRINK, EINVAL, "the region is smaller" },
 	{ shrink, PEERSHM_IOC_SHRINK, EINTR, "interrupted" },
 	{ map_range, PEERSHM_IOC_PEER_MAP, EINVAL, "whole pages" },
-	{ map_pid, PEERSHM_IOC_PEER_MAP, ENOENT, "no such client" },
-	{ map_pid, PEERSHM_IOC_PEER_MAP, EACCES, "permission denied" },
+	{ map_range, PEERSHM_IOC_PEER_MAP, ENOENT, "the region is gone" },
+	{ map_pid, PEERSHM_IOC_PEER_MAP, ENOENT, "process 99 is no client" },
+	{ map_pid, PEERSHM_IOC_PEER_MAP, EACCES, "the region has mode 0600" },
+	{ map_name, PEERSHM_IOC_PEER_MAP, ENOENT, "no client named zebra" },
 	{ root, PEERSHM_IOC_SET_ROOT, EINVAL, "the root must be" },
 	{ root, PEERSHM_IOC_SET_ROOT, EEXIST, "not the expected one" },
 	{ root, PEERSHM_IOC_SET_ROOT, ENOTCONN, "not a client" },
 	{ root_of_a_region_that_is_gone, PEERSHM_IOC_STAT, ENOENT, "the region is gone" },
 	{ clients, PEERSHM_IOC_CLIENTS, ENOENT, "the region is gone" },
 	{ list, PEERSHM_IOC_REGIONS, ENOMEM, "out of memory" },
-	{ unlink_it, PEERSHM_IOC_UNLINK, EACCES, "permission denied" },
+	{ unlink_it, PEERSHM_IOC_UNLINK, EACCES, "only the owner, user 0," },
+	{ unlink_it, PEERSHM_IOC_UNLINK, EINTR, "interrupted" },
 	{ unlink_it, PEERSHM_IOC_UNLINK, ENOENT, "no region of this name" },
-	{ resolve_pid, PEERSHM_IOC_RESOLVE, ENOENT, "no such client" },
+	{ resolve_pid, PEERSHM_IOC_RESOLVE, ENOENT, "process 99 is no client" },
+	{ resolve_name, PEERSHM_IOC_RESOLVE, ENOENT, "no client named zebra" },
+	{ withdraw, PEERSHM_IOC_SET_ROOT, ENOENT, "no root named index" },
+	{ look_up, PEERSHM_IOC_GET_ROOT, ENOENT, "no root named index" },
 	{ resolve_pid, PEERSHM_IOC_RESOLVE, ENOTTY, "does not know this command" },
 };
 
@@ -221,13 +275,88 @@ static void a_read_only_handle_is_told_so(void **state)
 	assert_contains(peershm_strerror(EACCES), "opened read-only");
 }
 
+static int deny(int fd, unsigned long command, void *argument)
+{
+	(void)fd;
+	(void)command;
+	(void)argument;
+	errno = EACCES;
+	return -1;
+}
+
+/* Who is denied and may not look either is told no more. */
+static void what_cannot_be_looked_at_is_not_described(void **state)
+{
+	struct pshm_system system = fake_system;
+
+	(void)state;
+	system.ioctl = deny;
+	pshm_system = &system;
+	assert_int_equal(unlink_it(), -EACCES);
+	assert_string_equal(peershm_strerror(EACCES),
+			    "denied: only the owner may remove the region");
+	assert_int_equal(grow(), -EACCES);
+	assert_string_equal(peershm_strerror(EACCES), pshm_sentence(EACCES));
+	pshm_system = &fake_system;
+}
+
+static void of_a_region_that_is_gone_no_client_or_root_is_missed(void **state)
+{
+	struct peershm *watcher = NULL;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(peershm_open(&watcher, "routes", NULL, 0, NULL), 0);
+	peershm_close(client);
+	client = NULL;
+	assert_int_equal(unlink_it(), 0);
+	fake.fail_command = PEERSHM_IOC_RESOLVE;
+	fake.fail_with = ENOENT;
+	assert_int_equal(peershm_resolve_name(watcher, "zebra", &pid), -ENOENT);
+	assert_contains(peershm_strerror(ENOENT), "the region is gone");
+	fake.fail_command = 0;
+	assert_null(peershm_lookup(watcher, "index"));
+	assert_contains(peershm_strerror(ENOENT), "the region is gone");
+	peershm_close(watcher);
+}
+
+static void timeout_above_a_minute_is_einval_and_named(void **state)
+{
+	struct peershm_report report = { .timeout_ms = 60001 };
+	size_t commands = fake.nr_commands;
+
+	(void)state;
+	assert_int_equal(peershm_grow(client, 4096, &report), -EINVAL);
+	assert_contains(peershm_strerror(EINVAL), "timeout_ms is 60001, and 60000 is");
+	assert_int_equal(peershm_map_all(client, 0, 0, &report), -EINVAL);
+	assert_contains(peershm_strerror(EINVAL), "timeout_ms");
+	assert_int_equal(fake.nr_commands, commands);
+	report.timeout_ms = 60000;
+	assert_int_equal(peershm_grow(client, 4096, &report), 0);
+}
+
+static void nothing_to_grow_by_is_einval_and_says_so(void **state)
+{
+	size_t commands = fake.nr_commands;
+
+	(void)state;
+	assert_int_equal(peershm_grow(client, 0, NULL), -EINVAL);
+	assert_contains(peershm_strerror(EINVAL), "peershm_shrink()");
+	assert_null(peershm_extend(client, 0));
+	assert_int_equal(errno, EINVAL);
+	assert_contains(peershm_strerror(EINVAL), "0 bytes");
+	assert_int_equal(fake.nr_commands, commands);
+}
+
 static void what_a_call_is_not_given_is_einval(void **state)
 {
 	pid_t pid;
 
 	(void)state;
 	assert_int_equal(peershm_open(NULL, "routes", NULL, 0, NULL), -EINVAL);
+	assert_contains(peershm_strerror(EINVAL), "place for the handle");
 	assert_int_equal(peershm_stat(client, NULL), -EINVAL);
+	assert_contains(peershm_strerror(EINVAL), "place for what the region is");
 	assert_int_equal(peershm_stat(NULL, NULL), -EINVAL);
 	assert_int_equal(peershm_resolve_name(client, "x", NULL), -EINVAL);
 	assert_int_equal(peershm_resolve_name(client, "", &pid), -EINVAL);
@@ -292,6 +421,10 @@ int main(void)
 		TEST(every_error_says_what_was_in_the_way),
 		TEST(a_device_that_cannot_be_opened_says_why),
 		TEST(a_read_only_handle_is_told_so),
+		TEST(what_cannot_be_looked_at_is_not_described),
+		TEST(of_a_region_that_is_gone_no_client_or_root_is_missed),
+		TEST(timeout_above_a_minute_is_einval_and_named),
+		TEST(nothing_to_grow_by_is_einval_and_says_so),
 		TEST(what_a_call_is_not_given_is_einval),
 		TEST(a_reserve_beyond_the_capacity_is_enospc),
 		TEST(what_is_no_file_cannot_be_commanded_or_mapped),
