@@ -180,10 +180,10 @@ demo:
 	$(call ready,build vm,all)
 	$(Q)tools/vm/run $(VM) -- peershm-demo
 
-##  shell        a shell in the virtual machine with the module loaded
+##  shell        a shell in the virtual machine with the module loaded (ADD=FILE:/root/FILE)
 shell:
 	$(call ready,build vm,all)
-	$(Q)tools/vm/run $(VM) --interactive
+	$(Q)tools/vm/run $(VM) $(addprefix --add ,$(ADD)) --interactive
 
 .PHONY: bench bench-full bench-instructions bench-compare bench-native bench-programs setup-bench
 ##  bench        how fast it is, beside what else could be picked; build/bench/ has it all
