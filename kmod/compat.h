@@ -49,6 +49,17 @@ static inline void vma_set_file(struct vm_area_struct *vma, struct file *file)
 }
 #endif
 
+/* Before 5.12 map_pages() leaves the page table locked, if it got there. */
+static inline void peershm_map_pages(struct vm_fault *vmf, pgoff_t start,
+				     pgoff_t end)
+{
+	vmf->vma->vm_ops->map_pages(vmf, start, end);
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
+	if (vmf->pte)
+		pte_unmap_unlock(vmf->pte, vmf->ptl);
+#endif
+}
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 15, 0)
 static inline struct file *peershm_file_open_root(const struct path *path,
 						  const char *name, int flags,

@@ -3,14 +3,15 @@
  * Filling the page tables of a client, by ordinary faults that are taken on its
  * behalf: the core mm does all accounting, and this file only reads page
  * tables, to take no fault that is not needed. What one fault brings in depends
- * on the backing: 16 pages or so of small memory, a huge page, or, where the
- * kernel shares the page tables of huge pages between clients, a whole GiB that
- * another client has already. Whatever it was, the next look finds out.
+ * on the backing: some pages of small memory, a huge page, or, where the kernel
+ * shares the page tables of huge pages between clients, a whole GiB that another
+ * client has already. Whatever it was, the next look finds out.
  */
 #include <linux/fs.h>
 #include <linux/irqflags.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
 #include <linux/userfaultfd_k.h>
@@ -38,18 +39,23 @@ static unsigned long skip_ptes(pmd_t pmd, unsigned long addr, unsigned long end)
 /* Huge pages are looked at so many at a time. */
 #define BLOCK 8
 
+static pmdval_t entry(const pmd_t *pmdp)
+{
+	return pmd_val(READ_ONCE(*pmdp));
+}
+
 /*
  * Are all of a block there? A bit that says so of each of them is in their
  * conjunction. Not for memory of which a part may be mapped by small pages.
  */
-static bool block_present(pmd_t *pmdp)
+static bool block_present(const pmd_t *pmdp)
 {
-	typeof(pmd_val(*pmdp)) all = pmd_val(READ_ONCE(pmdp[0]));
-	unsigned int i;
+	pmd_t all = __pmd(entry(pmdp) & entry(pmdp + 1) & entry(pmdp + 2) &
+			  entry(pmdp + 3) & entry(pmdp + 4) & entry(pmdp + 5) &
+			  entry(pmdp + 6) & entry(pmdp + 7));
 
-	for (i = 1; i < BLOCK; i++)
-		all &= pmd_val(READ_ONCE(pmdp[i]));
-	return pmd_present(__pmd(all)) && pmd_leaf(__pmd(all));
+	BUILD_BUG_ON(BLOCK != 8);
+	return pmd_present(all) && pmd_leaf(all);
 }
 
 /* Up to the end of one table of leaves, so that interrupts are not off long. */
@@ -141,6 +147,56 @@ static enum outcome fault(struct vm_area_struct *vma, unsigned long addr)
 	return got & VM_FAULT_ERROR ? NOT_THIS_PAGE : FAULTED;
 }
 
+/* Small pages are mapped so many at a time, as the page table is locked then. */
+#define AROUND 64
+
+/* The page table for an address, or NULL. The mmap lock keeps it in place. */
+static pmd_t *page_table(struct mm_struct *mm, unsigned long addr)
+{
+	pgd_t *pgdp = pgd_offset(mm, addr);
+	p4d_t *p4dp;
+	pud_t *pudp;
+	pmd_t *pmdp;
+	pmd_t pmd;
+
+	if (!pgd_present(READ_ONCE(*pgdp)))
+		return NULL;
+	p4dp = p4d_offset(pgdp, addr);
+	if (!p4d_present(READ_ONCE(*p4dp)))
+		return NULL;
+	pudp = pud_offset(p4dp, addr);
+	if (!pud_present(READ_ONCE(*pudp)) || pud_leaf(READ_ONCE(*pudp)))
+		return NULL;
+	pmdp = pmd_offset(pudp, addr);
+	pmd = READ_ONCE(*pmdp);
+	return pmd_present(pmd) && !pmd_leaf(pmd) ? pmdp : NULL;
+}
+
+/*
+ * Map small pages without a fault for each few of them: what a fault does for
+ * those around its address, as many as the system is set to, is done for a
+ * longer stretch of a page table that is there already. It never waits, and
+ * leaves out what it cannot have at once.
+ */
+static void map_around(struct vm_area_struct *vma, unsigned long addr,
+		       unsigned long end)
+{
+	struct vm_fault vmf = {
+		.vma = vma,
+		.address = addr,
+		.pgoff = linear_page_index(vma, addr),
+		.gfp_mask = GFP_KERNEL,
+		.flags = FAULT_FLAG_REMOTE,
+		.pmd = page_table(vma->vm_mm, addr),
+	};
+
+	end = min(end, round_down(addr, AROUND * PAGE_SIZE) +
+			       AROUND * PAGE_SIZE);
+	if (vmf.pmd && vma->vm_ops->map_pages)
+		peershm_map_pages(&vmf, vmf.pgoff,
+				  linear_page_index(vma, end - PAGE_SIZE));
+}
+
 /* One piece of the window. Returns whether all of it is mapped. */
 static bool populate_piece(const struct peershm_client *client,
 			   struct vm_area_struct *vma, unsigned long addr,
@@ -150,7 +206,8 @@ static bool populate_piece(const struct peershm_client *client,
 	bool pooled = peershm_backing_pooled(region->backing);
 	unsigned long page = pooled ? region->page_size : PAGE_SIZE;
 	bool huge = pooled && page >= PMD_SIZE;
-	unsigned long last = 0;
+	bool small = region->page_size == PAGE_SIZE;
+	unsigned long tried = 0, last = 0;
 	unsigned int faults = 0;
 	enum outcome outcome;
 	bool whole = true;
@@ -162,6 +219,12 @@ static bool populate_piece(const struct peershm_client *client,
 			break;
 		if (fatal_signal_pending(current))
 			return false;
+		if (small && addr != tried) {
+			map_around(vma, addr, end);
+			cond_resched();
+			tried = addr;
+			continue;
+		}
 		faults = addr == last ? faults + 1 : 1;
 		last = addr;
 		outcome = fault(vma, addr);
