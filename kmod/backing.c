@@ -321,22 +321,65 @@ static int fill(struct file *file, u64 start, u64 end)
 }
 
 /*
+ * Was it no signal that broke something off, but task work, such as io_uring's,
+ * that the task is to do on its way back to user space? It can wait.
+ */
+static bool put_off_task_work(void)
+{
+	if (task_sigpending(current) || !signal_pending(current))
+		return false;
+	clear_notify_signal();
+	return true;
+}
+
+/*
+ * Piece by piece, so that task work breaks off little: the next try is for half
+ * as much, down to a page.
+ */
+static int allocate_pieces(const struct backing *b, struct file *file,
+			   u64 start, u64 end)
+{
+	u64 piece = max_t(u64, PEERSHM_ALLOC_PIECE, b->page_size);
+	bool put_off = false;
+	int err = 0;
+	u64 stop;
+
+	while (!err && start < end) {
+		stop = min(end, start + piece);
+		err = vfs_fallocate(file, FALLOC_FL_KEEP_SIZE, start,
+				    stop - start);
+		if (!err && !b->pool)
+			err = fill(file, start, stop);
+		if (!err) {
+			start = stop;
+		} else if (err == -EINTR && put_off_task_work()) {
+			put_off = true;
+			piece = max_t(u64, piece / 2, b->page_size);
+			err = 0;
+		}
+		cond_resched();
+	}
+	if (put_off)
+		peershm_notify_again();
+	return err;
+}
+
+/*
  * A grow that meets the memory cgroup's limit is to fail, not to have a process
  * killed. Page faults, which cannot fail, go on as usual.
  */
-static int allocate(struct file *file, u64 start, u64 end, bool pool)
+static int allocate(const struct backing *b, struct file *file, u64 start,
+		    u64 end)
 {
 	struct address_space *mapping = file->f_mapping;
 	gfp_t gfp = mapping_gfp_mask(mapping);
 	int err;
 
-	if (!pool)
+	if (!b->pool)
 		mapping_set_gfp_mask(mapping, gfp | __GFP_RETRY_MAYFAIL |
 					      __GFP_NOWARN);
-	err = vfs_fallocate(file, FALLOC_FL_KEEP_SIZE, start, end - start);
-	if (!err && !pool)
-		err = fill(file, start, end);
-	if (!pool)
+	err = allocate_pieces(b, file, start, end);
+	if (!b->pool)
 		mapping_set_gfp_mask(mapping, gfp);
 	return err;
 }
@@ -375,7 +418,7 @@ int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
 	if (limited)
 		set_size(file, new_size);
 	block_restarting_signals(&old_signals);
-	err = allocate(file, ready, new_size, backings[backing].pool);
+	err = allocate(&backings[backing], file, ready, new_size);
 	sigprocmask(SIG_SETMASK, &old_signals, NULL);
 	if (err) {
 		if (truncate(file, old_size))
@@ -396,8 +439,8 @@ int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
  * @backing: kind
  * @file: of it
  * @start: up to where it is allocated
- * @end: up to where it is to be; a single page further, of huge pages from the
- *       pool
+ * @end: up to where it is to be; no more than PEERSHM_ALLOC_PIECE further, or a
+ *       single page
  *
  * All or nothing. For a kernel thread, in which no signal is ever pending. The
  * caller keeps others from changing the size.
@@ -408,7 +451,7 @@ int peershm_backing_reserve(u32 backing, struct file *file, u64 start, u64 end)
 
 	if (!charge(backing, end - start))
 		return -ENOSPC;
-	err = allocate(file, start, end, backings[backing].pool);
+	err = allocate(&backings[backing], file, start, end);
 	if (err)
 		uncharge(backing, end - start);
 	return err;

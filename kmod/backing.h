@@ -2,9 +2,13 @@
 #ifndef PEERSHM_BACKING_H
 #define PEERSHM_BACKING_H
 
+#include <linux/sizes.h>
 #include <linux/types.h>
 
 #define PEERSHM_NR_BACKINGS 4
+
+/* Memory is allocated in pieces of so many bytes, or of a page if that is more. */
+#define PEERSHM_ALLOC_PIECE SZ_2M
 
 struct file;
 

@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
@@ -143,6 +144,21 @@ peershm_set_active_memcg(struct mem_cgroup *memcg)
 }
 
 #define set_active_memcg peershm_set_active_memcg
+#endif
+
+/*
+ * Task work that is to run soon breaks off waiting as a signal does, but is none,
+ * from 5.11 on (and 5.10.162).
+ */
+#ifdef TIF_NOTIFY_SIGNAL
+static inline void peershm_notify_again(void)
+{
+	set_thread_flag(TIF_NOTIFY_SIGNAL);
+}
+#else
+#define task_sigpending signal_pending
+#define clear_notify_signal() do { } while (0)
+#define peershm_notify_again() do { } while (0)
 #endif
 
 /* Before 5.17 a process that dumps core has a flag of its own. */

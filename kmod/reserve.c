@@ -29,8 +29,6 @@
 #include "reserve.h"
 #include "size.h"
 
-#define CHUNK SZ_2M
-
 /* How long until it is tried again: a size is being changed, memory is short. */
 #define BUSY_MS 2
 #define SHORT_MS 5000
@@ -86,7 +84,7 @@ static int give_back(struct peershm_region *region)
 static int fill_chunk(struct peershm_region *region)
 {
 	struct peershm_reserve *reserve = &region->reserve;
-	u64 chunk = max_t(u64, CHUNK, region->page_size);
+	u64 chunk = max_t(u64, PEERSHM_ALLOC_PIECE, region->page_size);
 	struct mem_cgroup *old;
 	u64 start, end;
 	int err;
