@@ -171,13 +171,27 @@ void peershm_reserve_release(struct peershm_region *region)
 	reserve->memcg = NULL;
 }
 
+/* Have the work look at the reserve, once whoever changes the size is done. */
+static void look(struct peershm_region *region)
+{
+	mod_delayed_work(queue, &region->reserve.work, 0);
+}
+
 /**
- * peershm_reserve_refill() - have the work look at the reserve
- * @region: whose size or wish has changed
+ * peershm_reserve_refill() - have what was used of the reserve filled again
+ * @region: whose size has changed, and who has it mapped is mapped
+ *
+ * Not before that: zeroing would compete for the CPUs with what uses it.
  */
 void peershm_reserve_refill(struct peershm_region *region)
 {
-	mod_delayed_work(queue, &region->reserve.work, 0);
+	bool wanted;
+
+	spin_lock(&region->registry);
+	wanted = region->reserve.want;
+	spin_unlock(&region->registry);
+	if (wanted)
+		look(region);
 }
 
 /**
@@ -189,8 +203,6 @@ void peershm_reserve_used(struct peershm_region *region, u64 have)
 {
 	if (have != region->reserve.have)
 		set_have(region, have);
-	if (region->reserve.want)
-		peershm_reserve_refill(region);
 }
 
 /**
@@ -220,7 +232,7 @@ int peershm_reserve_set(struct peershm_region *region, u64 want)
 	spin_unlock(&region->registry);
 	mutex_unlock(&region->resize);
 	mem_cgroup_put(memcg);
-	peershm_reserve_refill(region);
+	look(region);
 	return 0;
 }
 
@@ -274,7 +286,7 @@ static unsigned long scan(struct shrinker *self, struct shrink_control *sc)
 			continue;
 		region->reserve.pressed = true;
 		pages += READ_ONCE(region->reserve.have) >> PAGE_SHIFT;
-		peershm_reserve_refill(region);
+		look(region);
 	}
 	spin_unlock(&lock);
 	sc->nr_scanned = pages;

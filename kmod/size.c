@@ -179,6 +179,7 @@ long peershm_size_grow(struct peershm_file *pf, void *arg)
 		peershm_map_peers(&call, NULL, args->old_size, args->new_size);
 	else if (mapped < size)
 		peershm_map_peers(&call, NULL, mapped, size);
+	peershm_reserve_refill(region);
 	if (!err)
 		err = peershm_map_report(&call, &args->report);
 end_call:
@@ -287,6 +288,7 @@ static int shrink(struct peershm_region *region,
 	mutex_unlock(&region->resize);
 	if (!err && mapped < args->new_size)
 		peershm_map_peers(&call, NULL, mapped, args->new_size);
+	peershm_reserve_refill(region);
 end_call:
 	peershm_map_end(&call);
 	return err;
