@@ -134,8 +134,11 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #define PEERSHM_SHMEM_NORESERVE mk_vma_flags(VMA_NORESERVE_BIT)
 #endif
 
-/* What a kernel thread allocates can be charged to a group from 5.14 on. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 14, 0)
+/* What a task allocates can be charged to another group from 5.14 on. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 14, 0)
+#define PEERSHM_CHARGES_OTHERS true
+#else
+#define PEERSHM_CHARGES_OTHERS false
 #include <linux/sched/mm.h>
 static inline struct mem_cgroup *
 peershm_set_active_memcg(struct mem_cgroup *memcg)

@@ -22,6 +22,7 @@
 
 #include "backing.h"
 #include "device.h"
+#include "parallel.h"
 #include "reserve.h"
 #include "straggler.h"
 
@@ -35,9 +36,12 @@ static int __init peershm_init(void)
 	err = peershm_reserve_init();
 	if (err)
 		goto exit_backing;
-	err = peershm_straggler_init();
+	err = peershm_parallel_init();
 	if (err)
 		goto exit_reserve;
+	err = peershm_straggler_init();
+	if (err)
+		goto exit_parallel;
 	err = peershm_device_init();
 	if (err)
 		goto exit_straggler;
@@ -45,6 +49,8 @@ static int __init peershm_init(void)
 
 exit_straggler:
 	peershm_straggler_exit();
+exit_parallel:
+	peershm_parallel_exit();
 exit_reserve:
 	peershm_reserve_exit();
 exit_backing:
@@ -56,6 +62,7 @@ static void __exit peershm_exit(void)
 {
 	peershm_device_exit();
 	peershm_straggler_exit();
+	peershm_parallel_exit();
 	/* The release of a window may still be on its way out of the module. */
 	synchronize_rcu_tasks();
 	peershm_reserve_exit();

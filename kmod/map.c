@@ -4,12 +4,14 @@
  *
  * Another process is reached by mmget_not_zero(), then its mmap lock, then a
  * fresh look at its VMAs (populate.c): it may have unmapped or replaced any of
- * them.
+ * them. Clients are mapped in parallel where that is worth it (parallel.c), so
+ * "current" need not be who called.
  */
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/ktime.h>
 #include <linux/lockdep.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -17,9 +19,11 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "backing.h"
 #include "client.h"
 #include "device.h"
 #include "map.h"
+#include "parallel.h"
 #include "populate.h"
 #include "region.h"
 #include "straggler.h"
@@ -27,6 +31,11 @@
 
 #define DEFAULT_TIMEOUT_MS 100
 #define MAX_TIMEOUT_MS 60000
+
+/* Another CPU can help from about so many page table entries on. */
+#define WORTH_HELP 1024
+/* A fault on a huge page costs as much as mapping so many small ones. */
+#define HUGE_FAULT 16
 
 /* How much is mapped before a waiting thread of the peer gets its mmap lock. */
 static u64 chunk_of(const struct peershm_region *region)
@@ -40,15 +49,31 @@ static u64 chunk_of(const struct peershm_region *region)
  */
 static bool may_catch_up(const struct peershm_map_call *call)
 {
-	return !signal_pending(current) &&
+	return !task_sigpending(call->caller) &&
 	       ktime_before(ktime_get(), call->deadline);
+}
+
+/*
+ * The page tables are charged to the client's memory cgroup, as if it had taken
+ * the faults itself: whoever maps is not slowed down by a limit of its own while
+ * it holds the client's mmap lock.
+ */
+static bool populate(struct peershm_client *client, u64 start, u64 end)
+{
+	unsigned long base = client->region->base;
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(client->mm);
+	struct mem_cgroup *old = set_active_memcg(memcg);
+	bool whole = peershm_populate(client, base + start, base + end);
+
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	return whole;
 }
 
 /* Go on with a job for as long as the client's mmap lock is to be had. */
 static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 {
 	struct peershm_client *client = job->client;
-	unsigned long base = client->region->base;
 	u64 chunk = chunk_of(client->region);
 	struct mm_struct *mm = client->mm;
 	bool whole;
@@ -59,15 +84,15 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 		return;
 	}
 	job->result = PEERSHM_PEER_DEFERRED;
-	while (job->next < call->end && !fatal_signal_pending(current) &&
+	while (job->next < call->end && !fatal_signal_pending(call->caller) &&
 	       (job->next >= call->start || may_catch_up(call)) &&
 	       mmap_read_trylock(mm)) {
 		stop = min_t(u64, call->end,
 			     round_down(job->next, chunk) + chunk);
-		whole = peershm_populate(client, base + job->next, base + stop);
+		whole = populate(client, job->next, stop);
 		mmap_read_unlock(mm);
 		/* A caller that is being killed says nothing about the peer. */
-		if (!whole && fatal_signal_pending(current))
+		if (!whole && fatal_signal_pending(call->caller))
 			break;
 		if (!whole)
 			job->partial = true;
@@ -92,7 +117,6 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 bool peershm_map_chunk(struct peershm_client *client, u64 start, u64 end,
 		       u64 shrinks)
 {
-	unsigned long base = client->region->base;
 	struct mm_struct *mm = client->mm;
 	u64 chunk = chunk_of(client->region);
 	u64 stop = min_t(u64, end, round_down(start, chunk) + chunk);
@@ -106,7 +130,7 @@ bool peershm_map_chunk(struct peershm_client *client, u64 start, u64 end,
 	}
 	got = mmap_read_trylock(mm);
 	if (got) {
-		whole = peershm_populate(client, base + start, base + stop);
+		whole = populate(client, start, stop);
 		mmap_read_unlock(mm);
 	}
 	mmput_async(mm);
@@ -234,34 +258,65 @@ static void collect(struct peershm_map_call *call,
 	spin_unlock(&region->registry);
 }
 
+/* One client, if it is not done. */
+static void advance_one(void *context, unsigned int index)
+{
+	struct peershm_map_call *call = context;
+	struct peershm_map_job *job = &call->jobs[index];
+
+	if (job->result != PEERSHM_PEER_DEFERRED)
+		return;
+	advance(call, job);
+	switch (job->result) {
+	case PEERSHM_PEER_MAPPED:
+		peershm_client_mapped(job->client, job->start, call->end,
+				      job->shrinks);
+		break;
+	case PEERSHM_PEER_DEFERRED:
+		break;
+	case PEERSHM_PEER_GONE:
+		/* Its window's file may be held by somebody else. */
+		peershm_client_leave(job->client);
+		break;
+	case PEERSHM_PEER_PARTIAL:
+		peershm_client_partial(job->client, job->start, call->end,
+				       job->shrinks);
+		break;
+	}
+}
+
+/*
+ * Is there so much to do that others are worth waking? Not where clients share
+ * page tables: the first has all the work.
+ */
+static bool worth_help(const struct peershm_map_call *call)
+{
+	const struct peershm_region *region = call->region;
+	const struct peershm_map_job *job;
+	u64 entries = 0;
+
+	if (!PEERSHM_CHARGES_OTHERS || peershm_backing_pooled(region->backing))
+		return false;
+	for (job = call->jobs; job < call->jobs + call->nr_jobs; job++)
+		if (job->result == PEERSHM_PEER_DEFERRED)
+			entries += (call->end - job->next) / region->page_size;
+	if (region->page_size > PAGE_SIZE)
+		entries *= HUGE_FAULT;
+	return entries >= WORTH_HELP;
+}
+
 /* One round over the clients that are not done. Returns how many are left. */
 static unsigned int advance_all(struct peershm_map_call *call)
 {
-	struct peershm_map_job *job;
-	unsigned int left = 0;
+	unsigned int i, left = 0;
 
-	for (job = call->jobs; job < call->jobs + call->nr_jobs; job++) {
-		if (job->result != PEERSHM_PEER_DEFERRED)
-			continue;
-		advance(call, job);
-		switch (job->result) {
-		case PEERSHM_PEER_MAPPED:
-			peershm_client_mapped(job->client, job->start,
-					      call->end, job->shrinks);
-			break;
-		case PEERSHM_PEER_DEFERRED:
-			left++;
-			break;
-		case PEERSHM_PEER_GONE:
-			/* Its window's file may be held by somebody else. */
-			peershm_client_leave(job->client);
-			break;
-		case PEERSHM_PEER_PARTIAL:
-			peershm_client_partial(job->client, job->start,
-					       call->end, job->shrinks);
-			break;
-		}
-	}
+	if (worth_help(call))
+		peershm_parallel(advance_one, call, call->nr_jobs);
+	else
+		for (i = 0; i < call->nr_jobs; i++)
+			advance_one(call, i);
+	for (i = 0; i < call->nr_jobs; i++)
+		left += call->jobs[i].result == PEERSHM_PEER_DEFERRED;
 	return left;
 }
 
@@ -295,11 +350,12 @@ void peershm_map_peers(struct peershm_map_call *call,
 	struct peershm_map_job *job;
 	unsigned int pause_us = 50;
 
+	call->caller = current;
 	call->start = start;
 	call->end = end;
 	call->deadline = ktime_add_ms(ktime_get(), call->timeout_ms);
 	collect(call, which);
-	while (advance_all(call) && !signal_pending(current) &&
+	while (advance_all(call) && !task_sigpending(current) &&
 	       ktime_before(ktime_get(), call->deadline)) {
 		usleep_range(pause_us, 2 * pause_us);
 		pause_us = min(2 * pause_us, 1000U);

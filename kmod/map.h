@@ -10,6 +10,7 @@
 struct peershm_client;
 struct peershm_file;
 struct peershm_region;
+struct task_struct;
 
 /* One client and how far it is. */
 struct peershm_map_job {
@@ -27,6 +28,7 @@ struct peershm_map_job {
  */
 struct peershm_map_call {
 	struct peershm_region *region;	/* the caller's reference */
+	struct task_struct *caller;
 	struct peershm_map_job *jobs;
 	unsigned int nr_jobs;
 	struct peershm_peer *peers;	/* what goes to user space */

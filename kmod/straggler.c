@@ -9,15 +9,10 @@
  * for nobody: a client whose mmap lock is taken is tried again later, and less
  * often the longer that lasts. What is queued holds the region's struct alone;
  * a live client holds the memory, and ends to be a straggler when it leaves.
- *
- * The page tables are charged to the memory cgroup of the client, as if it had
- * taken the faults itself.
  */
 #include <linux/jiffies.h>
 #include <linux/lockdep.h>
-#include <linux/memcontrol.h>
 #include <linux/minmax.h>
-#include <linux/sched/mm.h>
 #include <linux/workqueue.h>
 
 #include "client.h"
@@ -176,8 +171,6 @@ static bool next_range(struct peershm_client *client, u64 *start, u64 *end,
 /* One turn of a client. Returns whether it got anywhere. */
 static bool follow(struct peershm_client *client)
 {
-	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(client->mm);
-	struct mem_cgroup *old = set_active_memcg(memcg);
 	u64 start, end, shrinks;
 	unsigned int i;
 
@@ -187,8 +180,6 @@ static bool follow(struct peershm_client *client)
 			break;
 		cond_resched();
 	}
-	set_active_memcg(old);
-	mem_cgroup_put(memcg);
 	return i > 0;
 }
 

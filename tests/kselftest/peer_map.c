@@ -106,6 +106,50 @@ static void a_range_alone_is_mapped(void **state)
 	}
 }
 
+/* Each peer's own result, when so much is to be done that CPUs share it. */
+static void peers_mapped_at_once_do_not_mix_up_their_results(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct peershm_peer records[16];
+	struct peershm_grow g = { .size = sizeof(g) };
+	struct peer *peers[16];
+	struct region *r;
+	char name[16];
+
+	r = region_new(b, b->capacity);
+	for (unsigned int i = 0; i < 16; i++) {
+		snprintf(name, sizeof(name), "peer %u", i);
+		peers[i] = peer_join(r, name);
+	}
+	for (unsigned int round = 0; round < test_scale(20); round++) {
+		uint64_t hole = r->base + b->step / 2;
+
+		g.region = r->id;
+		g.length = b->step;
+		g.report =
+			(struct peershm_map_report){ .peers = (uintptr_t)records, .nr_peers = 16 };
+		/* One more of them has a hole, from round to round. */
+		if (round < 16)
+			assert_ok(peer_munmap(peers[(7 * round) % 16], hole, b->page));
+		memset(records, POISON, sizeof(records));
+		assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));
+		assert_int_equal(g.report.nr_peers, 16);
+		assert_int_equal(g.report.deferred + g.report.gone, 0);
+		for (unsigned int i = 0; i < 16; i++) {
+			bool holed = false;
+
+			for (unsigned int j = 0; j <= round && j < 16; j++)
+				holed |= i == (7 * j) % 16;
+			assert_int_equal(records[i].client, peers[i]->at.client);
+			assert_int_equal(records[i].result,
+					 holed ? PEERSHM_PEER_PARTIAL : PEERSHM_PEER_MAPPED);
+			assert_int_equal(peer_present(peers[i], r->base, b->step),
+					 b->step - (holed ? b->page : 0));
+		}
+		assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+	}
+}
+
 static void records_tell_client_pid_name_and_result(void **state)
 {
 	struct region *r = region_new(small, GIB);
@@ -357,6 +401,10 @@ int main(void)
 		TEST(only_the_peer_of_that_pid_is_mapped),
 		TEST(only_the_peer_of_that_name_is_mapped),
 		TEST(a_range_alone_is_mapped),
+		TEST_CASE("peers_mapped_at_once_do_not_mix_up_their_results_small",
+			  peers_mapped_at_once_do_not_mix_up_their_results, PEERSHM_SMALL, 0),
+		TEST_CASE("peers_mapped_at_once_do_not_mix_up_their_results_thp",
+			  peers_mapped_at_once_do_not_mix_up_their_results, PEERSHM_THP, 0),
 		TEST(records_tell_client_pid_name_and_result),
 		TEST_BACKINGS(a_stopped_peer_is_mapped),
 		TEST_BACKINGS(a_stopped_peer_does_not_hold_up_a_shrink),

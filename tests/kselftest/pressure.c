@@ -65,6 +65,53 @@ static void a_grow_that_meets_the_cgroups_limit_gives_its_charge_back(void **sta
 	assert_true(peer_all_zero(p, r->base + length, length));
 }
 
+/* Bytes of page tables that a group was charged for. */
+static long page_tables(const char *memcg)
+{
+	char path[256], line[128];
+	long bytes = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/memory.stat", memcg);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	while (bytes < 0 && fgets(line, sizeof(line), file))
+		sscanf(line, "pagetables %ld", &bytes);
+	fclose(file);
+	return bytes;
+}
+
+static bool has_page_tables(void *arg)
+{
+	const struct charge *c = arg;
+
+	return page_tables(c->memcg) >= c->bytes;
+}
+
+static void page_tables_are_charged_to_the_client_whose_they_are(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	uint64_t length = 8 * b->page * b->page / sizeof(uint64_t);
+	struct peer *grower, *client;
+	struct charge charge;
+	struct region *r;
+
+	if (kernel_before(5, 14))
+		skip_because("this kernel charges whoever grows");
+	r = region_new(b, b->capacity < length ? length : b->capacity);
+	grower = peer_join(r, "grower");
+	client = peer_join(r, "client");
+	memcg_join(memcg_new(4 * length), grower->pid);
+	charge.memcg = memcg_new(4 * length);
+	memcg_join(charge.memcg, client->pid);
+	if (page_tables(charge.memcg) < 0)
+		skip_because("this kernel does not say");
+	/* As many entries as fit into eight tables. */
+	charge.bytes = page_tables(charge.memcg) + (long)(8 * b->page);
+	assert_ok(peer_call(grower, grow_here, &length, sizeof(length)));
+	assert_true(test_until(has_page_tables, &charge, DEADLINE_MS));
+}
+
 /* Take pages of the pool as a program that knows nothing of regions does. */
 struct taking {
 	uint64_t page, pages;
@@ -216,6 +263,7 @@ int main(void)
 		TEST_CASE("a_grow_that_meets_the_cgroups_limit_gives_its_charge_back_thp",
 			  a_grow_that_meets_the_cgroups_limit_gives_its_charge_back, PEERSHM_THP,
 			  0),
+		TEST(page_tables_are_charged_to_the_client_whose_they_are),
 		TEST_CASE("a_pool_that_somebody_else_emptied_is_enomem_hugetlb_2m",
 			  a_pool_that_somebody_else_emptied_is_enomem, PEERSHM_HUGETLB_2M, 0),
 		TEST_CASE("a_pool_that_somebody_else_emptied_is_enomem_hugetlb_1g",

@@ -44,8 +44,8 @@
  *   ENOENT        no such region, client or named root
  *   ENOMEM        no memory, no huge page in the pool, or the memory cgroup's
  *                 limit was hit; nobody is killed for a region's memory. (Page
- *                 tables, 8 bytes a page and client, are charged to the caller
- *                 as for any memory.)
+ *                 tables, 8 bytes a page, are charged to the client that has
+ *                 them, as for any memory; before 5.14 to the caller.)
  *   ENOSPC        beyond the capacity, or a limit of the module (in all, or
  *                 for one user without CAP_SYS_RESOURCE)
  *   ENOTCONN      this process is not a client through this file (never

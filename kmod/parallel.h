@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PEERSHM_PARALLEL_H
+#define PEERSHM_PARALLEL_H
+
+int peershm_parallel_init(void);
+void peershm_parallel_exit(void);
+
+void peershm_parallel(void (*f)(void *context, unsigned int index),
+		      void *context, unsigned int n);
+
+#endif /* PEERSHM_PARALLEL_H */
