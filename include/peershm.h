@@ -191,9 +191,10 @@ struct peershm_report {
  * Make the region at least `size` bytes, rounded up to its page size. When it
  * returns 0, the memory is allocated and in the page tables of every client
  * that `report` (may be NULL) does not name as deferred, gone or partial. New
- * memory reads as zero. Blocks while memory is allocated and zeroed, then for
- * the report's timeout at most. A size of 0 is EINVAL; one that the region has
- * already is not. Errors: ENOSPC, ENOMEM, EINTR, EACCES, EFAULT, EINVAL.
+ * memory reads as zero. It lies on the NUMA nodes that mbind() on a window said,
+ * in whichever process; of huge pages of the pool, in this one, and their reserve
+ * where the kernel likes. Blocks while memory is allocated and zeroed, then for
+ * the report's timeout at most. Errors: ENOSPC, ENOMEM, EINTR, EACCES, EINVAL.
  */
 int peershm_grow(struct peershm *handle, uint64_t size, struct peershm_report *report);
 

@@ -4,7 +4,7 @@
  * as the static library shows them to the program's linker.
  *
  * Dependencies point one way: open, region, root, shrink, peer, client, event -> fork ->
- * attach -> section -> reason -> options, maps, ioctl, error; open, fork -> find; attach,
+ * attach -> section -> reason -> maps, ioctl, error; peer -> policy; open, fork -> find; attach,
  * section, region, root -> header. header and maps know no device, so their tests
  * run anywhere.
  *
@@ -156,6 +156,16 @@ int pshm_options_fill(struct peershm_create *create, const char *name,
 uint64_t pshm_page_unit(uint32_t backing); /* a size is a multiple of it */
 int pshm_round_up(uint64_t value, uint64_t unit, uint64_t *rounded); /* -EINVAL: overflow */
 int pshm_name_copy(char to[PEERSHM_NAME_SIZE], const char *from, const char *what);
+
+/* policy.c: while memory is allocated, the calling thread has the window's policy. */
+struct pshm_policy {
+	int mode;
+	bool replaced;
+	unsigned long nodes[1024 / (8 * sizeof(unsigned long))];
+};
+
+void pshm_policy_adopt(const struct peershm *handle, struct pshm_policy *own);
+void pshm_policy_restore(const struct pshm_policy *own);
 
 /* reason.c: pshm_fail() with what a failed command can be blamed on. */
 int pshm_reason_device(int err, int flags);

@@ -43,6 +43,18 @@ static void report_to_caller(struct peershm_report *to, const struct peershm_map
 	to->partial = from->partial;
 }
 
+static int grow(const struct peershm *handle, struct peershm_grow *command)
+{
+	struct pshm_policy own;
+	int err;
+
+	command->region = handle->region;
+	pshm_policy_adopt(handle, &own);
+	err = pshm_device_command(handle->fd, PEERSHM_IOC_GROW, command);
+	pshm_policy_restore(&own);
+	return err;
+}
+
 PEERSHM_API int peershm_grow(struct peershm *handle, uint64_t size, struct peershm_report *report)
 {
 	struct peershm_grow command = { .size = sizeof(command), .flags = PEERSHM_GROW_TO };
@@ -59,12 +71,9 @@ PEERSHM_API int peershm_grow(struct peershm *handle, uint64_t size, struct peers
 				 "peershm_shrink() it");
 	if (pshm_round_up(size, handle->page_size, &rounded))
 		return pshm_fail(-EINVAL, "the size is too large to be rounded up to a page");
-	command.region = handle->region;
 	command.length = rounded;
 	report_to_kernel(&command.report, report);
-	err = pshm_device_command(handle->fd, PEERSHM_IOC_GROW, &command);
-	if (err == -EFAULT && report)
-		return report_failed(err, report);
+	err = grow(handle, &command);
 	if (err)
 		return pshm_reason_grow(err, handle, rounded);
 	report_to_caller(report, &command.report);
@@ -93,9 +102,8 @@ PEERSHM_API void *peershm_extend(struct peershm *handle, uint64_t length)
 		errno = -err;
 		return NULL;
 	}
-	command.region = handle->region;
 	command.length = rounded;
-	err = pshm_device_command(handle->fd, PEERSHM_IOC_GROW, &command);
+	err = grow(handle, &command);
 	if (err) {
 		uint64_t size = peershm_size(handle);
 

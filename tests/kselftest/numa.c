@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Where the memory of a region lies, on a machine of several nodes. */
 #include <linux/mempolicy.h>
+#include <peershm.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -230,6 +231,60 @@ static void grow_honours_the_policy_of_who_grows(void **state)
 	}
 }
 
+struct bound_grow {
+	char region[PEERSHM_NAME_SIZE];
+	uint64_t length;
+	unsigned long nodes;
+};
+
+/* A program that binds its window and knows of no more. */
+static long bind_and_grow(void *arg)
+{
+	struct bound_grow *bound = arg;
+	struct policy policy = { .mode = MPOL_BIND, .nodes = bound->nodes };
+	struct peershm *shm;
+	int mode = -1;
+	long err;
+
+	err = peershm_open(&shm, bound->region, "bound", 0, NULL);
+	if (err)
+		return err;
+	policy.address = (uintptr_t)peershm_base(shm);
+	policy.length = peershm_capacity(shm);
+	if (set_policy(&policy))
+		return -errno;
+	err = peershm_grow(shm, bound->length, NULL);
+	/* Its own policy is what it was. */
+	if (syscall(SYS_get_mempolicy, &mode, NULL, 0, NULL, 0) || mode != MPOL_DEFAULT)
+		return -EPROTO;
+	return err;
+}
+
+static void the_library_grows_where_the_window_is_bound(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct bound_grow bound = { .length = b->page };
+	struct places places;
+	struct region *r;
+	struct peer *p;
+	int node[2];
+
+	two_nodes(node);
+	backing_needs(b, b->page);
+	for (unsigned int i = 0; i < 2; i++) {
+		r = region_new(b, b->capacity);
+		p = peer_new();
+		put_name(bound.region, r->name);
+		bound.nodes = 1UL << node[i];
+		if (peer_call(p, bind_and_grow, &bound, sizeof(bound)) == -ENOMEM)
+			skip_because("node %d has no free page of this backing", node[i]);
+		assert_int_equal(region_size(r), b->page);
+		places_of(p, &places, r->base, b, b->page);
+		assert_int_equal(count_on(&places, node[i]), 1);
+		assert_ok(do_unlink(r->fd, r->name));
+	}
+}
+
 /*
  * tmpfs keeps a policy with the memory, whoever set it. hugetlbfs follows the task
  * that grows.
@@ -245,6 +300,7 @@ int main(void)
 		TEST_TMPFS(grow_prefers),
 		TEST_TMPFS(the_reserve_honours_it_too),
 		TEST_BACKINGS(grow_honours_the_policy_of_who_grows),
+		TEST_BACKINGS(the_library_grows_where_the_window_is_bound),
 	};
 
 	return test_run(tests);

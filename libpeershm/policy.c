@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The NUMA policy of a window, where the kernel does not go by it: huge pages of
+ * the pool are allocated as the task that grows says, and by the window's policy at
+ * page faults alone, of which there are none.
+ */
+#include <linux/mempolicy.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define MAX_NODES (8 * sizeof(((struct pshm_policy *)NULL)->nodes))
+
+static bool get(struct pshm_policy *policy, uint64_t address, unsigned long flags)
+{
+	return !syscall(SYS_get_mempolicy, &policy->mode, policy->nodes, MAX_NODES, address, flags);
+}
+
+static bool set(const struct pshm_policy *policy)
+{
+	return !syscall(SYS_set_mempolicy, policy->mode, policy->nodes, MAX_NODES);
+}
+
+void pshm_policy_adopt(const struct peershm *handle, struct pshm_policy *own)
+{
+	struct pshm_policy window;
+
+	own->replaced = handle->client && handle->backing >= PEERSHM_HUGETLB_2M &&
+			get(&window, handle->base, MPOL_F_ADDR) && window.mode != MPOL_DEFAULT &&
+			get(own, 0, 0) && set(&window);
+}
+
+void pshm_policy_restore(const struct pshm_policy *own)
+{
+	if (own->replaced)
+		set(own);
+}
