@@ -60,6 +60,51 @@ static int try_set_root(int fd, const struct target *t)
 	return do_set_root(fd, t->region, 0, 0);
 }
 
+/* There is no such root: who may look is told so. */
+static int try_withdraw(int fd, const struct target *t)
+{
+	int err = do_publish(fd, t->region, "nothing", 0, 0);
+
+	return err == -ENOENT ? 0 : err;
+}
+
+static int try_get_root(int fd, const struct target *t)
+{
+	return do_get_root(fd, t->region, NULL, NULL);
+}
+
+static int try_lookup(int fd, const struct target *t)
+{
+	int err = do_get_root(fd, t->region, "nothing", NULL);
+
+	return err == -ENOENT ? 0 : err;
+}
+
+static int try_roots(int fd, const struct target *t)
+{
+	int n = do_roots(fd, t->region, NULL, 0);
+
+	return n < 0 ? n : 0;
+}
+
+static int try_reserve(int fd, const struct target *t)
+{
+	struct peershm_set_reserve s = { .size = sizeof(s), .region = t->region };
+
+	return xioctl(fd, PEERSHM_IOC_SET_RESERVE, &s);
+}
+
+/* With a file of its own, which watches until it is closed. */
+static int try_watch(int fd, const struct target *t)
+{
+	int own = device_open(O_RDONLY);
+	int err = own < 0 ? own : do_watch(own, t->region);
+
+	(void)fd;
+	close(own);
+	return err;
+}
+
 static int try_shrink(int fd, const struct target *t)
 {
 	return do_shrink(fd, t->region, 0, NULL);
@@ -131,6 +176,12 @@ static const struct command {
 	{ "grow", try_grow, WRITE },
 	{ "peer map", try_peer_map, WRITE },
 	{ "set root", try_set_root, WRITE },
+	{ "withdraw", try_withdraw, WRITE },
+	{ "get root", try_get_root, READ },
+	{ "look up", try_lookup, READ },
+	{ "roots", try_roots, READ },
+	{ "reserve", try_reserve, WRITE },
+	{ "watch", try_watch, READ },
 	{ "shrink", try_shrink, WRITE },
 	{ "clients", try_clients, READ },
 	{ "resolve", try_resolve, READ },
@@ -370,7 +421,9 @@ static void restore_hugetlb_group(void *arg)
 
 static struct pooled try_pool(const struct backing *b, uint32_t group, bool keeps_capability)
 {
-	struct pooled p = { .group = group, .backing = b->id, .keeps_capability = keeps_capability };
+	struct pooled p = { .group = group,
+			    .backing = b->id,
+			    .keeps_capability = keeps_capability };
 
 	assert_ok(peer_call(peer_new(), take_from_pool, &p, sizeof(p)));
 	return p;
@@ -407,10 +460,9 @@ static long set_reserve_as_bob(void *arg)
 /* Although he may write the region, and grow it: he is charged for that. */
 static void a_reserve_of_the_pool_is_not_for_everybody(void **state)
 {
-	struct peershm_create c = { .size = sizeof(c),
-				    .capacity = GIB,
-				    .backing = PEERSHM_HUGETLB_2M,
-				    .mode = 0666 };
+	struct peershm_create c = {
+		.size = sizeof(c), .capacity = GIB, .backing = PEERSHM_HUGETLB_2M, .mode = 0666
+	};
 	struct target t = { 0 };
 	int fd = device_open(O_RDWR);
 
