@@ -4,7 +4,8 @@
  * started again, as a seed has it. The region holds a list with a node in every page,
  * each with a checksum. Workers walk it all the time, inside read sections; whoever
  * shrinks first takes out the nodes that are to go. After every round the list is
- * whole, and registry, header and /proc agree on who the clients are.
+ * whole, no worker is stuck in D state, and registry, header and /proc agree on who the
+ * clients are.
  *
  *   stress [ROUNDS [SEED]]     the same seed gives the same decisions
  */
@@ -26,7 +27,8 @@
 
 #define WORKERS 32
 #define MAX_PAGES 512
-#define REGISTRY_MS 30000 /* until a killed client is gone, on a slow machine */
+#define REGISTRY_MS 1000 /* until it says who is there, also after a kill */
+#define D_STATE_MS 30000 /* until whoever waits for the kernel goes on, on a slow machine */
 #define ANSWER_MS 60000
 #define SHRINK_MS 50
 
@@ -49,6 +51,14 @@ static struct worker {
 	bool stopped;
 	bool owes; /* an answer */
 } workers[WORKERS];
+
+/* What happens in a round: all that the seed says, so that no outcome changes what follows. */
+struct decision {
+	struct worker *worker;
+	uint32_t what; /* of 100 */
+	uint64_t pages;
+	uint32_t delay_us; /* until a kill */
+};
 
 static char region[64];
 static struct peershm *shm;
@@ -249,10 +259,10 @@ static void unlink_from(uint64_t pages)
  * Grow or shrink, by a worker or by oneself. A worker may be killed on the way: then the
  * size is the old or the new one.
  */
-static void resize(struct worker *w, bool kill_it)
+static void resize(const struct decision *d, struct worker *w, bool kill_it)
 {
 	uint64_t old = peershm_size(shm) / page;
-	uint64_t pages = 2 + pick(MAX_PAGES - 2);
+	uint64_t pages = d->pages;
 	struct order order = { .what = pages > old ? 'g' : 's', .size = pages * page };
 	uint64_t now;
 	long err;
@@ -268,7 +278,7 @@ static void resize(struct worker *w, bool kill_it)
 		if (write(w->socket, &order, sizeof(order)) != (ssize_t)sizeof(order))
 			fail("worker %d is gone", (int)(w - workers));
 		if (kill_it) {
-			usleep(pick(3000));
+			usleep(d->delay_us);
 			end(w);
 			err = 0;
 		} else {
@@ -285,13 +295,69 @@ static void resize(struct worker *w, bool kill_it)
 	link_all();
 }
 
-static bool running(pid_t pid)
+static bool runs(pid_t pid)
 {
 	for (int i = 0; i < WORKERS; i++) {
 		if (workers[i].pid == pid)
 			return true;
 	}
 	return pid == getpid();
+}
+
+/* State and start of a process, as /proc has them: in clock ticks. */
+static bool read_stat(pid_t pid, char *state, uint64_t *start)
+{
+	char path[64];
+	FILE *file;
+	int n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	n = fscanf(file,
+		   "%*d (%*[^)]) %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+		   "%*d %*d %*d %" SCNu64,
+		   state, start);
+	fclose(file);
+	return n == 2;
+}
+
+/* Does /proc show the region's window there? */
+static bool has_window(pid_t pid, uint64_t base)
+{
+	char path[64], line[256], name[80];
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	snprintf(name, sizeof(name), "peershm:%s", region);
+	file = fopen(path, "re");
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = strtoull(line, NULL, 16) == base && strstr(line, name);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* A client as the registry has it is one of the header, and a process of ours. */
+static bool client_agrees(const struct peershm_client_info *info,
+			  const struct peershm_header_client *clients, int n)
+{
+	uint64_t ticks = info->start_time / (1000000000 / (uint64_t)sysconf(_SC_CLK_TCK));
+	uint64_t start;
+	char state;
+
+	if (!runs(info->pid) || !read_stat(info->pid, &state, &start) || start != ticks)
+		return false;
+	for (int i = 0; i < n; i++) {
+		if (clients[i].id == info->id)
+			return clients[i].pid == info->pid && clients[i].base == info->base &&
+			       clients[i].start_time == info->start_time &&
+			       clients[i].mapped == info->mapped &&
+			       strcmp(clients[i].name, info->name) == 0;
+	}
+	return false;
 }
 
 static bool registry_agrees(void)
@@ -306,69 +372,77 @@ static bool registry_agrees(void)
 	if (n != expected || peershm_header_clients(shm, clients, WORKERS + 8) != expected)
 		return false;
 	for (int i = 0; i < n; i++) {
-		if (!running(infos[i].pid) || !running(clients[i].pid))
+		if (!client_agrees(&infos[i], clients, n))
 			return false;
 	}
 	return true;
 }
 
-static void check(void)
+static void check(const struct worker *w)
 {
 	uint64_t deadline = now_ms() + REGISTRY_MS;
 	uint64_t pages = peershm_size(shm) / page;
+	long nodes = walk(true);
 
-	if (walk(true) != (long)pages - 1)
-		fail("the list has %ld nodes in %" PRIu64 " pages", walk(true), pages);
+	if (nodes != (long)pages - 1)
+		fail("the list has %ld nodes in %" PRIu64 " pages", nodes, pages);
 	while (!registry_agrees()) {
 		if (now_ms() > deadline)
 			fail("registry, header and /proc do not agree on the clients");
 		usleep(1000);
 	}
+	if (w && w->pid && !has_window(w->pid, (uintptr_t)peershm_base(shm)))
+		fail("/proc shows no window in worker %d", (int)(w - workers));
 }
 
 /* Whoever is in D state leaves it before long. */
 static void nobody_hangs(void)
 {
 	for (int i = 0; i < WORKERS; i++) {
-		uint64_t deadline = now_ms() + REGISTRY_MS;
-		char path[64];
+		uint64_t deadline = now_ms() + D_STATE_MS;
+		uint64_t started;
 		char state = 0;
 
 		if (!workers[i].pid)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/stat", workers[i].pid);
 		do {
-			FILE *file = fopen(path, "re");
-
-			if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-				fail("%s cannot be read", path);
-			fclose(file);
+			if (!read_stat(workers[i].pid, &state, &started))
+				fail("worker %d is not in /proc", i);
 		} while (state == 'D' && now_ms() < deadline);
 		if (state == 'D')
 			fail("worker %d is in D state", i);
 	}
 }
 
+static struct decision decide(void)
+{
+	struct decision d = { .worker = &workers[pick(WORKERS)] };
+
+	d.what = pick(100);
+	d.pages = 2 + pick(MAX_PAGES - 2);
+	d.delay_us = pick(3000);
+	return d;
+}
+
 static void one_round(void)
 {
-	struct worker *w = &workers[pick(WORKERS)];
-	uint32_t what = pick(100);
+	struct decision d = decide();
+	struct worker *w = d.worker;
 
 	if (!w->pid)
 		start(w);
-	else if (what < 15)
+	else if (d.what < 15)
 		end(w);
-	else if (what < 30)
+	else if (d.what < 30)
 		stop_or_go_on(w);
-	else if (what < 45)
-		resize(w, true);
-	else if (what < 80)
-		resize(w, false);
+	else if (d.what < 45)
+		resize(&d, w, true);
+	else if (d.what < 80)
+		resize(&d, w, false);
 	else
-		resize(NULL, false);
-	check();
-	if (round_now % 50 == 0)
-		nobody_hangs();
+		resize(&d, NULL, false);
+	check(w);
+	nobody_hangs();
 }
 
 static void give_up(int signal)
@@ -417,7 +491,7 @@ int main(int argc, char **argv)
 		if (workers[i].pid)
 			end(&workers[i]);
 	}
-	check();
+	check(NULL);
 	peershm_unlink(region);
 	peershm_close(shm);
 	printf("ok 1 stress\n# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0\n");
