@@ -3,19 +3,16 @@
  * Windows that are covered by, or are made into, memory that waits for its user: nobody
  * else waits for it.
  */
-#include <linux/fuse.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/harness.h"
+#include "common/silent_fs.h"
 
 /* A grow waits for nobody longer than this, and what else it does is quick. */
 #define TIMEOUT_MS 200
@@ -225,129 +222,6 @@ static void a_window_whose_minor_faults_wait_delays_nobody(void **state)
 	a_window_with_userfaultfd(state, UFFDIO_REGISTER_MODE_MINOR, false);
 }
 
-/*
- * A file system of one file, whose contents never come. It answers what it takes
- * to open the file, and keeps silent when it is read.
- */
-#define FILE_NODE 2
-
-struct silent_fs {
-	int device;
-	char mountpoint[64];
-	int asked; /* how often it was read, which it leaves unanswered */
-};
-
-static void answer(int device, uint64_t unique, int error, const void *data, size_t size)
-{
-	char buffer[512];
-	struct fuse_out_header out = { .error = error, .unique = unique };
-
-	out.len = (uint32_t)(sizeof(out) + size);
-	memcpy(buffer, &out, sizeof(out));
-	if (size)
-		memcpy(buffer + sizeof(out), data, size);
-	if (write(device, buffer, out.len) < 0)
-		return; /* nobody waits for it any more */
-}
-
-static struct fuse_attr attributes(uint64_t node)
-{
-	return (struct fuse_attr){
-		.ino = node,
-		.size = node == FILE_NODE ? 1 << 30 : 0,
-		.mode = node == FILE_NODE ? S_IFREG | 0666 : S_IFDIR | 0777,
-		.nlink = 1,
-		.blksize = 4096,
-	};
-}
-
-static void serve_request(struct silent_fs *fs, const struct fuse_in_header *in)
-{
-	switch (in->opcode) {
-	case FUSE_INIT: {
-		struct fuse_init_out out = { .major = FUSE_KERNEL_VERSION,
-					     .minor = 31,
-					     /* who waits for what is read ahead can be killed */
-					     .max_readahead = 1 << 17,
-					     .flags = FUSE_ASYNC_READ,
-					     .max_write = 4096 };
-
-		answer(fs->device, in->unique, 0, &out, sizeof(out));
-		break;
-	}
-	case FUSE_LOOKUP: {
-		struct fuse_entry_out out = { .nodeid = FILE_NODE,
-					      .entry_valid = 1000,
-					      .attr_valid = 1000,
-					      .attr = attributes(FILE_NODE) };
-
-		answer(fs->device, in->unique, 0, &out, sizeof(out));
-		break;
-	}
-	case FUSE_GETATTR: {
-		struct fuse_attr_out out = { .attr_valid = 1000, .attr = attributes(in->nodeid) };
-
-		answer(fs->device, in->unique, 0, &out, sizeof(out));
-		break;
-	}
-	case FUSE_OPEN: {
-		struct fuse_open_out out = { .fh = 1 };
-
-		answer(fs->device, in->unique, 0, &out, sizeof(out));
-		break;
-	}
-	case FUSE_READ:
-		__atomic_add_fetch(&fs->asked, 1, __ATOMIC_RELEASE);
-		break;
-	case FUSE_FORGET:
-	case FUSE_BATCH_FORGET:
-	case FUSE_INTERRUPT:
-		break;
-	default:
-		answer(fs->device, in->unique, -ENOSYS, NULL, 0);
-	}
-}
-
-static void *serve_silently(void *arg)
-{
-	struct silent_fs *fs = arg;
-	static char request[1 << 17];
-
-	while (read(fs->device, request, sizeof(request)) > 0)
-		serve_request(fs, (const struct fuse_in_header *)request);
-	return NULL;
-}
-
-static void unmount(void *arg)
-{
-	struct silent_fs *fs = arg;
-
-	/* Whoever still waits for an answer gets an error. */
-	umount2(fs->mountpoint, MNT_FORCE | MNT_DETACH);
-	rmdir(fs->mountpoint);
-	close(fs->device);
-}
-
-static struct silent_fs *silent_fs_new(void)
-{
-	static struct silent_fs fs;
-	pthread_t thread;
-	char options[96];
-
-	memset(&fs, 0, sizeof(fs));
-	fs.device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (fs.device < 0)
-		skip_because("no /dev/fuse");
-	snprintf(fs.mountpoint, sizeof(fs.mountpoint), "/tmp/silent-%d", (int)getpid());
-	assert_int_equal(mkdir(fs.mountpoint, 0700), 0);
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fs.device);
-	assert_int_equal(mount("silent", fs.mountpoint, "fuse", 0, options), 0);
-	test_cleanup(unmount, &fs);
-	assert_int_equal(pthread_create(&thread, NULL, serve_silently, &fs), 0);
-	pthread_detach(thread);
-	return &fs;
-}
-
 static long cover_with_path(void *arg)
 {
 	struct cover *c = arg;
@@ -368,11 +242,6 @@ static long touch_cover(void *arg)
 	return touch(c->address, false);
 }
 
-static bool was_asked(void *arg)
-{
-	return __atomic_load_n((int *)arg, __ATOMIC_ACQUIRE) > 0;
-}
-
 static void a_page_that_never_comes_over_the_window_delays_nobody(void **state)
 {
 	const struct backing *b = param_of(state)->backing;
@@ -386,16 +255,16 @@ static void a_page_that_never_comes_over_the_window_delays_nobody(void **state)
 	/* The peers first: they must not have the file system's device. */
 	p = peer_join(r, "covered");
 	other = peer_join(r, "other");
-	fs = silent_fs_new();
+	fs = silent_fs_new(0);
 	c.address = r->base;
-	snprintf(c.path, sizeof(c.path), "%.40s/file", fs->mountpoint);
+	memcpy(c.path, fs->path, sizeof(c.path));
 	assert_ok(peer_call(p, cover_with_path, &c, sizeof(c)));
 	nobody_else_is_harmed(r, p, other);
 	assert_int_equal(fs->asked, 0); /* a stranger's page is not asked for */
 
 	/* And while the process waits in the middle of a fault. */
 	peer_start(p, touch_cover, &c, sizeof(c));
-	assert_true(test_until(was_asked, &fs->asked, DEADLINE_MS));
+	assert_true(silent_fs_asked(fs));
 	assert_int_not_equal(others_are_served(r, p, other), PEERSHM_PEER_GONE);
 	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
 	assert_int_equal(peer_touch(other, r->base), SIGBUS);

@@ -169,7 +169,7 @@ static void the_memory_cgroups_limit_is_enomem_and_nobody_is_killed(void **state
 	long shmem = meminfo("Shmem:");
 	struct snapshot *before;
 
-	memcg_join(memcg, p->pid);
+	cgroup_join(memcg, p->pid);
 	before = snapshot_take(witness);
 	assert_error_changes_nothing(before, peer_ioctl(p, PEERSHM_IOC_GROW, &g, sizeof(g)),
 				     -ENOMEM);
@@ -193,8 +193,8 @@ static void memory_is_charged_to_the_group_of_who_grew_it(void **state)
 	char path[256];
 	long before;
 
-	memcg_join(growers, grower->pid);
-	memcg_join(users, user->pid);
+	cgroup_join(growers, grower->pid);
+	cgroup_join(users, user->pid);
 	snprintf(path, sizeof(path), "%s/memory.current", users);
 	before = file_number(path);
 	assert_ok(peer_ioctl(grower, PEERSHM_IOC_GROW, &g, sizeof(g)));

@@ -1,23 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Peers that cannot be reached in time: nobody waits for them, and their pages follow. */
+/*
+ * Peers that cannot be reached in time, as something holds their mmap lock: nobody waits for
+ * them, and their pages follow.
+ */
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/harness.h"
+#include "common/timely.h"
+#include "common/waited.h"
 
-#define PEERS 16
 #define STEP (1 * MIB)
-
-/* What a grow is told to wait for its peers, and what it may take beside that. */
-#define TIMEOUT_MS 5
-#define SLACK_MS 1000
-#define ZEROING_MS_PER_MIB 20 /* on a slow emulated machine */
 
 #define HOLD_DEVICE "/dev/peershm_test_hold"
 #define HELD "/sys/module/peershm_test_hold/parameters/held"
@@ -105,37 +100,6 @@ static void release_lock(struct peer *holder)
 	assert_true(test_until(is_free, NULL, DEADLINE_MS));
 }
 
-/* Grow, and see that it takes no longer than it may; gives the milliseconds. */
-static uint64_t grow_in_time(const struct region *r, uint64_t length, struct peershm_grow *g)
-{
-	uint64_t start = now_ms();
-	uint64_t took;
-
-	memset(g, 0, sizeof(*g));
-	g->size = sizeof(*g);
-	g->region = r->id;
-	g->length = length;
-	g->report.timeout_ms = TIMEOUT_MS;
-	assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, g));
-	took = now_ms() - start;
-	/* What it waits for, beside the zeroing. */
-	assert_true(took < TIMEOUT_MS + SLACK_MS + ZEROING_MS_PER_MIB * (length / MIB));
-	return took;
-}
-
-static struct peershm_client_info info_of(const struct region *r, const struct peer *p)
-{
-	struct peershm_client_info infos[PEERS + 2];
-	int n = do_clients(r->fd, r->id, infos, PEERS + 2);
-
-	for (int i = 0; i < n && i < PEERS + 2; i++) {
-		if (infos[i].id == p->at.client)
-			return infos[i];
-	}
-	fail_msg("the client is gone");
-	return infos[0];
-}
-
 /* The next event of this type, about this client. */
 static struct peershm_event await(int fd, enum peershm_event_type type, const struct peer *p)
 {
@@ -158,57 +122,29 @@ static int watch(const struct region *r)
 	return fd;
 }
 
-static void join_all(const struct region *r, struct peer **peers)
-{
-	for (int i = 0; i < PEERS; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "p%d", i);
-		peers[i] = peer_join(r, name);
-	}
-}
-
 static void a_thousand_grows_do_not_wait_for_a_held_peer(void **state)
 {
-	unsigned int rounds = test_scale(1000), late = 0;
 	struct region *r = region_new(small, GIB);
-	uint64_t before, worst = 0, start, size;
-	struct peer *peers[PEERS], *holder;
+	struct peer *peers[TIMELY_PEERS], *holder;
+	uint64_t before, start, size;
 	struct peershm_event e;
-	struct peershm_grow g;
 	int fd;
 
 	(void)state;
 	region_grow(r, STEP);
-	join_all(r, peers);
-	before = info_of(r, peers[3]).mapped;
+	timely_peers(r, peers);
+	before = timely_info(r, peers[3]).mapped;
 	assert_int_equal(before, STEP);
 	holder = hold_lock(peers[3]);
 	start = now_ms();
-	for (unsigned int i = 0; i < rounds; i++) {
-		uint64_t took = grow_in_time(r, SYSTEM_PAGE, &g);
-
-		assert_int_equal(g.report.mapped, PEERS - 1);
-		assert_int_equal(g.report.deferred, 1);
-		worst = took > worst ? took : worst;
-		late += took > 2 * TIMEOUT_MS;
-	}
-	print_message("# %u grows in %llu ms, worst %llu ms, %u above %d ms\n", rounds,
-		      (unsigned long long)(now_ms() - start), (unsigned long long)worst, late,
-		      2 * TIMEOUT_MS);
-	size = STEP + rounds * SYSTEM_PAGE;
+	assert_int_equal(timely_grows(r, peers, peers[3]), test_scale(1000));
+	size = STEP + test_scale(1000) * SYSTEM_PAGE;
 	assert_int_equal(region_size(r), size);
-	for (int i = 0; i < PEERS; i++) {
-		if (i == 3)
-			continue;
-		assert_int_equal(info_of(r, peers[i]).mapped, size);
-		assert_int_equal(peer_present(peers[i], r->base, size), size);
-	}
-	assert_int_equal(info_of(r, peers[3]).mapped, before);
+	assert_int_equal(timely_info(r, peers[3]).mapped, before);
 	if (test_scale(10) >= 10) {
 		while (now_ms() - start < 10000)
 			poll(NULL, 0, 100);
-		assert_int_equal(info_of(r, peers[3]).mapped, before);
+		assert_int_equal(timely_info(r, peers[3]).mapped, before);
 	}
 	fd = watch(r);
 	release_lock(holder);
@@ -216,9 +152,29 @@ static void a_thousand_grows_do_not_wait_for_a_held_peer(void **state)
 	e = await(fd, PEERSHM_EVENT_CAUGHT_UP, peers[3]);
 	assert_int_equal(e.old_value, before);
 	assert_int_equal(e.new_value, size);
-	assert_int_equal(info_of(r, peers[3]).mapped, size);
+	assert_int_equal(timely_info(r, peers[3]).mapped, size);
 	assert_int_equal(peer_present(peers[3], r->base, size), size);
 	close(fd);
+}
+
+/* Who says nothing of a deadline gets 100 ms. */
+static void the_deadline_is_a_tenth_of_a_second_by_default(void **state)
+{
+	struct region *r = region_new(small, GIB);
+	struct peer *held = peer_join(r, "held");
+	struct peer *holder = hold_lock(held);
+	struct peershm_grow g;
+	uint64_t waited;
+
+	(void)state;
+	lateness_start();
+	waited = waited_ns();
+	assert_ok(do_grow(r->fd, r->id, STEP, &g));
+	waited = waited_ns() - waited;
+	assert_int_equal(g.report.deferred, 1);
+	/* Less what it did not sleep but look at the peer. */
+	assert_in_range(waited / 1000000, 50, 102 + 2 * lateness_ns() / 1000000);
+	release_lock(holder);
 }
 
 static void a_held_peer_catches_up_in_any_backing(void **state)
@@ -236,7 +192,7 @@ static void a_held_peer_catches_up_in_any_backing(void **state)
 	other = peer_join(r, "other");
 	fd = watch(r);
 	holder = hold_lock(held);
-	grow_in_time(r, b->step, &g);
+	timely_grow(r, b->step, &g);
 	assert_int_equal(g.report.mapped, 1);
 	assert_int_equal(g.report.deferred, 1);
 	assert_int_equal(peer_present(other, r->base, b->step), b->step);
@@ -260,7 +216,7 @@ static void what_is_shrunk_away_is_caught_up(void **state)
 	held = peer_join(r, "held");
 	fd = watch(r);
 	holder = hold_lock(held);
-	grow_in_time(r, STEP, &g);
+	timely_grow(r, STEP, &g);
 	assert_int_equal(g.report.deferred, 1);
 	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
 	e = await(fd, PEERSHM_EVENT_CAUGHT_UP, held);
@@ -280,7 +236,7 @@ static void a_peer_that_dies_while_held_is_no_straggler(void **state)
 	held = peer_join(r, "held");
 	fd = watch(r);
 	holder = hold_lock(held);
-	grow_in_time(r, STEP, &g);
+	timely_grow(r, STEP, &g);
 	assert_int_equal(g.report.deferred, 1);
 	assert_int_equal(kill(held->pid, SIGKILL), 0);
 	release_lock(holder);
@@ -326,132 +282,15 @@ static void the_peers_of_a_killed_grower_catch_up(void **state)
 	close(fd);
 }
 
-/* The longest that a process can do to itself, over and over. */
-#define BIG (256 * MIB)
-
-struct busy {
-	unsigned int ms;
-};
-
-static long fork_again_and_again(void *arg)
-{
-	const struct busy *b = arg;
-	char *big = mmap(NULL, BIG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t end = now_ms() + b->ms;
-
-	if (big == MAP_FAILED)
-		return -errno;
-	madvise(big, BIG, MADV_NOHUGEPAGE);
-	memset(big, 1, BIG);
-	while (now_ms() < end) {
-		pid_t child = fork();
-
-		if (child == 0)
-			_exit(0);
-		if (child < 0)
-			return -errno;
-		waitpid(child, NULL, 0);
-	}
-	return munmap(big, BIG) ? -errno : 0;
-}
-
-static long map_and_unmap(void *arg)
-{
-	const struct busy *b = arg;
-	uint64_t end = now_ms() + b->ms;
-
-	while (now_ms() < end) {
-		char *big = mmap(NULL, BIG, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-
-		if (big == MAP_FAILED || mlock(big, BIG) || munmap(big, BIG))
-			return -errno;
-	}
-	return 0;
-}
-
-static void grows_go_on_beside(peer_function f)
-{
-	struct busy b = { .ms = test_scale(4000) };
-	struct region *r = region_new(small, GIB);
-	struct peer *p = peer_join(r, "busy"), *other = peer_join(r, "other");
-	uint64_t start = now_ms(), size;
-	unsigned int rounds = 0, deferred = 0;
-	struct peershm_grow g;
-
-	peer_start(p, f, &b, sizeof(b));
-	while (now_ms() - start < b.ms) {
-		grow_in_time(r, SYSTEM_PAGE, &g);
-		assert_int_equal(g.report.mapped + g.report.deferred, 2);
-		deferred += g.report.deferred;
-		rounds++;
-	}
-	assert_ok(peer_finish(p, NULL, 0));
-	print_message("# %u grows, %u deferred\n", rounds, deferred);
-	size = region_size(r);
-	for (start = now_ms(); info_of(r, p).mapped < size && now_ms() - start < DEADLINE_MS;)
-		poll(NULL, 0, 10);
-	assert_int_equal(info_of(r, p).mapped, size);
-	assert_int_equal(peer_present(p, r->base, size), size);
-	assert_int_equal(peer_present(other, r->base, size), size);
-}
-
-static void grows_do_not_wait_for_a_huge_fork(void **state)
-{
-	(void)state;
-	grows_go_on_beside(fork_again_and_again);
-}
-
-static void grows_do_not_wait_for_a_huge_munmap_or_mlock(void **state)
-{
-	(void)state;
-	grows_go_on_beside(map_and_unmap);
-}
-
-static void a_stopped_peer_is_mapped(void **state)
-{
-	struct region *r = region_new(small, GIB);
-	struct peer *p = peer_join(r, "p");
-	struct peershm_grow g;
-
-	(void)state;
-	peer_stop(p);
-	grow_in_time(r, STEP, &g);
-	assert_int_equal(g.report.mapped, 1);
-	assert_int_equal(info_of(r, p).mapped, STEP);
-	peer_continue(p);
-	assert_int_equal(peer_present(p, r->base, STEP), STEP);
-}
-
-static void a_traced_peer_is_mapped(void **state)
-{
-	struct region *r = region_new(small, GIB);
-	struct peer *p = peer_join(r, "p");
-	struct peershm_grow g;
-	int status;
-
-	(void)state;
-	assert_int_equal(ptrace(PTRACE_ATTACH, p->pid, NULL, NULL), 0);
-	assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
-	grow_in_time(r, STEP, &g);
-	assert_int_equal(g.report.mapped, 1);
-	assert_int_equal(info_of(r, p).mapped, STEP);
-	assert_int_equal(ptrace(PTRACE_DETACH, p->pid, NULL, NULL), 0);
-	assert_int_equal(peer_present(p, r->base, STEP), STEP);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_thousand_grows_do_not_wait_for_a_held_peer),
+		TEST(the_deadline_is_a_tenth_of_a_second_by_default),
 		TEST_BACKINGS(a_held_peer_catches_up_in_any_backing),
 		TEST(what_is_shrunk_away_is_caught_up),
 		TEST(a_peer_that_dies_while_held_is_no_straggler),
 		TEST(the_peers_of_a_killed_grower_catch_up),
-		TEST(grows_do_not_wait_for_a_huge_fork),
-		TEST(grows_do_not_wait_for_a_huge_munmap_or_mlock),
-		TEST(a_stopped_peer_is_mapped),
-		TEST(a_traced_peer_is_mapped),
 	};
 
 	return test_run(tests);

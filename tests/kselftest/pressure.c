@@ -44,7 +44,7 @@ static void a_grow_that_meets_the_cgroups_limit_gives_its_charge_back(void **sta
 	struct snapshot *before;
 	struct charge charge = { memcg, 0 };
 
-	memcg_join(memcg, p->pid);
+	cgroup_join(memcg, p->pid);
 	assert_ok(peer_call(p, grow_here, &length, sizeof(length)));
 	peer_fill(other, r->base, length, SEED);
 	before = snapshot_take(witness);

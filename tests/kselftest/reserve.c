@@ -233,7 +233,7 @@ static void the_reserve_is_charged_to_the_group_of_who_asked(void **state)
 		skip_because("before Linux 5.14 a kernel thread's memory cannot be charged");
 	r = region_new(b, GIB);
 	p = peer_join(r, "peer");
-	memcg_join(memcg, p->pid);
+	cgroup_join(memcg, p->pid);
 	assert_ok(peer_ioctl(p, PEERSHM_IOC_SET_RESERVE, &s, sizeof(s)));
 	assert_true(reserve_becomes(r, 16 * MIB));
 	snprintf(path, sizeof(path), "%s/memory.current", memcg);

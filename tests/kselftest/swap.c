@@ -101,7 +101,7 @@ static struct fixture *setup(const struct backing *b)
 	f->region = region_new(b, b->capacity);
 	f->grower = peer_join(f->region, "grower");
 	f->other = peer_join(f->region, "other");
-	memcg_join(f->memcg, f->grower->pid);
+	cgroup_join(f->memcg, f->grower->pid);
 	assert_ok(peer_call(f->grower, grow_here, &f->length, sizeof(f->length)));
 	peer_fill(f->other, f->region->base, f->length, SEED);
 	return f;

@@ -154,24 +154,67 @@ long parameter(const char *name)
 	return file_number(path);
 }
 
-static void memcg_remove(void *arg)
+static void cgroup_remove(void *arg)
 {
 	peers_end(); /* a group with processes in it cannot be removed */
 	rmdir(arg);
 	free(arg);
 }
 
-const char *memcg_new(uint64_t limit)
+const char *cgroup_new(void)
 {
 	static unsigned int number;
-	char path[256], text[32], *memcg = NULL;
+	char *group = NULL;
 
 	if (access(CGROUPS "/cgroup.controllers", R_OK) != 0)
 		skip_because("no cgroup2 on " CGROUPS);
+	assert_true(asprintf(&group, CGROUPS "/t-%d-%u", (int)getpid(), ++number) > 0);
+	assert_int_equal(mkdir(group, 0755), 0);
+	test_cleanup(cgroup_remove, group);
+	return group;
+}
+
+void cgroup_join(const char *group, pid_t pid)
+{
+	char path[256], text[32];
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	snprintf(text, sizeof(text), "%d", (int)pid);
+	assert_ok(file_write(path, text));
+}
+
+static bool is_frozen(void *arg)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/cgroup.events", (const char *)arg);
+	return field_of(path, "frozen") == 1;
+}
+
+void cgroup_freeze(const char *group)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/cgroup.freeze", group);
+	assert_ok(file_write(path, "1"));
+	assert_true(test_until(is_frozen, (void *)(uintptr_t)group, DEADLINE_MS));
+}
+
+void cgroup_thaw(const char *group)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/cgroup.freeze", group);
+	assert_ok(file_write(path, "0"));
+}
+
+const char *memcg_new(uint64_t limit)
+{
+	char path[256], text[32];
+	const char *memcg;
+
 	file_write(CGROUPS "/cgroup.subtree_control", "+memory");
-	assert_true(asprintf(&memcg, CGROUPS "/t-%d-%u", (int)getpid(), ++number) > 0);
-	assert_int_equal(mkdir(memcg, 0755), 0);
-	test_cleanup(memcg_remove, memcg);
+	memcg = cgroup_new();
 	snprintf(path, sizeof(path), "%s/memory.max", memcg);
 	if (access(path, W_OK) != 0)
 		skip_because("no memory controller on " CGROUPS);
@@ -180,15 +223,6 @@ const char *memcg_new(uint64_t limit)
 	snprintf(path, sizeof(path), "%s/memory.swap.max", memcg);
 	file_write(path, "0");
 	return memcg;
-}
-
-void memcg_join(const char *memcg, pid_t pid)
-{
-	char path[256], text[32];
-
-	snprintf(path, sizeof(path), "%s/cgroup.procs", memcg);
-	snprintf(text, sizeof(text), "%d", (int)pid);
-	assert_ok(file_write(path, text));
 }
 
 long memcg_event(const char *memcg, const char *event)

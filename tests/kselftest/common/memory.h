@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Memory of the machine: counters, files of numbers, memory cgroups. */
+/* Memory of the machine: counters, files of numbers, cgroups. */
 #ifndef PEERSHM_TEST_MEMORY_H
 #define PEERSHM_TEST_MEMORY_H
 
@@ -27,9 +27,14 @@ uint64_t pagemap_present(uint64_t address, uint64_t length);
 void parameter_set(const char *name, long value);
 long parameter(const char *name);
 
+/* A cgroup, removed after the test; skips if there is none. */
+const char *cgroup_new(void);
+void cgroup_join(const char *group, pid_t pid);
+void cgroup_freeze(const char *group); /* and wait until it is */
+void cgroup_thaw(const char *group);
+
 /* A memory cgroup with a limit, removed after the test; skips if there is none. */
 const char *memcg_new(uint64_t limit);
-void memcg_join(const char *memcg, pid_t pid);
 long memcg_event(const char *memcg, const char *event);
 
 #endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "waited.h"
+
+#define NAP_NS 1000000
+
+static pthread_t sleeper;
+static bool stop = true;
+static cpu_set_t cpus_before;
+
+/* Of naps, written by the sleeper: how many it had, and how late it woke up from the worst. */
+static unsigned int naps;
+static uint64_t worst_ns;
+
+/* Ready to run, but not running: the second number. */
+static uint64_t queued_ns(void)
+{
+	static __thread int fd = -1;
+	unsigned long long running, queued;
+	char text[96];
+	ssize_t n;
+
+	if (fd < 0)
+		fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return sscanf(text, "%llu %llu", &running, &queued) == 2 ? queued : 0;
+}
+
+uint64_t waited_ns(void)
+{
+	uint64_t queued = queued_ns();
+	struct timespec cpu;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+	return now_ns() - ((uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec) - queued;
+}
+
+/* What it runs counts as late: a processor that the host takes away looks like that. */
+static void *nap(void *arg)
+{
+	const struct timespec length = { .tv_nsec = NAP_NS };
+	uint64_t before = now_ns() - queued_ns();
+
+	(void)arg;
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		uint64_t now, late;
+
+		nanosleep(&length, NULL);
+		now = now_ns() - queued_ns();
+		late = now - before > NAP_NS ? now - before - NAP_NS : 0;
+		if (late > __atomic_load_n(&worst_ns, __ATOMIC_RELAXED))
+			__atomic_store_n(&worst_ns, late, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&naps, 1, __ATOMIC_RELEASE);
+		before = now;
+	}
+	return NULL;
+}
+
+static void lateness_end(void *arg)
+{
+	(void)arg;
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(sleeper, NULL);
+	sched_setaffinity(0, sizeof(cpus_before), &cpus_before);
+}
+
+void lateness_start(void)
+{
+	cpu_set_t here;
+
+	if (stop) {
+		/* On one processor: its timers are late for both. */
+		assert_int_equal(sched_getaffinity(0, sizeof(cpus_before), &cpus_before), 0);
+		CPU_ZERO(&here);
+		CPU_SET(sched_getcpu(), &here);
+		assert_int_equal(sched_setaffinity(0, sizeof(here), &here), 0);
+		stop = false;
+		assert_int_equal(pthread_create(&sleeper, NULL, nap, NULL), 0);
+		test_cleanup(lateness_end, NULL);
+	}
+	lateness_ns();
+}
+
+/* The nap that goes on counts, too. */
+uint64_t lateness_ns(void)
+{
+	unsigned int had = __atomic_load_n(&naps, __ATOMIC_ACQUIRE);
+
+	while (__atomic_load_n(&naps, __ATOMIC_ACQUIRE) == had)
+		usleep(NAP_NS / 4000);
+	return __atomic_exchange_n(&worst_ns, 0, __ATOMIC_RELAXED);
+}
