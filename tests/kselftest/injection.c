@@ -46,11 +46,18 @@ static long inject(void *arg)
 	return 0;
 }
 
+static long prepare(void *arg)
+{
+	struct injection *in = arg;
+
+	return operation_prepare(in->operation, &in->target);
+}
+
 static long undo(void *arg)
 {
 	struct injection *in = arg;
 
-	return operations[in->operation].undo ? operations[in->operation].undo(&in->target) : 0;
+	return operation_undo(in->operation, &in->target);
 }
 
 /* All sites count, also those that may sleep, and a failure is no news for the log. */
@@ -91,7 +98,6 @@ static void check_error(struct peer *p, struct injection *in, struct snapshot *b
 
 	if (in->err == -EFAULT && o->where == OPERATION_UNDONE) {
 		snapshot_same_but_count(before);
-		snapshot_again(before);
 		return;
 	}
 	assert_ok(do_stat(witness->fd, 0, NULL, &info));
@@ -99,7 +105,6 @@ static void check_error(struct peer *p, struct injection *in, struct snapshot *b
 	    (info.generation != snapshot_generation(before) || info.reserve)) {
 		print_message("# %s, site %u: done, but not answered\n", o->name, in->nth);
 		assert_ok(peer_call(p, undo, in, sizeof(*in)));
-		snapshot_again(before);
 		return;
 	}
 	snapshot_same(before);
@@ -114,6 +119,8 @@ static unsigned int fail_each_site(struct peer *p, struct injection *in, struct 
 	struct snapshot *before = snapshot_take(witness);
 
 	for (in->nth = 1; in->nth <= MAX_SITES; in->nth++) {
+		assert_ok(peer_call(p, prepare, in, sizeof(*in)));
+		snapshot_again(before);
 		assert_ok(peer_call(p, inject, in, sizeof(*in)));
 		if (!is_clean(in->err))
 			print_error("%s, site %u: %s\n", operations[in->operation].name, in->nth,
@@ -129,7 +136,6 @@ static unsigned int fail_each_site(struct peer *p, struct injection *in, struct 
 			continue;
 		}
 		assert_ok(peer_call(p, undo, in, sizeof(*in)));
-		snapshot_again(before);
 	}
 	fail_msg("%s passes more than %u sites", operations[in->operation].name, MAX_SITES);
 	return 0;

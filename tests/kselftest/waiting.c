@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A signal comes while a command waits: for another who grows, for the name of a client that
- * is dying, for a peer that cannot be reached.
+ * A signal comes while a command waits: for another who grows, for an event, for the name of a
+ * client that is dying, for a peer that cannot be reached.
  */
 #include <poll.h>
 #include <signal.h>
@@ -27,16 +27,34 @@ static long grow_by(void *arg)
 	return do_grow(self.fd, 0, ((struct length *)arg)->bytes, NULL);
 }
 
-/* In a command, and asleep: "STATE" of /proc/PID/stat, and the number of the system call. */
+/* The peer is in a command, or reads an event: its system call, and how much that reads. */
+static bool is_in_device(const struct peer *p)
+{
+	unsigned long length;
+	char path[64];
+	FILE *file;
+	long call;
+	int n;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", p->pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	n = fscanf(file, "%ld %*x %*x %lx", &call, &length);
+	fclose(file);
+	return n == 2 &&
+	       (call == SYS_ioctl || (call == SYS_read && length == sizeof(struct peershm_event)));
+}
+
+/* And asleep: "STATE" of /proc/PID/stat. */
 static bool is_waiting(void *arg)
 {
 	const struct peer *p = arg;
 	char path[64], text[512] = "", *state;
-	long call;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/syscall", p->pid);
-	call = file_number(path);
+	if (!is_in_device(p))
+		return false;
 	snprintf(path, sizeof(path), "/proc/%d/stat", p->pid);
 	file = fopen(path, "re");
 	if (!file)
@@ -45,7 +63,7 @@ static bool is_waiting(void *arg)
 		text[0] = 0;
 	fclose(file);
 	state = strrchr(text, ')');
-	return call == SYS_ioctl && state && state[2] == 'S';
+	return state && state[2] == 'S';
 }
 
 static void wait_for_the_lock(const char *operation, enum how how)
@@ -107,6 +125,7 @@ static void waiting_for_another_grower_is_interrupted(void **state)
 	(void)state;
 	wait_for_the_lock("grow", CAUGHT);
 	wait_for_the_lock("shrink", CAUGHT);
+	wait_for_the_lock("set reserve", CAUGHT);
 }
 
 static void waiting_for_another_grower_goes_on_after_sa_restart(void **state)
@@ -114,6 +133,7 @@ static void waiting_for_another_grower_goes_on_after_sa_restart(void **state)
 	(void)state;
 	wait_for_the_lock("grow", RESTARTED);
 	wait_for_the_lock("shrink", RESTARTED);
+	wait_for_the_lock("set reserve", RESTARTED);
 }
 
 static void waiting_for_another_grower_goes_on_after_a_stop(void **state)
@@ -121,6 +141,7 @@ static void waiting_for_another_grower_goes_on_after_a_stop(void **state)
 	(void)state;
 	wait_for_the_lock("grow", STOPPED);
 	wait_for_the_lock("shrink", STOPPED);
+	wait_for_the_lock("set reserve", STOPPED);
 }
 
 static void killed_while_waiting_for_another_grower_is_gone_at_once(void **state)
@@ -128,6 +149,59 @@ static void killed_while_waiting_for_another_grower_is_gone_at_once(void **state
 	(void)state;
 	wait_for_the_lock("grow", KILLED);
 	wait_for_the_lock("shrink", KILLED);
+	wait_for_the_lock("set reserve", KILLED);
+}
+
+/* The peer's own `joined` is the first event, and there is no second one. */
+static void wait_for_an_event(enum how how)
+{
+	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct run run = { .how = how };
+	struct client *witness;
+	struct peer *p;
+
+	region_grow(r, STEP(r->backing));
+	witness = client_new(r, "witness");
+	p = operation_peer(r, true);
+	run.target = operation_target_of(r, STEP(r->backing));
+	run.operation = operation_find("read");
+	assert_ok(peer_call(p, run_operation, &run, sizeof(run)));
+	assert_ok(run.err);
+	peer_start(p, run_operation, &run, sizeof(run));
+	assert_true(test_until(is_waiting, p, DEADLINE_MS));
+	assert_int_equal(kill(p->pid, signal_of[how]), 0);
+	if (how == KILLED) {
+		assert_error(peer_finish(p, &run, sizeof(run)), -ESRCH);
+		assert_true(region_until_clients(r, 1, DEADLINE_MS));
+		return;
+	}
+	if (how == CAUGHT) {
+		assert_ok(peer_finish(p, &run, sizeof(run)));
+		assert_error(run.err, -EINTR);
+		return;
+	}
+	if (how == STOPPED) {
+		assert_int_equal(waitpid(p->pid, NULL, WUNTRACED), p->pid);
+		peer_continue(p);
+	}
+	assert_true(test_until(is_waiting, p, DEADLINE_MS));
+	assert_ok(do_set_root(witness->fd, 0, 0, r->base));
+	assert_ok(peer_finish(p, &run, sizeof(run)));
+	assert_ok(run.err);
+}
+
+static void waiting_for_an_event_is_interrupted(void **state)
+{
+	(void)state;
+	wait_for_an_event(CAUGHT);
+	wait_for_an_event(KILLED);
+}
+
+static void waiting_for_an_event_goes_on(void **state)
+{
+	(void)state;
+	wait_for_an_event(RESTARTED);
+	wait_for_an_event(STOPPED);
 }
 
 /*
@@ -337,6 +411,7 @@ static void a_blocked_signal_interrupts_nothing(void **state)
 		run.operation = i;
 		run.target = operation_target_of(r, STEP(b));
 		p = operation_peer(r, operations[i].where == OPERATION_INSIDE);
+		assert_ok(peer_call(p, prepare_operation, &run, sizeof(run)));
 		assert_ok(peer_call(p, run_with_a_blocked_signal, &run, sizeof(run)));
 		assert_ok(run.err);
 		assert_ok(peer_call(p, undo_operation, &run, sizeof(run)));
@@ -351,6 +426,8 @@ int main(int argc, char **argv)
 		TEST(waiting_for_another_grower_goes_on_after_sa_restart),
 		TEST(waiting_for_another_grower_goes_on_after_a_stop),
 		TEST(killed_while_waiting_for_another_grower_is_gone_at_once),
+		TEST(waiting_for_an_event_is_interrupted),
+		TEST(waiting_for_an_event_goes_on),
 		TEST(waiting_for_a_dying_clients_name_is_interrupted),
 		TEST(waiting_for_a_dying_clients_name_goes_on),
 		TEST(a_periodic_signal_with_sa_restart_does_not_keep_an_attach_from_ending),

@@ -36,7 +36,8 @@ extern const int signal_of[];
 /* The handler has run since this was 0. */
 extern volatile sig_atomic_t caught;
 
-/* In a peer, with a struct run: the operation, and taking it back. */
+/* In a peer, with a struct run: the operation, what it needs, and taking it back. */
+long prepare_operation(void *arg);
 long run_operation(void *arg);
 long undo_operation(void *arg);
 

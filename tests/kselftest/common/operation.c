@@ -5,7 +5,13 @@
 #include "harness.h"
 #include "operation.h"
 
-static int fd = -1; /* what the peer opened; a client's is self.fd */
+/* What the commands are done to that have something of their own to do it to. */
+#define OTHER_REGION "injected"
+#define ROOT_NAME "injected"
+
+/* What open() and mmap() gave, in each thread of the peer. A client's file is self.fd. */
+static _Thread_local int fd = -1;
+static _Thread_local void *mapped;
 
 static void name_set(char to[PEERSHM_NAME_SIZE], const char *from)
 {
@@ -26,25 +32,60 @@ static long undo_open(void *arg)
 	return close(fd) < 0 ? -errno : 0;
 }
 
-static long run_create(void *arg)
+static long run_watch(void *arg)
 {
-	const struct operation_target *in = arg;
+	long err = run_open(arg);
+
+	if (err)
+		return err;
+	err = do_watch(fd, ((const struct operation_target *)arg)->id);
+	if (err)
+		close(fd);
+	return err;
+}
+
+static long create(const struct operation_target *in, uint64_t reserve)
+{
 	struct peershm_create c = {
 		.size = sizeof(c),
 		.capacity = in->capacity,
 		.backing = in->backing,
 		.mode = 0600,
 		.max_clients = 16,
+		.reserve = reserve,
 	};
 
-	name_set(c.name, "injected");
+	name_set(c.name, OTHER_REGION);
 	return xioctl(self.fd, PEERSHM_IOC_CREATE, &c);
 }
 
-static long undo_create(void *arg)
+static long run_create(void *arg)
+{
+	return create(arg, 0);
+}
+
+static long run_create_with_reserve(void *arg)
+{
+	const struct operation_target *in = arg;
+
+	return create(in, in->length);
+}
+
+static long run_unlink(void *arg)
 {
 	(void)arg;
-	return do_unlink(self.fd, "injected");
+	return do_unlink(self.fd, OTHER_REGION);
+}
+
+/* What is to be there may be, from a run that failed. */
+static long unless_there(long err)
+{
+	return err == -EEXIST ? 0 : err;
+}
+
+static long prepare_unlink(void *arg)
+{
+	return unless_there(run_create(arg));
 }
 
 static long run_attach(void *arg)
@@ -98,6 +139,24 @@ static long undo_shrink(void *arg)
 	return do_grow_to(self.fd, 0, in->step, NULL);
 }
 
+static long run_announce(void *arg)
+{
+	(void)arg;
+	return do_shrink_flags(self.fd, 0, PEERSHM_SHRINK_ANNOUNCE, 0);
+}
+
+static long undo_announce(void *arg)
+{
+	(void)arg;
+	return do_shrink_flags(self.fd, 0, PEERSHM_SHRINK_CANCEL, 0);
+}
+
+static long run_shrink_announced(void *arg)
+{
+	(void)arg;
+	return do_shrink_flags(self.fd, 0, PEERSHM_SHRINK_ANNOUNCED, 0);
+}
+
 static long run_peer_map(void *arg)
 {
 	struct peershm_peer peers[4];
@@ -124,32 +183,51 @@ static long undo_set_root(void *arg)
 	return do_set_root(self.fd, 0, in->base + 64, 0);
 }
 
-static long set_reserve(uint64_t bytes)
+static long run_publish(void *arg)
+{
+	const struct operation_target *in = arg;
+
+	return do_publish(self.fd, 0, ROOT_NAME, 0, in->base + 64);
+}
+
+static long run_withdraw(void *arg)
+{
+	const struct operation_target *in = arg;
+
+	return do_publish(self.fd, 0, ROOT_NAME, in->base + 64, 0);
+}
+
+static long prepare_root(void *arg)
+{
+	return unless_there(run_publish(arg));
+}
+
+static long set_reserve(int file, uint64_t bytes)
 {
 	struct peershm_set_reserve r = { .size = sizeof(r), .reserve = bytes };
 
-	return xioctl(self.fd, PEERSHM_IOC_SET_RESERVE, &r);
+	return xioctl(file, PEERSHM_IOC_SET_RESERVE, &r);
 }
 
 static long run_set_reserve(void *arg)
 {
-	return set_reserve(((const struct operation_target *)arg)->length);
+	return set_reserve(self.fd, ((const struct operation_target *)arg)->length);
 }
 
 /* None of it is left, now or after a moment. */
-static bool reserve_is_gone(void *arg)
+static bool reserve_is_gone(void *file)
 {
 	struct peershm_region_info info;
 
-	(void)arg;
-	return !do_stat(self.fd, 0, NULL, &info) && !info.reserved;
+	return do_stat(*(int *)file, 0, NULL, &info) || !info.reserved;
 }
 
 static long undo_set_reserve(void *arg)
 {
-	long err = set_reserve(0);
+	long err = set_reserve(self.fd, 0);
 
-	if (!err && !test_until(reserve_is_gone, arg, DEADLINE_MS))
+	(void)arg;
+	if (!err && !test_until(reserve_is_gone, &self.fd, DEADLINE_MS))
 		err = -ETIMEDOUT;
 	return err;
 }
@@ -160,6 +238,14 @@ static long run_get_root(void *arg)
 
 	(void)arg;
 	return xioctl(self.fd, PEERSHM_IOC_GET_ROOT, &g);
+}
+
+static long run_get_named_root(void *arg)
+{
+	struct peershm_root_info info;
+
+	(void)arg;
+	return do_get_root(self.fd, 0, ROOT_NAME, &info);
 }
 
 static long run_roots(void *arg)
@@ -209,7 +295,22 @@ static long run_stat(void *arg)
 	return do_stat(self.fd, 0, NULL, &info);
 }
 
-static void *mapped;
+/* Two records at least: somebody announced a shrink, and nothing came of it. */
+static long prepare_read(void *arg)
+{
+	long err = run_announce(arg);
+
+	return err ? err : undo_announce(arg);
+}
+
+static long run_read(void *arg)
+{
+	struct peershm_event event;
+	ssize_t n = read(self.fd, &event, sizeof(event));
+
+	(void)arg;
+	return n < 0 ? -errno : n == sizeof(event) ? 0 : -EIO;
+}
 
 static long map_offset(uint64_t offset, int protection)
 {
@@ -237,23 +338,32 @@ static long undo_map(void *arg)
 }
 
 const struct operation operations[] = {
-	{ "open", run_open, undo_open, OPERATION_OUTSIDE },
-	{ "create", run_create, undo_create, OPERATION_UNDONE },
-	{ "attach", run_attach, run_detach, OPERATION_UNDONE },
-	{ "grow", run_grow, run_shrink, OPERATION_INSIDE },
-	{ "shrink", run_shrink_to_nothing, undo_shrink, OPERATION_INSIDE },
-	{ "peer map", run_peer_map, NULL, OPERATION_INSIDE },
-	{ "set root", run_set_root, undo_set_root, OPERATION_INSIDE },
-	{ "get root", run_get_root, NULL, OPERATION_INSIDE },
-	{ "roots", run_roots, NULL, OPERATION_INSIDE },
-	{ "set reserve", run_set_reserve, undo_set_reserve, OPERATION_INSIDE },
-	{ "clients", run_clients, NULL, OPERATION_INSIDE },
-	{ "resolve", run_resolve, NULL, OPERATION_INSIDE },
-	{ "regions", run_regions, NULL, OPERATION_INSIDE },
-	{ "stat", run_stat, NULL, OPERATION_INSIDE },
-	{ "map header", run_map_header, undo_map, OPERATION_INSIDE },
-	{ "map control", run_map_control, undo_map, OPERATION_INSIDE },
-	{ "detach", run_detach, run_attach, OPERATION_INSIDE },
+	{ "open", NULL, run_open, undo_open, OPERATION_OUTSIDE },
+	{ "watch", NULL, run_watch, undo_open, OPERATION_OUTSIDE },
+	{ "create", NULL, run_create, run_unlink, OPERATION_UNDONE },
+	{ "create with reserve", NULL, run_create_with_reserve, run_unlink, OPERATION_UNDONE },
+	{ "unlink", prepare_unlink, run_unlink, NULL, OPERATION_OUTSIDE },
+	{ "attach", NULL, run_attach, run_detach, OPERATION_UNDONE },
+	{ "grow", NULL, run_grow, run_shrink, OPERATION_INSIDE },
+	{ "shrink", NULL, run_shrink_to_nothing, undo_shrink, OPERATION_INSIDE },
+	{ "announce", NULL, run_announce, undo_announce, OPERATION_INSIDE },
+	{ "shrink announced", run_announce, run_shrink_announced, undo_shrink, OPERATION_INSIDE },
+	{ "peer map", NULL, run_peer_map, NULL, OPERATION_INSIDE },
+	{ "set root", NULL, run_set_root, undo_set_root, OPERATION_INSIDE },
+	{ "get root", NULL, run_get_root, NULL, OPERATION_INSIDE },
+	{ "publish", NULL, run_publish, run_withdraw, OPERATION_INSIDE },
+	{ "withdraw", prepare_root, run_withdraw, NULL, OPERATION_INSIDE },
+	{ "get named root", prepare_root, run_get_named_root, run_withdraw, OPERATION_INSIDE },
+	{ "roots", prepare_root, run_roots, run_withdraw, OPERATION_INSIDE },
+	{ "set reserve", NULL, run_set_reserve, undo_set_reserve, OPERATION_INSIDE },
+	{ "clients", NULL, run_clients, NULL, OPERATION_INSIDE },
+	{ "resolve", NULL, run_resolve, NULL, OPERATION_INSIDE },
+	{ "regions", NULL, run_regions, NULL, OPERATION_INSIDE },
+	{ "stat", NULL, run_stat, NULL, OPERATION_INSIDE },
+	{ "read", prepare_read, run_read, NULL, OPERATION_INSIDE },
+	{ "map header", NULL, run_map_header, undo_map, OPERATION_INSIDE },
+	{ "map control", NULL, run_map_control, undo_map, OPERATION_INSIDE },
+	{ "detach", NULL, run_detach, run_attach, OPERATION_INSIDE },
 };
 const int nr_operations = sizeof(operations) / sizeof(operations[0]);
 
@@ -266,9 +376,43 @@ int operation_find(const char *name)
 	return i;
 }
 
+long operation_prepare(int operation, struct operation_target *target)
+{
+	return operations[operation].prepare ? operations[operation].prepare(target) : 0;
+}
+
+long operation_undo(int operation, struct operation_target *target)
+{
+	return operations[operation].undo ? operations[operation].undo(target) : 0;
+}
+
+void operation_clean(int file, const struct operation_target *target)
+{
+	struct peershm_region_info info;
+
+	do_unlink(file, OTHER_REGION);
+	do_publish(file, 0, ROOT_NAME, target->base + 64, 0);
+	assert_ok(set_reserve(file, 0));
+	assert_true(test_until(reserve_is_gone, &file, DEADLINE_MS));
+	assert_ok(do_stat(file, 0, NULL, &info));
+	if (info.root)
+		assert_ok(do_set_root(file, 0, info.root, 0));
+	if (info.active > target->step)
+		assert_ok(do_shrink(file, 0, target->step, NULL));
+	assert_ok(do_grow_to(file, 0, target->step, NULL));
+	assert_ok(do_stat(file, 0, NULL, &info));
+	assert_int_equal(info.nr_roots, 0);
+}
+
+bool operation_shrinks(int operation)
+{
+	return operations[operation].undo == undo_shrink;
+}
+
 struct operation_target operation_target_of(const struct region *r, uint64_t step)
 {
 	struct operation_target t = {
+		.id = r->id,
 		.base = r->base,
 		.step = step,
 		.length = step,
@@ -289,10 +433,13 @@ static long device_for_self(void *arg)
 
 struct peer *operation_peer(const struct region *r, bool client)
 {
+	static unsigned int joined;
+	char name[PEERSHM_NAME_SIZE];
 	struct peer *p;
 
+	snprintf(name, sizeof(name), "injected-inside-%u", joined++);
 	if (client)
-		return peer_join(r, "injected-inside");
+		return peer_join(r, name);
 	p = peer_new();
 	assert_ok(peer_call(p, device_for_self, NULL, 0));
 	return p;

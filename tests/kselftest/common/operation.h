@@ -20,14 +20,18 @@ enum operation_where {
 /* What an operation is done to. The region has `step` bytes and a client "witness". */
 struct operation_target {
 	char region[PEERSHM_NAME_SIZE];
-	uint64_t base, step, capacity;
+	uint64_t id, base, step, capacity;
 	uint64_t length; /* that is grown by */
 	enum peershm_backing backing;
 };
 
-/* Both run in a peer, with a struct operation_target; undo may be NULL. */
+/*
+ * They run in a peer, with a struct operation_target. What run needs is prepared first, which
+ * may have been done before; prepare and undo may be NULL.
+ */
 struct operation {
 	const char *name;
+	peer_function prepare;
 	peer_function run;
 	peer_function undo;
 	enum operation_where where;
@@ -36,10 +40,18 @@ struct operation {
 extern const struct operation operations[];
 extern const int nr_operations;
 int operation_find(const char *name);
+long operation_prepare(int operation, struct operation_target *target);
+long operation_undo(int operation, struct operation_target *target);
+
+/* What peers that are gone did to a region is undone; `file` is another client's. */
+void operation_clean(int file, const struct operation_target *target);
+
+/* What was in the memory is gone when it has been undone. */
+bool operation_shrinks(int operation);
 
 struct operation_target operation_target_of(const struct region *r, uint64_t step);
 
-/* A peer that is ready for the operations of that kind, named "injected-inside" if a client. */
+/* A peer that is ready for the operations of that kind. */
 struct peer *operation_peer(const struct region *r, bool client);
 
 #endif
