@@ -17,6 +17,7 @@ Prints KTAP. Needs /dev/peershm: load the module first (insmod peershm.ko).
   -l, --list         list the tests
   -s, --summary      one line a test; the details go to output.log in this directory
   -o, --override-timeout SECONDS   for each program (default $limit)
+  -x, --stress ROUNDS  the stress, too, with a seed that is printed
   -u, --unload       remove the module at the end, and check that nothing is left
   -h, --help
 
@@ -28,6 +29,7 @@ list=$here/kselftest-list.txt
 limit=300
 tests=
 unload=0
+rounds=
 while [ $# -gt 0 ]; do
 	case $1 in
 	-t | --test)
@@ -49,6 +51,9 @@ while [ $# -gt 0 ]; do
 		shift ;;
 	-o | --override-timeout)
 		limit=$2
+		shift 2 ;;
+	-x | --stress)
+		rounds=$2
 		shift 2 ;;
 	-u | --unload)
 		unload=1
@@ -103,7 +108,9 @@ set -- $tests
 leaks=/sys/kernel/debug/kmemleak
 leaks_readable=0
 [ "$unload" = 1 ] && [ -w $leaks ] && leaks_readable=1
-ktap_start $(($# * (1 + log_readable) + unload * 5 + leaks_readable))
+programs=$#
+[ -z "$rounds" ] || programs=$((programs + 1))
+ktap_start $((programs * (1 + log_readable) + unload * 5 + leaks_readable))
 [ "$log_readable" = 1 ] || echo "# the kernel log is not readable, so it is no part of the verdict"
 
 pages_free() {
@@ -111,11 +118,19 @@ pages_free() {
 }
 pages_before=$(pages_free)
 
-for name in "$@"; do
+# run NAME PROGRAM [ARG]...
+run() {
+	name=$1
+	shift
 	log_mark "$name"
-	ktap_program "selftests: $name" "$limit" "$here/${name%%:*}/${name#*:}"
+	ktap_program "selftests: $name" "$limit" "$@"
 	[ "$log_readable" = 0 ] || ktap_step "selftests: $name: the kernel log is clean" log_check
+}
+
+for test in "$@"; do
+	run "$test" "$here/${test%%:*}/${test#*:}"
 done
+[ -z "$rounds" ] || run stress "$here/stress" "$rounds"
 
 module_is_removed() {
 	rmmod peershm
