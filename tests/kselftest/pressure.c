@@ -101,9 +101,9 @@ static void page_tables_are_charged_to_the_client_whose_they_are(void **state)
 	r = region_new(b, b->capacity < length ? length : b->capacity);
 	grower = peer_join(r, "grower");
 	client = peer_join(r, "client");
-	memcg_join(memcg_new(4 * length), grower->pid);
+	cgroup_join(memcg_new(4 * length), grower->pid);
 	charge.memcg = memcg_new(4 * length);
-	memcg_join(charge.memcg, client->pid);
+	cgroup_join(charge.memcg, client->pid);
 	if (page_tables(charge.memcg) < 0)
 		skip_because("this kernel does not say");
 	/* As many entries as fit into eight tables. */
