@@ -7,6 +7,7 @@
  *   region->resize
  *   pf->reader.turn
  *     mmap lock of a client
+ *       i_mmap lock of the memory
  *       region list lock (region.c)
  *         pf->lock
  *           region->registry

@@ -111,9 +111,9 @@ static unsigned long skip(struct mm_struct *mm, unsigned long addr,
 }
 
 /*
- * The first address from @addr on that is not in the page tables. As in
- * get_user_pages_fast(), tables that others unlink meanwhile are not freed
- * before interrupts are on again.
+ * The first address from @addr on that is not in the page tables. Those of small
+ * pages can be taken out under the mmap lock held for reading (khugepaged), but
+ * are freed by RCU then: not before interrupts are on again.
  */
 static unsigned long skip_present(struct mm_struct *mm, unsigned long addr,
 				  unsigned long end, bool huge)
@@ -128,6 +128,21 @@ static unsigned long skip_present(struct mm_struct *mm, unsigned long addr,
 			break;
 		addr = next;
 	}
+	return addr;
+}
+
+/*
+ * A truncation takes tables of huge pages that processes share out of all but
+ * one, whose exit frees them at once. The lock keeps it from that.
+ */
+static unsigned long skip_shared(struct vm_area_struct *vma, unsigned long addr,
+				 unsigned long end)
+{
+	struct address_space *mapping = vma->vm_file->f_mapping;
+
+	i_mmap_lock_read(mapping);
+	addr = skip_present(vma->vm_mm, addr, end, true);
+	i_mmap_unlock_read(mapping);
 	return addr;
 }
 
@@ -214,7 +229,8 @@ static bool populate_piece(const struct peershm_client *client,
 
 	*go_on = false;
 	for (;;) {
-		addr = skip_present(client->mm, addr, end, huge);
+		addr = huge ? skip_shared(vma, addr, end) :
+			      skip_present(client->mm, addr, end, false);
 		if (addr >= end)
 			break;
 		if (fatal_signal_pending(current))

@@ -56,7 +56,6 @@ void snapshot_same_but_count_(struct snapshot *s, const char *file, int line)
 
 	s->info.generation = now->info.generation;
 	h->generation = ((struct peershm_header *)now->header)->generation;
-	h->seq = ((struct peershm_header *)now->header)->seq;
 	free(now);
 	snapshot_same_(s, file, line);
 }
@@ -67,6 +66,8 @@ void snapshot_same_(const struct snapshot *s, const char *file, int line)
 	struct snapshot *now = snapshot_of(s->witness);
 	const char *changed = NULL;
 
+	/* It tells readers to start over: also of what changed and changed back. */
+	((struct peershm_header *)now->header)->seq = h->seq;
 	if (memcmp(&s->info, &now->info, sizeof(s->info)) != 0)
 		changed = "what STAT says";
 	else if (s->nr_clients != now->nr_clients ||
