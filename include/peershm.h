@@ -194,7 +194,8 @@ struct peershm_report {
  * memory reads as zero. It lies on the NUMA nodes that mbind() on a window said,
  * in whichever process; of huge pages of the pool, in this one, and their reserve
  * where the kernel likes. Blocks while memory is allocated and zeroed, then for
- * the report's timeout at most. Errors: ENOSPC, ENOMEM, EINTR, EACCES, EINVAL.
+ * the report's timeout at most. A size of 0 is EINVAL; one that the region has
+ * already is not. Errors: ENOSPC, ENOMEM, EINTR, EACCES, EFAULT, EINVAL.
  */
 int peershm_grow(struct peershm *handle, uint64_t size, struct peershm_report *report);
 

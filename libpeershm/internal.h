@@ -4,9 +4,9 @@
  * as the static library shows them to the program's linker.
  *
  * Dependencies point one way: open, region, root, shrink, peer, client, event -> fork ->
- * attach -> section -> reason -> maps, ioctl, error; peer -> policy; open, fork -> find; attach,
- * section, region, root -> header. header and maps know no device, so their tests
- * run anywhere.
+ * attach -> section -> reason -> options, maps, ioctl, error; peer -> policy; open,
+ * fork -> find; attach, section, region, root -> header. header and maps know no
+ * device, so their tests run anywhere.
  *
  * Locks, outermost first (none is held while the device is entered, but by
  * fork.c in a child that has no other thread yet):

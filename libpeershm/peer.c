@@ -74,6 +74,8 @@ PEERSHM_API int peershm_grow(struct peershm *handle, uint64_t size, struct peers
 	command.length = rounded;
 	report_to_kernel(&command.report, report);
 	err = grow(handle, &command);
+	if (err == -EFAULT && report)
+		return report_failed(err, report);
 	if (err)
 		return pshm_reason_grow(err, handle, rounded);
 	report_to_caller(report, &command.report);
