@@ -81,7 +81,8 @@ static long carry_out(void *arg)
 }
 
 /* STAT, CLIENTS, the header, and this process's page tables tell the same. */
-static void check_region(const struct region *r, const struct client *witness, uint64_t size)
+static void check_region(const struct region *r, const struct client *witness, int nr_clients,
+			 uint64_t size)
 {
 	struct peershm_header *h = malloc(witness->at.header_length);
 	struct peershm_client_info client;
@@ -95,8 +96,8 @@ static void check_region(const struct region *r, const struct client *witness, u
 	assert_int_equal(h->watermark, size);
 	assert_int_equal(h->root, 0);
 	assert_int_equal(h->generation, info.generation);
-	assert_int_equal(h->nr_clients, 1);
-	assert_int_equal(do_clients(witness->fd, 0, &client, 1), 1);
+	assert_int_equal(h->nr_clients, nr_clients);
+	assert_int_equal(do_clients(witness->fd, 0, &client, 1), nr_clients);
 	assert_int_equal(client.id, witness->at.client);
 	assert_int_equal(client.mapped, size);
 	assert_int_equal(header_client(h, 0)->id, client.id);
@@ -111,23 +112,49 @@ static bool is_inside(int operation)
 	return operations[operation].where == OPERATION_INSIDE;
 }
 
-static void run_pair(const struct region *r, const struct order *order, bool threads,
-		     unsigned int *done)
+/* A peer, and whether it is a client. It stays for as many pairs as it can. */
+struct side {
+	struct peer *peer;
+	bool inside;
+};
+
+static void side_end(struct side *side)
+{
+	if (side->peer)
+		peer_end(side->peer);
+	side->peer = NULL;
+}
+
+static int is_client(const struct side *side)
+{
+	return side->peer && side->inside;
+}
+
+static void side_make(struct side *side, const struct region *r, bool inside)
+{
+	if (side->peer && side->inside == inside)
+		return;
+	side_end(side);
+	side->peer = operation_peer(r, inside);
+	side->inside = inside;
+}
+
+static void run_pair(const struct region *r, struct side *sides, const struct order *order,
+		     bool threads, unsigned int *done)
 {
 	int i = order->operations[0], j = order->operations[1];
 	struct order first = *order, second = *order;
-	struct peer *peers[2];
 
-	peers[0] = operation_peer(r, is_inside(i) || (threads && is_inside(j)));
+	side_make(&sides[0], r, is_inside(i) || (threads && is_inside(j)));
 	if (threads) {
-		assert_ok(peer_call(peers[0], carry_out, &first, sizeof(first)));
+		assert_ok(peer_call(sides[0].peer, carry_out, &first, sizeof(first)));
 	} else {
-		peers[1] = operation_peer(r, is_inside(j));
+		side_make(&sides[1], r, is_inside(j));
 		first.operations[1] = NONE;
 		second.operations[0] = NONE;
-		peer_start(peers[0], carry_out, &first, sizeof(first));
-		assert_ok(peer_call(peers[1], carry_out, &second, sizeof(second)));
-		assert_ok(peer_finish(peers[0], &first, sizeof(first)));
+		peer_start(sides[0].peer, carry_out, &first, sizeof(first));
+		assert_ok(peer_call(sides[1].peer, carry_out, &second, sizeof(second)));
+		assert_ok(peer_finish(sides[0].peer, &first, sizeof(first)));
 		first.done[1] = second.done[1];
 	}
 	if (first.unexpected || second.unexpected)
@@ -137,7 +164,10 @@ static void run_pair(const struct region *r, const struct order *order, bool thr
 	assert_ok(second.unexpected);
 	done[i] += first.done[0];
 	done[j] += first.done[1];
-	peers_end();
+	if (operation_attaches(i) || operation_attaches(j)) {
+		side_end(&sides[0]);
+		side_end(&sides[1]);
+	}
 }
 
 static void run_all_pairs(const struct backing *b, bool threads)
@@ -145,7 +175,9 @@ static void run_all_pairs(const struct backing *b, bool threads)
 	struct region *r = region_new(b, b->capacity);
 	struct order order = { .ms = test_scale(PAIR_MS) };
 	unsigned int done[MAX_OPERATIONS] = { 0 }, all = 0;
+	struct side sides[2] = { 0 };
 	struct client *witness;
+	int nr_clients;
 
 	assert_true(nr_operations <= MAX_OPERATIONS);
 	region_grow(r, STEP(b));
@@ -155,10 +187,11 @@ static void run_all_pairs(const struct backing *b, bool threads)
 		for (int j = i; j < nr_operations; j++) {
 			order.operations[0] = i;
 			order.operations[1] = j;
-			run_pair(r, &order, threads, done);
-			assert_true(region_until_clients(r, 1, DEADLINE_MS));
+			run_pair(r, sides, &order, threads, done);
+			nr_clients = 1 + is_client(&sides[0]) + is_client(&sides[1]);
+			assert_true(region_until_clients(r, nr_clients, DEADLINE_MS));
 			operation_clean(witness->fd, &order.target);
-			check_region(r, witness, STEP(b));
+			check_region(r, witness, nr_clients, STEP(b));
 		}
 	}
 	for (int i = 0; i < nr_operations; i++) {

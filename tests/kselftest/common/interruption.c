@@ -495,6 +495,8 @@ void interrupt_every_command(const struct backing *b, enum how how)
 		/* What cannot be interrupted is neither restarted nor stopped in the middle. */
 		if ((how == RESTARTED || how == STOPPED || takes_long(b)) && !waits(i))
 			continue;
+		if (!operation_is_worth(i, b))
+			continue;
 		tried++;
 		t.run.operation = i;
 		if (!t.peer || t.client != (operations[i].where == OPERATION_INSIDE)) {

@@ -391,17 +391,26 @@ void operation_clean(int file, const struct operation_target *target)
 	struct peershm_region_info info;
 
 	do_unlink(file, OTHER_REGION);
-	do_publish(file, 0, ROOT_NAME, target->base + 64, 0);
 	assert_ok(set_reserve(file, 0));
 	assert_true(test_until(reserve_is_gone, &file, DEADLINE_MS));
-	assert_ok(do_stat(file, 0, NULL, &info));
-	if (info.root)
-		assert_ok(do_set_root(file, 0, info.root, 0));
-	if (info.active > target->step)
-		assert_ok(do_shrink(file, 0, target->step, NULL));
+	/* With the memory go roots, and what was announced. */
+	assert_ok(do_shrink(file, 0, 0, NULL));
 	assert_ok(do_grow_to(file, 0, target->step, NULL));
 	assert_ok(do_stat(file, 0, NULL, &info));
 	assert_int_equal(info.nr_roots, 0);
+}
+
+bool operation_is_worth(int operation, const struct backing *b)
+{
+	peer_function run = operations[operation].run;
+
+	return b->page < GIB || (run != run_create_with_reserve && run != run_set_reserve &&
+				 run != run_shrink_announced);
+}
+
+bool operation_attaches(int operation)
+{
+	return operations[operation].run == run_attach || operations[operation].run == run_detach;
 }
 
 bool operation_shrinks(int operation)

@@ -46,6 +46,12 @@ long operation_undo(int operation, struct operation_target *target);
 /* What peers that are gone did to a region is undone; `file` is another client's. */
 void operation_clean(int file, const struct operation_target *target);
 
+/* False of what is the same with all sizes of pages, and clears one each time that takes long. */
+bool operation_is_worth(int operation, const struct backing *b);
+
+/* Who did it may be a client or not, and by another name. */
+bool operation_attaches(int operation);
+
 /* What was in the memory is gone when it has been undone. */
 bool operation_shrinks(int operation);
 
