@@ -12,15 +12,16 @@
 static uint64_t grow_waited_ns(const struct region *r, uint64_t length, uint32_t ms,
 			       struct peershm_grow *g)
 {
-	uint64_t before = waited_ns();
+	struct waiting waiting;
 
 	memset(g, 0, sizeof(*g));
 	g->size = sizeof(*g);
 	g->region = r->id;
 	g->length = length;
 	g->report.timeout_ms = ms;
+	waiting = waiting_start();
 	assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, g));
-	return waited_ns() - before;
+	return waiting_ns(waiting);
 }
 
 static bool in_time(uint64_t ns, uint64_t late_ns)

@@ -35,30 +35,43 @@ static uint64_t queued_ns(void)
 	return sscanf(text, "%llu %llu", &running, &queued) == 2 ? queued : 0;
 }
 
-uint64_t waited_ns(void)
+static int64_t slept_ns(void)
 {
 	uint64_t queued = queued_ns();
 	struct timespec cpu;
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
-	return now_ns() - ((uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec) - queued;
+	return (int64_t)(now_ns() - queued) - cpu.tv_sec * 1000000000LL - cpu.tv_nsec;
+}
+
+struct waiting waiting_start(void)
+{
+	return (struct waiting){ .slept_ns = slept_ns() };
+}
+
+/* The clocks are not read at one moment, so there may be a little less than nothing. */
+uint64_t waiting_ns(struct waiting since)
+{
+	int64_t ns = slept_ns() - since.slept_ns;
+
+	return ns > 0 ? (uint64_t)ns : 0;
 }
 
 /* What it runs counts as late: a processor that the host takes away looks like that. */
 static void *nap(void *arg)
 {
 	const struct timespec length = { .tv_nsec = NAP_NS };
-	uint64_t before = now_ns() - queued_ns();
+	int64_t before = (int64_t)(now_ns() - queued_ns());
 
 	(void)arg;
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-		uint64_t now, late;
+		int64_t now, late;
 
 		nanosleep(&length, NULL);
-		now = now_ns() - queued_ns();
-		late = now - before > NAP_NS ? now - before - NAP_NS : 0;
-		if (late > __atomic_load_n(&worst_ns, __ATOMIC_RELAXED))
-			__atomic_store_n(&worst_ns, late, __ATOMIC_RELAXED);
+		now = (int64_t)(now_ns() - queued_ns());
+		late = now - before - NAP_NS;
+		if (late > (int64_t)__atomic_load_n(&worst_ns, __ATOMIC_RELAXED))
+			__atomic_store_n(&worst_ns, (uint64_t)late, __ATOMIC_RELAXED);
 		__atomic_add_fetch(&naps, 1, __ATOMIC_RELEASE);
 		before = now;
 	}

@@ -10,8 +10,13 @@
 
 #include <stdint.h>
 
-/* Nanoseconds that the calling thread has slept until now: for differences. */
-uint64_t waited_ns(void);
+struct waiting {
+	int64_t slept_ns;
+};
+
+/* How long the calling thread has slept since. */
+struct waiting waiting_start(void);
+uint64_t waiting_ns(struct waiting since);
 
 /* Measure how late sleepers wake up, from now on; this thread keeps to its processor. */
 void lateness_start(void);
