@@ -9,10 +9,11 @@
 #include <unistd.h>
 
 #include "common/harness.h"
+#include "common/interruption.h"
 #include "common/timely.h"
 #include "common/waited.h"
 
-#define STEP (1 * MIB)
+#define PART (1 * MIB)
 
 #define HOLD_DEVICE "/dev/peershm_test_hold"
 #define HELD "/sys/module/peershm_test_hold/parameters/held"
@@ -131,14 +132,14 @@ static void a_thousand_grows_do_not_wait_for_a_held_peer(void **state)
 	int fd;
 
 	(void)state;
-	region_grow(r, STEP);
+	region_grow(r, PART);
 	timely_peers(r, peers);
 	before = timely_info(r, peers[3]).mapped;
-	assert_int_equal(before, STEP);
+	assert_int_equal(before, PART);
 	holder = hold_lock(peers[3]);
 	start = now_ms();
 	assert_int_equal(timely_grows(r, peers, peers[3]), test_scale(1000));
-	size = STEP + test_scale(1000) * SYSTEM_PAGE;
+	size = PART + test_scale(1000) * SYSTEM_PAGE;
 	assert_int_equal(region_size(r), size);
 	assert_int_equal(timely_info(r, peers[3]).mapped, before);
 	if (test_scale(10) >= 10) {
@@ -163,7 +164,7 @@ static void the_deadline_is_a_tenth_of_a_second_by_default(void **state)
 	struct region *r = region_new(small, GIB);
 	struct peer *held = peer_join(r, "held");
 	struct peer *holder = hold_lock(held);
-	struct peershm_grow g = { .size = sizeof(g), .region = r->id, .length = STEP };
+	struct peershm_grow g = { .size = sizeof(g), .region = r->id, .length = PART };
 	struct waiting waiting;
 	uint64_t waited;
 
@@ -175,6 +176,41 @@ static void the_deadline_is_a_tenth_of_a_second_by_default(void **state)
 	assert_int_equal(g.report.deferred, 1);
 	/* Less what it did not sleep but look at the peer. */
 	assert_in_range(waited / 1000000, 50, 102 + 2 * lateness_ns() / 1000000);
+	release_lock(holder);
+}
+
+/*
+ * A peer map that waits for somebody answers at once, with who is deferred. On a slow
+ * machine a signal may come before the call, and then ends nothing.
+ */
+static void a_signal_ends_the_waiting_for_a_held_peer(void **state)
+{
+	struct region *r = region_new(small, GIB);
+	unsigned int rounds = test_scale(300), ended = 0;
+	struct peer *held = peer_join(r, "held");
+	struct peershm_peer_map m;
+	struct peer *holder;
+
+	(void)state;
+	region_grow(r, PART);
+	holder = hold_lock(held);
+	for (unsigned int i = 0; i < rounds; i++) {
+		uint64_t start = now_ms();
+
+		memset(&m, 0, sizeof(m));
+		m.size = sizeof(m);
+		m.region = r->id;
+		m.report.timeout_ms = 1000;
+		assert_ok(interrupt_after(2000000 + i * 10000));
+		assert_ok(xioctl(r->fd, PEERSHM_IOC_PEER_MAP, &m));
+		interrupt_never();
+		assert_int_equal(m.report.deferred, 1);
+		assert_int_equal(m.report.mapped, 0);
+		assert_true(caught);
+		ended += now_ms() - start < m.report.timeout_ms;
+	}
+	print_message("# %u of %u ended by the signal\n", ended, rounds);
+	assert_true(ended > rounds / 2);
 	release_lock(holder);
 }
 
@@ -217,7 +253,7 @@ static void what_is_shrunk_away_is_caught_up(void **state)
 	held = peer_join(r, "held");
 	fd = watch(r);
 	holder = hold_lock(held);
-	timely_grow(r, STEP, &g);
+	timely_grow(r, PART, &g);
 	assert_int_equal(g.report.deferred, 1);
 	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
 	e = await(fd, PEERSHM_EVENT_CAUGHT_UP, held);
@@ -237,7 +273,7 @@ static void a_peer_that_dies_while_held_is_no_straggler(void **state)
 	held = peer_join(r, "held");
 	fd = watch(r);
 	holder = hold_lock(held);
-	timely_grow(r, STEP, &g);
+	timely_grow(r, PART, &g);
 	assert_int_equal(g.report.deferred, 1);
 	assert_int_equal(kill(held->pid, SIGKILL), 0);
 	release_lock(holder);
@@ -256,14 +292,14 @@ static long grow_own(void *arg)
 
 static bool has_grown(void *arg)
 {
-	return region_size(arg) == STEP;
+	return region_size(arg) == PART;
 }
 
 static void the_peers_of_a_killed_grower_catch_up(void **state)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *held, *grower, *holder;
-	uint64_t length = STEP;
+	uint64_t length = PART;
 	struct peershm_event e;
 	int fd;
 
@@ -275,11 +311,11 @@ static void the_peers_of_a_killed_grower_catch_up(void **state)
 	peer_start(grower, grow_own, &length, sizeof(length));
 	assert_true(test_until(has_grown, r, DEADLINE_MS));
 	peer_kill(grower);
-	assert_int_equal(region_size(r), STEP);
+	assert_int_equal(region_size(r), PART);
 	release_lock(holder);
 	e = await(fd, PEERSHM_EVENT_CAUGHT_UP, held);
-	assert_int_equal(e.new_value, STEP);
-	assert_int_equal(peer_present(held, r->base, STEP), STEP);
+	assert_int_equal(e.new_value, PART);
+	assert_int_equal(peer_present(held, r->base, PART), PART);
 	close(fd);
 }
 
@@ -288,6 +324,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_thousand_grows_do_not_wait_for_a_held_peer),
 		TEST(the_deadline_is_a_tenth_of_a_second_by_default),
+		TEST(a_signal_ends_the_waiting_for_a_held_peer),
 		TEST_BACKINGS(a_held_peer_catches_up_in_any_backing),
 		TEST(what_is_shrunk_away_is_caught_up),
 		TEST(a_peer_that_dies_while_held_is_no_straggler),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A signal comes while a command waits: for another who grows, for an event, for the name of a
- * client that is dying, for a peer that cannot be reached.
+ * client that is dying. (For a peer that cannot be reached: hung.c.)
  */
 #include <poll.h>
 #include <signal.h>
@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/busy.h"
 #include "common/harness.h"
 #include "common/interruption.h"
 
@@ -344,42 +343,6 @@ static void a_periodic_signal_with_sa_restart_does_not_keep_an_attach_from_endin
 	assert_ok(run.err);
 }
 
-/* A peer map that waits for somebody answers at once, with who is deferred. */
-static void a_signal_ends_the_waiting_for_a_peer(void **state)
-{
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
-	unsigned int rounds = test_scale(300), deferred = 0, ended = 0;
-	struct peershm_peer_map m;
-	struct peer *busy;
-	uint64_t start, took;
-
-	(void)state;
-	region_grow(r, MIB);
-	busy = peer_join(r, "busy");
-	assert_ok(peer_call(busy, busy_start, NULL, 0));
-	for (unsigned int i = 0; i < rounds; i++) {
-		memset(&m, 0, sizeof(m));
-		m.size = sizeof(m);
-		m.region = r->id;
-		m.report.timeout_ms = 60000;
-		start = now_ms();
-		assert_ok(interrupt_after(1 + i * 10000));
-		assert_ok(xioctl(r->fd, PEERSHM_IOC_PEER_MAP, &m));
-		took = now_ms() - start;
-		interrupt_never();
-		assert_int_equal(m.report.mapped + m.report.deferred, 1);
-		deferred += m.report.deferred;
-		ended += m.report.deferred && caught;
-		if (m.report.deferred)
-			assert_true(caught);
-		assert_true(took < DEADLINE_MS);
-	}
-	assert_ok(peer_call(busy, busy_stop, NULL, 0));
-	print_message("# %u peer maps: %u deferred, %u of them ended by the signal\n", rounds,
-		      deferred, ended);
-	assert_true(ended > 0);
-}
-
 static long run_with_a_blocked_signal(void *arg)
 {
 	sigset_t set, pending;
@@ -431,7 +394,6 @@ int main(int argc, char **argv)
 		TEST(waiting_for_a_dying_clients_name_is_interrupted),
 		TEST(waiting_for_a_dying_clients_name_goes_on),
 		TEST(a_periodic_signal_with_sa_restart_does_not_keep_an_attach_from_ending),
-		TEST(a_signal_ends_the_waiting_for_a_peer),
 		TEST_BACKINGS(a_blocked_signal_interrupts_nothing),
 	};
 
