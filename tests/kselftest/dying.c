@@ -184,10 +184,9 @@ static uint64_t kill_and_ask(const struct region *r, struct peer *workers[NR_WOR
 		if (victim[i])
 			kill(workers[i]->pid, SIGKILL);
 	}
-	do {
-		asked = now_ms();
-		assert_in_range(asked - start, 0, RIGHT_WITHIN_MS);
-	} while (!lists(r->name, left, n));
+	/* Who asks a second after the kill, or later, gets the right answer. */
+	for (asked = now_ms(); !lists(r->name, left, n); asked = now_ms())
+		assert_in_range(asked - start, 0, RIGHT_WITHIN_MS - 1);
 	return asked - start;
 }
 
