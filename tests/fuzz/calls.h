@@ -414,7 +414,9 @@ static inline long do_mmap(uint64_t file, uint64_t address, uint64_t length, uin
 {
 	void *map;
 
-	if (outside(address, length) || (flags & MAP_ANONYMOUS && length > (1 << 20)))
+	/* filling a GiB takes longer than a call may, under the checkers */
+	if (outside(address, length) ||
+	    (flags & (MAP_ANONYMOUS | MAP_POPULATE) && length > (1 << 20)))
 		return outside_error();
 	fail_begin(fail);
 	map = mmap(at_address(address), length, (int)protection, (int)flags | MAP_FIXED,

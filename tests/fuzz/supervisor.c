@@ -80,18 +80,26 @@ static bool waits_for_itself(const struct shared *shared, unsigned int process)
 	return false;
 }
 
-static void print_stack(pid_t pid)
+/* Where the kernel has a thread. */
+static void print_stack(unsigned int thread, pid_t pid, pid_t tid)
 {
 	char path[64];
 	char line[256];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/stack", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stack", (int)pid, (int)tid);
 	file = fopen(path, "re");
 	while (file && fgets(line, sizeof(line), file))
-		printf("stack: %s", line);
+		printf("stack of thread %u: %s", thread, line);
 	if (file)
 		fclose(file);
+}
+
+/* All of them: who is waited for may be another's. */
+static void print_stacks(const struct shared *shared)
+{
+	for (unsigned int i = 0; i < shared->settings.threads; i++)
+		print_stack(i, watches[process_of(i)].pid, shared->threads[i].tid);
 }
 
 /* A call that takes too long is nudged, then killed; NULL, or what is wrong. */
@@ -116,7 +124,7 @@ static const char *watch_process(struct shared *shared, unsigned int process)
 				syscall(SYS_tgkill, watch->pid, shared->threads[i].tid, SIGUSR1);
 	if (ms > KILL_MS && !watch->killed) {
 		if (!waits_for_itself(shared, process)) {
-			print_stack(watch->pid);
+			print_stacks(shared);
 			snprintf(text, sizeof(text),
 				 "hang: process %u is in one call for %" PRIu64 " s", process,
 				 ms / 1000);
@@ -126,7 +134,7 @@ static const char *watch_process(struct shared *shared, unsigned int process)
 		kill(watch->pid, SIGKILL);
 	}
 	if (ms > HANG_MS) {
-		print_stack(watch->pid);
+		print_stacks(shared);
 		snprintf(text, sizeof(text), "hang: process %u cannot be killed", process);
 		return text;
 	}
@@ -226,7 +234,7 @@ static const char *end_all(struct shared *shared)
 			if (waitpid(watches[i].pid, NULL, WNOHANG) == watches[i].pid) {
 				watches[i].pid = 0;
 			} else if (pace_ms() > end) {
-				print_stack(watches[i].pid);
+				print_stacks(shared);
 				snprintf(text, sizeof(text), "hang: process %u does not end", i);
 				return text;
 			} else {
