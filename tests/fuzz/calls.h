@@ -170,7 +170,10 @@ static inline uint64_t pid_of(uint64_t process)
 	return (uint64_t)self.common->pids[process % NR_PROCESSES];
 }
 
-/* A fault, or a nudge of a call that takes too long, ends what guard() began. */
+/*
+ * A fault, or a nudge of a call that takes too long, ends what guard() began. Where an access
+ * of the kernel is to fail, it may be the one to a signal's frame: that is a SIGSEGV, too.
+ */
 static inline void on_fault(int signal)
 {
 	if (own.may_escape)

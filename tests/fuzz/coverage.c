@@ -4,6 +4,7 @@
  * the order in which the calling thread came by them. Two of them in a row are
  * an edge.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kcov.h>
@@ -36,7 +37,10 @@ bool coverage_start(void)
 		map = mmap(NULL, ENTRIES * sizeof(*trace), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 			   0);
 	if (map == MAP_FAILED || ioctl(fd, KCOV_ENABLE, KCOV_TRACE_PC)) {
+		int error = errno;
+
 		close(fd);
+		errno = error;
 		return false;
 	}
 	trace = map;

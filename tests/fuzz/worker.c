@@ -19,6 +19,8 @@ struct worker {
 	bool alone; /* in its process */
 };
 
+static pthread_barrier_t ready;
+
 void worker_fail(struct shared *shared, const char *format, ...)
 {
 	va_list arguments;
@@ -237,7 +239,9 @@ static void *thread_main(void *arg)
 	calls_start_thread();
 	oracle_start();
 	if (settings->guided && !coverage_start())
-		worker_fail(w->shared, "KCOV does not start");
+		worker_fail(w->shared, "KCOV does not start: %s", strerror(errno));
+	/* what it needs it has before another of the process takes away limits and memory */
+	pthread_barrier_wait(&ready);
 	/* after that, for the file that it opens */
 	if (process_of(w->number) == 1 && syscall(SYS_setresuid, ALICE, ALICE, ALICE))
 		_exit(98);
@@ -267,6 +271,8 @@ void worker_main(struct shared *shared, unsigned int process, struct common *com
 	calls_start(common, process, sockets);
 	for (unsigned int i = 0; i < shared->settings.threads; i++)
 		n += process_of(i) == process;
+	if (n && pthread_barrier_init(&ready, NULL, n))
+		_exit(99);
 	for (unsigned int i = 0; i < shared->settings.threads; i++) {
 		struct worker *w = &workers[i];
 
@@ -282,8 +288,8 @@ void worker_main(struct shared *shared, unsigned int process, struct common *com
 				  (i + 1ULL) << 56;
 		if (!mine)
 			mine = w;
-		else if (!pthread_create(&others[nr_others], NULL, thread_main, w))
-			nr_others++;
+		else if (pthread_create(&others[nr_others++], NULL, thread_main, w))
+			_exit(99);
 	}
 	if (mine)
 		thread_main(mine);
