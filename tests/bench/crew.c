@@ -164,11 +164,14 @@ struct crew *crew_start(unsigned int peers, unsigned int first)
 	fflush(NULL);
 	crew->peers = peers;
 	for (unsigned int i = 0; i < peers; i++) {
-		crew->pids[i] = fork();
-		if (!crew->pids[i])
+		pid_t pid = fork();
+
+		if (!pid)
 			be_peer(crew, i, parent);
-		if (crew->pids[i] < 0)
+		if (pid < 0)
 			return NULL;
+		/* not what fork() gives the child, who shares this memory */
+		crew->pids[i] = pid;
 	}
 	return crew;
 }
@@ -205,10 +208,15 @@ bool crew_do(struct crew *crew, enum order order, uint64_t place, uint64_t lengt
 bool crew_end(struct crew *crew)
 {
 	bool well = crew_do(crew, ORDER_END, 0, 0, NULL);
-	int status;
 
-	for (unsigned int i = 0; i < crew->peers; i++)
-		well &= waitpid(crew->pids[i], &status, 0) > 0 && !status;
+	for (unsigned int i = 0; i < crew->peers; i++) {
+		int status = -1;
+
+		if (waitpid(crew->pids[i], &status, 0) > 0 && !status)
+			continue;
+		fprintf(stderr, "bench: peer %u did not end well: status %d\n", i, status);
+		well = false;
+	}
 	munmap(crew, sizeof(*crew));
 	return well;
 }
