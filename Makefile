@@ -185,7 +185,7 @@ shell:
 	$(call ready,build vm,all)
 	$(Q)tools/vm/run $(VM) $(addprefix --add ,$(ADD)) --interactive
 
-.PHONY: bench bench-full bench-instructions bench-compare bench-native bench-programs setup-bench
+.PHONY: bench bench-full bench-instructions bench-publish bench-compare bench-native bench-programs setup-bench
 ##  bench        how fast it is, beside what else could be picked; build/bench/ has it all
 bench: mode := default
 ##  bench-full   the same, with what takes long (half an hour)
@@ -195,6 +195,11 @@ bench-instructions: mode := instructions
 bench bench-full bench-instructions:
 	$(call ready,build vm bench,all bench-programs)
 	$(Q)tests/bench/run $(mode)
+
+##  bench-publish  what both have measured, into README.md and tests/bench/published/
+bench-publish:
+	$(Q)tools/setup bench
+	$(Q)tests/bench/publish
 
 ##  bench-compare  instructions of this tree beside those of BASE=revision
 bench-compare:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# results.csv -> tables in Markdown
+# results.csv -> tables in Markdown; with -v brief=1 the first of them alone
 function time(ns) {
 	if (ns == "")
 		return "-"
@@ -56,6 +56,8 @@ END {
 				who == "memset" ? "-" : spread("shrink", who, peers, 128 * M),
 				who == "memset" ? "-" : get("page-tables", who, peers, 128 * M) / 1024 " KiB"
 		}
+		if (brief)
+			exit
 		n = split("4096 65536 2097152 16777216 134217728 1073741824", sizes, " ")
 		split("grow written", tables, " ")
 		split("Grow with 16 peers, until the call returns|The same, until every peer has written every page", titles, "|")
