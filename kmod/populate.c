@@ -37,11 +37,20 @@ static unsigned long skip_ptes(pmd_t pmd, unsigned long addr, unsigned long end)
 }
 
 /* Huge pages are looked at so many at a time. */
-#define BLOCK 8
+#define BLOCK 32
 
+/* Just as it lies there: a kernel that can be a guest calls for pmd_val(). */
 static pmdval_t entry(const pmd_t *pmdp)
 {
-	return pmd_val(READ_ONCE(*pmdp));
+	BUILD_BUG_ON(sizeof(pmd_t) != sizeof(pmdval_t));
+	return READ_ONCE(*(const pmdval_t *)pmdp);
+}
+
+static pmdval_t eight_entries(const pmd_t *pmdp)
+{
+	return entry(pmdp) & entry(pmdp + 1) & entry(pmdp + 2) &
+	       entry(pmdp + 3) & entry(pmdp + 4) & entry(pmdp + 5) &
+	       entry(pmdp + 6) & entry(pmdp + 7);
 }
 
 /*
@@ -50,12 +59,12 @@ static pmdval_t entry(const pmd_t *pmdp)
  */
 static bool block_present(const pmd_t *pmdp)
 {
-	pmd_t all = __pmd(entry(pmdp) & entry(pmdp + 1) & entry(pmdp + 2) &
-			  entry(pmdp + 3) & entry(pmdp + 4) & entry(pmdp + 5) &
-			  entry(pmdp + 6) & entry(pmdp + 7));
+	pmdval_t all = eight_entries(pmdp) & eight_entries(pmdp + 8) &
+		       eight_entries(pmdp + 16) & eight_entries(pmdp + 24);
+	pmd_t pmd = *(pmd_t *)&all;
 
-	BUILD_BUG_ON(BLOCK != 8);
-	return pmd_present(all) && pmd_leaf(all);
+	BUILD_BUG_ON(BLOCK != 4 * 8);
+	return pmd_present(pmd) && pmd_leaf(pmd);
 }
 
 /* Up to the end of one table of leaves, so that interrupts are not off long. */
