@@ -7,6 +7,10 @@
  * anybody reads or not, a reader that never reads costs nothing, and the memory
  * is the region's and does not depend on who attaches or watches. A reader that
  * is overtaken can tell from the sequence numbers how many records it lost.
+ *
+ * A file can be in any number of epolls, each of which is told when it wakes. So
+ * each reader is woken by a work item of its own: how long that takes is no
+ * matter of the region's, nor of its other readers.
  */
 #include <linux/cred.h>
 #include <linux/fs.h>
@@ -21,6 +25,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uio.h>
+#include <linux/workqueue.h>
 
 #include "client.h"
 #include "device.h"
@@ -29,6 +34,9 @@
 
 /* Room for the deaths of all clients at once, and for some life before. */
 #define MIN_LOG_SIZE 64U
+
+/* Of high priority: a reader's own may be high. */
+static struct workqueue_struct *queue;
 
 /*
  * As it is read, but for the PID: that depends on who reads, and the process it
@@ -75,14 +83,29 @@ static struct peershm_event_record *record_at(struct peershm_event_log *log,
 }
 
 /* Also who waits for nothing but the end: an event may be that. */
-static void wake_readers(struct peershm_event_log *log)
+static void wake(struct work_struct *work)
+{
+	struct peershm_event_reader *reader =
+		container_of(work, struct peershm_event_reader, wake);
+
+	wake_up_interruptible_poll(&reader->wait, EPOLLIN | EPOLLRDNORM |
+							  EPOLLHUP | EPOLLERR);
+}
+
+static void wake_readers_locked(struct peershm_region *region)
 {
 	struct peershm_event_reader *reader;
 
-	list_for_each_entry(reader, &log->readers, node)
-		wake_up_interruptible_poll(&reader->wait,
-					   EPOLLIN | EPOLLRDNORM | EPOLLHUP |
-						   EPOLLERR);
+	lockdep_assert_held(&region->registry);
+	list_for_each_entry(reader, &region->events.readers, node) {
+		/*
+		 * Who waits is in its queue before it looks for events, under
+		 * the locks that connect it to the region. So either it sees
+		 * what has just been recorded, or it is seen here.
+		 */
+		if (waitqueue_active(&reader->wait))
+			queue_work(queue, &reader->wake);
+	}
 }
 
 static void record_locked(struct peershm_region *region,
@@ -107,7 +130,7 @@ static void record_locked(struct peershm_region *region,
 	}
 	if (name)
 		memcpy(record->event.name, name, PEERSHM_NAME_SIZE);
-	wake_readers(log);
+	wake_readers_locked(region);
 }
 
 /**
@@ -156,6 +179,7 @@ void peershm_event_root_locked(struct peershm_region *region,
 void peershm_event_reader_init(struct peershm_event_reader *reader)
 {
 	init_waitqueue_head(&reader->wait);
+	INIT_WORK(&reader->wake, wake);
 	mutex_init(&reader->turn);
 	INIT_LIST_HEAD(&reader->node);
 }
@@ -171,6 +195,8 @@ void peershm_event_reader_free(struct peershm_event_reader *reader)
 		peershm_region_drop(reader->region);
 		mmdrop(reader->mm);
 	}
+	/* In no list of readers any more, so nothing queues it again. */
+	cancel_work_sync(&reader->wake);
 	mutex_destroy(&reader->turn);
 }
 
@@ -434,4 +460,16 @@ long peershm_event_watch(struct peershm_file *pf, void *arg)
 	spin_unlock(&pf->lock);
 	peershm_region_put(region);
 	return err;
+}
+
+int peershm_event_init(void)
+{
+	queue = alloc_workqueue("peershm_event", WQ_UNBOUND | WQ_HIGHPRI, 0);
+	return queue ? 0 : -ENOMEM;
+}
+
+/* No file is open. */
+void peershm_event_exit(void)
+{
+	destroy_workqueue(queue);
 }

@@ -8,6 +8,7 @@
 #include <linux/types.h>
 #include <linux/uidgid.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include <uapi/linux/peershm.h>
 
@@ -39,6 +40,7 @@ struct peershm_event_log {
  */
 struct peershm_event_reader {
 	wait_queue_head_t wait;
+	struct work_struct wake;
 	struct mutex turn;		/* one read() at a time */
 
 	/* Of a file that watches. The file's lock; once set, until the end. */
@@ -52,6 +54,9 @@ struct peershm_event_reader {
 	u64 next;			/* sequence number to read */
 	u64 session;			/* counts what it was connected to */
 };
+
+int peershm_event_init(void);
+void peershm_event_exit(void);
 
 int peershm_event_log_init(struct peershm_event_log *log, u32 max_clients);
 void peershm_event_log_free(struct peershm_event_log *log);

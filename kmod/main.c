@@ -11,7 +11,6 @@
  *       region list lock (region.c)
  *         pf->lock
  *           region->registry
- *             pf->reader.wait and what wakes up takes
  *
  * The mmap operation runs under the caller's mmap lock. User memory is copied
  * with none of these held but the turn of a file's readers, and no client's mmap
@@ -23,6 +22,7 @@
 
 #include "backing.h"
 #include "device.h"
+#include "event.h"
 #include "parallel.h"
 #include "reserve.h"
 #include "straggler.h"
@@ -43,11 +43,16 @@ static int __init peershm_init(void)
 	err = peershm_straggler_init();
 	if (err)
 		goto exit_parallel;
-	err = peershm_device_init();
+	err = peershm_event_init();
 	if (err)
 		goto exit_straggler;
+	err = peershm_device_init();
+	if (err)
+		goto exit_event;
 	return 0;
 
+exit_event:
+	peershm_event_exit();
 exit_straggler:
 	peershm_straggler_exit();
 exit_parallel:
@@ -62,6 +67,7 @@ exit_backing:
 static void __exit peershm_exit(void)
 {
 	peershm_device_exit();
+	peershm_event_exit();
 	peershm_straggler_exit();
 	peershm_parallel_exit();
 	/* The release of a window may still be on its way out of the module. */

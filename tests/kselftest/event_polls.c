@@ -2,6 +2,7 @@
 /* Waiting for events: poll() and epoll. */
 #include <poll.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/event.h"
@@ -114,6 +115,73 @@ static void epoll_of_a_file_that_changes_its_region_is_safe(void **state)
 	assert_int_equal(got.events, EPOLLERR);
 }
 
+#define EVENTS 10
+
+/* The least time that a round of events takes who is the cause of them, in ns. */
+static uint64_t cost_of_events(const struct region *r)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned int round = 0; round < 20; round++) {
+		struct timespec t[2];
+		uint64_t ns;
+
+		clock_gettime(CLOCK_MONOTONIC, &t[0]);
+		for (unsigned int i = 0; i < EVENTS; i++) {
+			uint64_t root = i % 2 ? 0 : r->base;
+
+			assert_ok(do_set_root(r->fd, r->id, r->base - root, root));
+		}
+		clock_gettime(CLOCK_MONOTONIC, &t[1]);
+		ns = (uint64_t)((t[1].tv_sec - t[0].tv_sec) * 1000000000 + t[1].tv_nsec -
+				t[0].tv_nsec);
+		if (ns < least)
+			least = ns;
+	}
+	assert_true(least > 0);
+	return least;
+}
+
+/* Whoever causes an event would tell each of them, and keep all others waiting for it. */
+static void many_epolls_of_a_reader_cost_nobody_else(void **state)
+{
+	struct region *r = region_new(small, GIB);
+	int fd = event_watcher(r);
+	uint64_t without, with;
+	int eps[64];
+
+	(void)state;
+	region_grow(r, STEP);
+	without = cost_of_events(r);
+	for (unsigned int i = 0; i < 64; i++) {
+		eps[i] = epoll_create1(EPOLL_CLOEXEC);
+		test_close(eps[i]);
+	}
+	for (unsigned int n = 0; n < 64; n++) {
+		struct epoll_event want = { .events = EPOLLIN | EPOLLET };
+		int copy = dup(fd);
+
+		test_close(copy);
+		for (unsigned int i = 0; i < 64; i++) {
+			struct epoll_event got;
+
+			assert_int_equal(epoll_ctl(eps[i], EPOLL_CTL_ADD, copy, &want), 0);
+			/* what is there already, so that only what comes is told below */
+			assert_int_equal(epoll_wait(eps[i], &got, 1, 0), 1);
+		}
+	}
+	with = cost_of_events(r);
+	print_message("an event costs %llu ns, with 4096 epolls that wait for it %llu ns\n",
+		      (unsigned long long)without / EVENTS, (unsigned long long)with / EVENTS);
+	assert_true(with < 10 * without);
+	for (unsigned int i = 0; i < 64; i++) {
+		struct epoll_event got;
+
+		assert_int_equal(epoll_wait(eps[i], &got, 1, DEADLINE_MS), 1);
+		assert_int_equal(got.events, EPOLLIN);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -121,6 +189,7 @@ int main(void)
 		TEST(poll_tells_of_events_and_of_the_end),
 		TEST(epoll_is_told_once_an_edge),
 		TEST(epoll_of_a_file_that_changes_its_region_is_safe),
+		TEST(many_epolls_of_a_reader_cost_nobody_else),
 	};
 
 	return test_run(tests);
