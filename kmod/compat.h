@@ -50,6 +50,10 @@ static inline void vma_set_file(struct vm_area_struct *vma, struct file *file)
 }
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
+#define mmap_lock_is_contended(mm) rwsem_is_contended(&(mm)->mmap_lock)
+#endif
+
 /* Before 5.12 map_pages() leaves the page table locked, if it got there. */
 static inline void peershm_map_pages(struct vm_fault *vmf, pgoff_t start,
 				     pgoff_t end)

@@ -37,7 +37,10 @@
 /* A fault on a huge page costs as much as mapping so many small ones. */
 #define HUGE_FAULT 16
 
-/* How much is mapped before a waiting thread of the peer gets its mmap lock. */
+/*
+ * How much is mapped under the mmap lock of a peer at a time; less, if one of
+ * its threads waits for that (populate.c).
+ */
 static u64 chunk_of(const struct peershm_region *region)
 {
 	return max_t(u64, SZ_16M, 512 * (u64)region->page_size);
@@ -58,16 +61,17 @@ static bool may_catch_up(const struct peershm_map_call *call)
  * the faults itself: whoever maps is not slowed down by a limit of its own while
  * it holds the client's mmap lock.
  */
-static bool populate(struct peershm_client *client, u64 start, u64 end)
+static u64 populate(struct peershm_client *client, u64 start, u64 end,
+		    bool *whole)
 {
 	unsigned long base = client->region->base;
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(client->mm);
 	struct mem_cgroup *old = set_active_memcg(memcg);
-	bool whole = peershm_populate(client, base + start, base + end);
 
+	end = peershm_populate(client, base + start, base + end, whole) - base;
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
-	return whole;
+	return end;
 }
 
 /* Go on with a job for as long as the client's mmap lock is to be had. */
@@ -89,7 +93,7 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 	       mmap_read_trylock(mm)) {
 		stop = min_t(u64, call->end,
 			     round_down(job->next, chunk) + chunk);
-		whole = populate(client, job->next, stop);
+		stop = populate(client, job->next, stop, &whole);
 		mmap_read_unlock(mm);
 		/* A caller that is being killed says nothing about the peer. */
 		if (!whole && fatal_signal_pending(call->caller))
@@ -130,7 +134,7 @@ bool peershm_map_chunk(struct peershm_client *client, u64 start, u64 end,
 	}
 	got = mmap_read_trylock(mm);
 	if (got) {
-		whole = populate(client, start, stop);
+		stop = populate(client, start, stop, &whole);
 		mmap_read_unlock(mm);
 	}
 	mmput_async(mm);
@@ -152,16 +156,17 @@ bool peershm_map_chunk(struct peershm_client *client, u64 start, u64 end,
 int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks)
 {
 	unsigned long base = client->region->base;
+	bool whole = true, part;
 	u64 next = 0, stop;
-	bool whole = true;
 
 	while (next < size) {
 		if (mmap_read_lock_killable(client->mm))
 			return -EINTR;
 		stop = min(size, next + chunk_of(client->region));
-		whole &= peershm_populate(client, base + next, base + stop);
+		next = peershm_populate(client, base + next, base + stop,
+					&part) - base;
 		mmap_read_unlock(client->mm);
-		next = stop;
+		whole &= part;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();

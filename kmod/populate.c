@@ -221,10 +221,30 @@ static void map_around(struct vm_area_struct *vma, unsigned long addr,
 				  linear_page_index(vma, end - PAGE_SIZE));
 }
 
-/* One piece of the window. Returns whether all of it is mapped. */
-static bool populate_piece(const struct peershm_client *client,
-			   struct vm_area_struct *vma, unsigned long addr,
-			   unsigned long end, bool *go_on)
+/*
+ * What is done at least before a thread of the client that waits for its mmap
+ * lock is let in: so many faults and stretches of small pages. One which always
+ * waits would leave no time to map anything otherwise.
+ */
+#define TURNS 16
+
+/* The way through a range. */
+struct trip {
+	unsigned long end;		/* constant */
+	unsigned int turns;
+	bool whole;			/* nothing was left out so far */
+};
+
+/*
+ * One piece of the window.
+ *
+ * Returns: its end, or before it, if it is to be gone on with later, or the end
+ * of the range, if there is nothing more to try.
+ */
+static unsigned long populate_piece(const struct peershm_client *client,
+				    struct vm_area_struct *vma,
+				    unsigned long addr, unsigned long end,
+				    struct trip *trip)
 {
 	const struct peershm_region *region = client->region;
 	bool pooled = peershm_backing_pooled(region->backing);
@@ -234,16 +254,19 @@ static bool populate_piece(const struct peershm_client *client,
 	unsigned long tried = 0, last = 0;
 	unsigned int faults = 0;
 	enum outcome outcome;
-	bool whole = true;
 
-	*go_on = false;
 	for (;;) {
 		addr = huge ? skip_shared(vma, addr, end) :
 			      skip_present(client->mm, addr, end, false);
 		if (addr >= end)
-			break;
-		if (fatal_signal_pending(current))
-			return false;
+			return end;
+		if (fatal_signal_pending(current)) {
+			trip->whole = false;
+			return addr;
+		}
+		if (trip->turns >= TURNS && mmap_lock_is_contended(client->mm))
+			return addr;
+		trip->turns++;
 		if (small && addr != tried) {
 			map_around(vma, addr, end);
 			cond_resched();
@@ -258,15 +281,13 @@ static bool populate_piece(const struct peershm_client *client,
 			continue;
 		/* If the region shrank meanwhile, there is no more. */
 		if (addr - region->base >= READ_ONCE(region->size))
-			return whole;
-		whole = false;
+			return trip->end;
+		trip->whole = false;
 		if (outcome == NO_MEMORY)
-			return false;
+			return trip->end;
 		/* One bad page is not to keep the others from being mapped. */
 		addr = round_down(addr, page) + page;
 	}
-	*go_on = true;
-	return whole;
 }
 
 /**
@@ -274,41 +295,45 @@ static bool populate_piece(const struct peershm_client *client,
  * @client: whose mmap lock is held
  * @addr: in its window
  * @end: likewise
+ * @whole: set to whether all that was tried is mapped
  *
  * Only what is the client's own window between the two addresses is touched. A
  * userfault handler of the client must not get to see a fault of somebody
  * else's, who would wait for it.
  *
- * Returns: whether all of the range is mapped.
+ * Returns: up to where it was tried. Before @end only if the caller is being
+ * killed, or, and then beyond @addr, if somebody waits for the mmap lock.
  */
-bool peershm_populate(const struct peershm_client *client, unsigned long addr,
-		      unsigned long end)
+unsigned long peershm_populate(const struct peershm_client *client,
+			       unsigned long addr, unsigned long end,
+			       bool *whole)
 {
+	struct trip trip = { .end = end, .whole = true };
 	struct mm_struct *mm = client->mm;
 	struct vm_area_struct *vma;
-	bool whole = true, go_on;
 	unsigned long stop;
 
 	lockdep_assert_held(&mm->mmap_lock);
 	while (addr < end) {
 		vma = find_vma_intersection(mm, addr, end);
-		if (!vma)
-			return false;
-		if (addr < vma->vm_start) {
-			addr = vma->vm_start;
-			whole = false;
+		if (!vma || addr < vma->vm_start)
+			trip.whole = false;
+		if (!vma) {
+			addr = end;
+			break;
 		}
+		addr = max(addr, vma->vm_start);
 		stop = min(end, vma->vm_end);
-		if (!peershm_window_owns(client, vma, addr) ||
-		    !(vma->vm_flags & VM_READ) || userfaultfd_armed(vma)) {
-			whole = false;
+		if (peershm_window_owns(client, vma, addr) &&
+		    vma->vm_flags & VM_READ && !userfaultfd_armed(vma)) {
+			addr = populate_piece(client, vma, addr, stop, &trip);
+			if (addr != stop)
+				break;
 		} else {
-			whole &= populate_piece(client, vma, addr, stop,
-						&go_on);
-			if (!go_on)
-				return whole;
+			trip.whole = false;
+			addr = stop;
 		}
-		addr = stop;
 	}
-	return whole;
+	*whole = trip.whole;
+	return addr;
 }

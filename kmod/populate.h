@@ -6,7 +6,8 @@
 
 struct peershm_client;
 
-bool peershm_populate(const struct peershm_client *client, unsigned long addr,
-		      unsigned long end);
+unsigned long peershm_populate(const struct peershm_client *client,
+			       unsigned long addr, unsigned long end,
+			       bool *whole);
 
 #endif /* PEERSHM_POPULATE_H */
