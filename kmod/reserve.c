@@ -210,14 +210,15 @@ void peershm_reserve_used(struct peershm_region *region, u64 have)
  * @region: where
  * @want: bytes, a multiple of the page size
  *
- * It is charged to the caller's memory cgroup from now on.
+ * It is charged to the caller's memory cgroup from now on, which stays for as
+ * long as there may be something to charge.
  *
  * Returns: 0, -ERESTARTSYS, or -ENOSPC beyond what the owner may have.
  */
 int peershm_reserve_set(struct peershm_region *region, u64 want)
 {
 	struct peershm_reserve *reserve = &region->reserve;
-	struct mem_cgroup *memcg;
+	struct mem_cgroup *memcg = NULL;
 
 	if (mutex_lock_interruptible(&region->resize))
 		return -ERESTARTSYS;
@@ -225,7 +226,8 @@ int peershm_reserve_set(struct peershm_region *region, u64 want)
 		mutex_unlock(&region->resize);
 		return -ENOSPC;
 	}
-	memcg = get_mem_cgroup_from_mm(current->mm);
+	if (want)
+		memcg = get_mem_cgroup_from_mm(current->mm);
 	swap(memcg, reserve->memcg);
 	spin_lock(&region->registry);
 	reserve->want = want;

@@ -240,6 +240,34 @@ static void the_reserve_is_charged_to_the_group_of_who_asked(void **state)
 	assert_true(file_number(path) >= (long)(16 * MIB));
 }
 
+static bool no_more_are_held(void *arg)
+{
+	return cgroups_held() <= *(long *)arg;
+}
+
+static void a_reserve_that_is_given_up_holds_no_cgroup(void **state)
+{
+	struct peershm_set_reserve s = { .size = sizeof(s), .reserve = 16 * MIB };
+	const char *memcg = memcg_new(1 * GIB);
+	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct peer *p = peer_join(r, "peer");
+	long held;
+
+	(void)state;
+	cgroup_join(memcg, p->pid);
+	assert_ok(peer_ioctl(p, PEERSHM_IOC_SET_RESERVE, &s, sizeof(s)));
+	assert_true(reserve_becomes(r, 16 * MIB));
+	s.reserve = 0;
+	assert_ok(peer_ioctl(p, PEERSHM_IOC_SET_RESERVE, &s, sizeof(s)));
+	assert_true(reserve_becomes(r, 0));
+	peer_kill(p);
+	held = cgroups_held();
+	cgroup_end(memcg);
+	/* what lies in lists of a processor is charged until that is needed elsewhere */
+	assert_ok(file_write("/proc/sys/vm/drop_caches", "1"));
+	assert_true(test_until(no_more_are_held, &held, DEADLINE_MS));
+}
+
 static void reserves_that_make_no_sense_are_refused(void **state)
 {
 	const struct backing *b = &backings[PEERSHM_SMALL];
@@ -335,6 +363,7 @@ int main(void)
 		TEST_BACKINGS(a_machine_short_of_memory_gets_the_reserve),
 		TEST(a_pool_without_pages_makes_no_reserve_and_no_harm),
 		TEST(the_reserve_is_charged_to_the_group_of_who_asked),
+		TEST(a_reserve_that_is_given_up_holds_no_cgroup),
 		TEST(reserves_that_make_no_sense_are_refused),
 		TEST(a_region_may_be_made_with_a_reserve),
 		TEST_BACKINGS(a_reserve_given_back_leaves_the_rest_mapped),

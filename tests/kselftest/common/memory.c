@@ -208,6 +208,19 @@ void cgroup_thaw(const char *group)
 	assert_ok(file_write(path, "0"));
 }
 
+void cgroup_end(const char *group)
+{
+	assert_int_equal(rmdir(group), 0);
+}
+
+long cgroups_held(void)
+{
+	long n = field_of(CGROUPS "/cgroup.stat", "nr_dying_descendants");
+
+	assert_true(n >= 0);
+	return n;
+}
+
 const char *memcg_new(uint64_t limit)
 {
 	char path[256], text[32];

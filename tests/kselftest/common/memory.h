@@ -32,6 +32,8 @@ const char *cgroup_new(void);
 void cgroup_join(const char *group, pid_t pid);
 void cgroup_freeze(const char *group); /* and wait until it is */
 void cgroup_thaw(const char *group);
+void cgroup_end(const char *group); /* remove it now */
+long cgroups_held(void);	    /* that were removed, and something still refers to */
 
 /* A memory cgroup with a limit, removed after the test; skips if there is none. */
 const char *memcg_new(uint64_t limit);
