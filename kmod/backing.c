@@ -366,7 +366,10 @@ static int allocate_pieces(const struct backing *b, struct file *file,
 
 /*
  * A grow that meets the memory cgroup's limit is to fail, not to have a process
- * killed. Page faults, which cannot fail, go on as usual.
+ * killed. The mask is the file's, and fallocate() takes no other: it is changed
+ * by whoever keeps others from changing the size, and put back. Meanwhile it is
+ * that of page faults, too, which allocate what has to come from swap: one that
+ * gets no memory so is taken once more by the process that took it.
  */
 static int allocate(const struct backing *b, struct file *file, u64 start,
 		    u64 end)

@@ -42,6 +42,7 @@ static pgoff_t page_of(const struct peershm_client *client)
  * @client: that has an entry, and is not live yet
  *
  * What is allocated here cannot be missing later, where it would be a SIGBUS.
+ * At a limit of the memory cgroup it is to fail, and no process to be killed.
  */
 int peershm_control_renew(const struct peershm_client *client)
 {
