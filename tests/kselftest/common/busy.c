@@ -8,7 +8,7 @@
 
 #define BUSY_LENGTH (256 * MIB)
 
-static volatile bool busy;
+static volatile bool busy, started;
 static pthread_t busy_thread;
 
 static void *keep_mmap_lock_busy(void *arg)
@@ -18,6 +18,7 @@ static void *keep_mmap_lock_busy(void *arg)
 	while (busy) {
 		mprotect(arg, BUSY_LENGTH, protection);
 		protection ^= PROT_WRITE;
+		started = true;
 	}
 	return NULL;
 }
@@ -27,6 +28,7 @@ long busy_start(void *arg)
 	char *memory = mmap(NULL, BUSY_LENGTH, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	int err;
 
 	(void)arg;
 	if (memory == MAP_FAILED)
@@ -36,7 +38,11 @@ long busy_start(void *arg)
 	for (uint64_t i = 0; i < BUSY_LENGTH; i += page)
 		(void)*(volatile char *)(memory + i);
 	busy = true;
-	return -pthread_create(&busy_thread, NULL, keep_mmap_lock_busy, memory);
+	started = false;
+	err = pthread_create(&busy_thread, NULL, keep_mmap_lock_busy, memory);
+	while (!err && !started)
+		usleep(1000);
+	return -err;
 }
 
 long busy_stop(void *arg)
