@@ -505,7 +505,8 @@ struct peershm_watch {
  *
  * poll() gives EPOLLIN when there is a record; EPOLLHUP once the region is
  * unlinked, from when on read() gives 0 where it would have blocked; EPOLLERR
- * where read() gives ENOTCONN.
+ * where read() gives ENOTCONN. An epoll learns of it a moment after the call that
+ * was the cause: with a timeout of 0 it may still find nothing.
  */
 enum peershm_event_type {
 	PEERSHM_EVENT_JOINED = 1,    /* a client attached */
