@@ -16,4 +16,10 @@
 			fail_msg("\"%s\" is not in \"%s\"", part, text); \
 	} while (0)
 
+#define skip_because(why)                          \
+	do {                                       \
+		print_message("# SKIP %s\n", why); \
+		skip();                            \
+	} while (0)
+
 #endif /* TESTS_UNIT_CHECK_H */

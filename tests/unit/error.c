@@ -202,14 +202,17 @@ static const char *create_refused(const struct peershm_options *options)
 static void create_with_what_is_not_taken_names_it(void **state)
 {
 	struct peershm_options options = { .mode = 07777 };
+	char multiple[64];
 
 	(void)state;
+	snprintf(multiple, sizeof(multiple), "base 0x5000000000a0 is no multiple of 0x%lx",
+		 sysconf(_SC_PAGESIZE));
 	assert_contains(create_refused(&options), "mode 07777");
 	options.mode = 0777;
 	options.base = 0xfff000;
 	assert_contains(create_refused(&options), "base 0xfff000 is below 0x1000000");
 	options.base = 0x5000000000a0;
-	assert_contains(create_refused(&options), "base 0x5000000000a0 is no multiple of 0x1000");
+	assert_contains(create_refused(&options), multiple);
 	options.base = 0x500000200000;
 	options.backing = PEERSHM_HUGETLB_2M;
 	assert_contains(create_refused(&options),

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -22,8 +23,8 @@
 #define FAKE_FD 1000 /* of file 0; a real close() of it does no harm */
 #define FAKE_HEADER_LENGTH 8192
 #define FAKE_CLIENTS 4
-#define FAKE_PAGE 4096 /* of the control pages */
-#define FAKE_CONTROL_LENGTH ((size_t)FAKE_PAGE * (1 + FAKE_CLIENTS))
+#define FAKE_PAGE ((size_t)sysconf(_SC_PAGESIZE)) /* of the control pages */
+#define FAKE_CONTROL_LENGTH (FAKE_PAGE * (1 + FAKE_CLIENTS))
 #define FAKE_BASE 0x580000000000ULL
 #define FAKE_CLIENT_OFFSET 256
 

@@ -244,7 +244,7 @@ static void fork_while_others_open_and_look_up_hangs_nobody(void **state)
 
 	(void)state;
 #ifdef __SANITIZE_ADDRESS__
-	skip(); /* its own allocator's locks are not made for this */
+	skip_because("the sanitizer's allocator has locks that are not made for this");
 #endif
 	__atomic_store_n(&stop, false, __ATOMIC_RELAXED);
 	pthread_create(&threads[0], NULL, open_and_close, &failed);

@@ -739,7 +739,7 @@ static void every_function_of_the_library_is_in_the_table(void **state)
 
 	(void)state;
 	if (!map)
-		skip();
+		skip_because("the table of symbols is in the source tree");
 	while (fgets(line, sizeof(line), map)) {
 		bool found = false;
 

@@ -43,7 +43,7 @@ static void without_the_module_is_enodev_and_says_how_to_load_it(void **state)
 
 	(void)state;
 	if (!access(PEERSHM_DEVICE, F_OK))
-		skip();
+		skip_because("the module is loaded");
 	assert_int_equal(peershm_open(&handle, "routes", "bgpd", 0, NULL), -ENODEV);
 	assert_null(handle);
 	assert_contains(peershm_strerror(-ENODEV), "modprobe peershm");

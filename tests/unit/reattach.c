@@ -366,7 +366,7 @@ static void threads_that_fork_at_once_each_have_a_client(void **state)
 
 	(void)state;
 #ifdef __SANITIZE_ADDRESS__
-	skip(); /* its own allocator's locks are not made for this */
+	skip_because("the sanitizer's allocator has locks that are not made for this");
 #endif
 	shared = open_parent(0);
 	for (int i = 0; i < 4; i++)

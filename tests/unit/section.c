@@ -19,8 +19,9 @@
 #define LONG_MS 20000 /* for what must not take it */
 #define SHORT_MS 30   /* for what is to time out */
 #define ROUNDS 2000
-#define THREADS 100 /* more than a page has slots */
-#define FIRST 3	    /* a page's first slot for one thread alone */
+#define FIRST 3 /* a page's first slot for one thread alone */
+#define SLOTS (FAKE_PAGE / sizeof(struct peershm_slot) - FIRST)
+#define THREADS (SLOTS + 39)
 
 static struct peershm *client;
 
@@ -194,7 +195,7 @@ static void a_thread_that_ends_in_a_section_has_left_it(void **state)
 static void a_slot_is_given_to_the_next_thread(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 3 * THREADS; i++) {
+	for (size_t i = 0; i < 3 * THREADS; i++) {
 		struct guest guest = { .err = 0 };
 
 		guest_comes(&guest);
@@ -205,20 +206,21 @@ static void a_slot_is_given_to_the_next_thread(void **state)
 
 static void threads_beyond_the_slots_are_waited_for_too(void **state)
 {
-	static struct guest guests[THREADS];
+	struct guest *guests = calloc(THREADS, sizeof(*guests));
 
 	(void)state;
-	memset(guests, 0, sizeof(guests));
-	for (int i = 0; i < THREADS; i++)
+	assert_non_null(guests);
+	for (size_t i = 0; i < THREADS; i++)
 		guest_comes(&guests[i]);
-	for (int i = 0; i < FAKE_PAGE / 64 - FIRST; i++)
+	for (size_t i = 0; i < SLOTS; i++)
 		guest_leaves(&guests[i]);
 	/* Now only threads that share a slot are left. */
-	for (int i = FAKE_PAGE / 64 - FIRST; i < THREADS; i++) {
+	for (size_t i = SLOTS; i < THREADS; i++) {
 		assert_int_equal(peershm_synchronize(client, 1), -ETIMEDOUT);
 		guest_leaves(&guests[i]);
 	}
 	assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
+	free(guests);
 }
 
 /*
@@ -295,24 +297,25 @@ static void threads_in_and_out_hold_nobody_up_and_are_never_cut_off(void **state
 
 static void threads_that_share_a_slot_come_to_an_end(void **state)
 {
-	static struct guest guests[FAKE_PAGE / 64 - FIRST];
+	struct guest *guests = calloc(SLOTS, sizeof(*guests));
 	struct cells cells = { .whole = { 1, 1 } };
 	pthread_t threads[4];
 
 	(void)state;
-	memset(guests, 0, sizeof(guests));
+	assert_non_null(guests);
 	/* Every other slot is taken by a thread that is outside. */
-	for (size_t i = 0; i < sizeof(guests) / sizeof(guests[0]); i++)
+	for (size_t i = 0; i < SLOTS; i++)
 		guest_comes(&guests[i]);
-	for (size_t i = FIRST; i < FAKE_PAGE / 64; i++)
+	for (size_t i = FIRST; i < FIRST + SLOTS; i++)
 		__atomic_store_n(&page_of(0)[i].inside, 0, __ATOMIC_RELAXED);
 	for (int i = 0; i < 4; i++)
 		pthread_create(&threads[i], NULL, read_cells_in_thread, &cells);
 	take_turns(&cells, 4);
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
-	for (size_t i = 0; i < sizeof(guests) / sizeof(guests[0]); i++)
+	for (size_t i = 0; i < SLOTS; i++)
 		guest_leaves(&guests[i]);
+	free(guests);
 	assert_int_equal(cells.broken, 0);
 	assert_true(cells.sections > 0);
 }
