@@ -4,8 +4,8 @@
  * started again, as a seed has it. The region holds a list with a node in every page,
  * each with a checksum. Workers walk it all the time, inside read sections; whoever
  * shrinks first takes out the nodes that are to go. After every round the list is
- * whole, and registry, header and /proc agree on who the clients are. No worker stays in
- * D state.
+ * whole, no worker is stuck in D state, and registry, header and /proc agree on who the
+ * clients are.
  *
  *   stress [ROUNDS [SEED]]     the same seed gives the same decisions
  */
@@ -344,7 +344,11 @@ static bool has_window(pid_t pid, uint64_t base)
 static bool client_agrees(const struct peershm_client_info *info,
 			  const struct peershm_header_client *clients, int n)
 {
-	if (!runs(info->pid))
+	uint64_t ticks = info->start_time / (1000000000 / (uint64_t)sysconf(_SC_CLK_TCK));
+	uint64_t start;
+	char state;
+
+	if (!runs(info->pid) || !read_stat(info->pid, &state, &start) || start != ticks)
 		return false;
 	for (int i = 0; i < n; i++) {
 		if (clients[i].id == info->id)
@@ -352,24 +356,6 @@ static bool client_agrees(const struct peershm_client_info *info,
 			       clients[i].start_time == info->start_time &&
 			       clients[i].mapped == info->mapped &&
 			       strcmp(clients[i].name, info->name) == 0;
-	}
-	return false;
-}
-
-/* And it is the one that /proc has under this PID: not one that had it before. */
-static bool proc_agrees(const struct worker *w)
-{
-	struct peershm_client_info infos[WORKERS + 8];
-	uint64_t tick_ns = 1000000000 / (uint64_t)sysconf(_SC_CLK_TCK);
-	int n = peershm_clients(shm, infos, WORKERS + 8);
-	uint64_t start;
-	char state;
-
-	for (int i = 0; i < n && i < WORKERS + 8; i++) {
-		if (infos[i].pid == w->pid)
-			return read_stat(w->pid, &state, &start) &&
-			       start == infos[i].start_time / tick_ns &&
-			       has_window(w->pid, infos[i].base);
 	}
 	return false;
 }
@@ -405,8 +391,8 @@ static void check(const struct worker *w)
 			fail("registry, header and /proc do not agree on the clients");
 		usleep(1000);
 	}
-	if (w && w->pid && !proc_agrees(w))
-		fail("/proc does not agree about worker %d", (int)(w - workers));
+	if (w && w->pid && !has_window(w->pid, (uintptr_t)peershm_base(shm)))
+		fail("/proc shows no window in worker %d", (int)(w - workers));
 }
 
 /* Whoever is in D state leaves it before long. */
@@ -456,8 +442,7 @@ static void one_round(void)
 	else
 		resize(&d, NULL, false);
 	check(w);
-	if (round_now % 10 == 0)
-		nobody_hangs();
+	nobody_hangs();
 }
 
 static void give_up(int signal)
@@ -502,7 +487,6 @@ int main(int argc, char **argv)
 			printf("# round %" PRIu64 "\n", round_now);
 	}
 	alarm(0);
-	nobody_hangs();
 	for (int i = 0; i < WORKERS; i++) {
 		if (workers[i].pid)
 			end(&workers[i]);
