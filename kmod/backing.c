@@ -11,7 +11,6 @@
 #include <linux/falloc.h>
 #include <linux/fcntl.h>
 #include <linux/fs.h>
-#include <linux/highmem.h>
 #include <linux/huge_mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
@@ -24,6 +23,7 @@
 #include <uapi/linux/peershm.h>
 
 #include "backing.h"
+#include "fill.h"
 
 static ulong max_bytes;
 module_param(max_bytes, ulong, 0644);
@@ -275,52 +275,6 @@ static void block_restarting_signals(sigset_t *old)
 }
 
 /*
- * fallocate() leaves the pages of tmpfs not up to date; a peer's page tables
- * take only pages that are. Reading them in by the usual way would zero pages
- * that the allocator already zeroed (init_on_alloc), so go through the page
- * cache: that is 1.04 instead of 2.2 times the cost of a memset.
- */
-static int fill(struct file *file, u64 start, u64 end)
-{
-	struct address_space *mapping = file->f_mapping;
-	bool zeroed = want_init_on_alloc(mapping_gfp_mask(mapping));
-	pgoff_t index = start >> PAGE_SHIFT;
-	unsigned long n;
-
-	while (index < end >> PAGE_SHIFT) {
-		struct folio *folio = filemap_lock_folio(mapping, index);
-
-		if (signal_pending(current)) {
-			if (!IS_ERR_OR_NULL(folio)) {
-				folio_unlock(folio);
-				folio_put(folio);
-			}
-			return -EINTR;
-		}
-		/* Swapped out since, and therefore made up to date before. */
-		if (IS_ERR_OR_NULL(folio)) {
-			index++;
-			continue;
-		}
-		if (!folio_test_uptodate(folio)) {
-			for (n = 0; n < folio_nr_pages(folio); n++) {
-				if (!zeroed)
-					clear_highpage(folio_page(folio, n));
-				flush_dcache_page(folio_page(folio, n));
-				cond_resched();
-			}
-			folio_mark_uptodate(folio);
-		}
-		folio_mark_dirty(folio);
-		index = folio_next_index(folio);
-		folio_unlock(folio);
-		folio_put(folio);
-		cond_resched();
-	}
-	return 0;
-}
-
-/*
  * Was it no signal that broke something off, but task work, such as io_uring's,
  * that the task is to do on its way back to user space? It can wait.
  */
@@ -333,23 +287,49 @@ static bool put_off_task_work(void)
 }
 
 /*
+ * What several CPUs fill before fallocate() comes to it: not so much that under
+ * pressure the first of it is swapped out by then.
+ */
+#define AHEAD SZ_32M
+
+static u64 piece_of(const struct backing *b)
+{
+	return max_t(u64, PEERSHM_ALLOC_PIECE, b->page_size);
+}
+
+/* Returns: up to where nobody else helps any more. */
+static u64 fill_ahead(const struct backing *b, struct file *file, u64 start,
+		      u64 end)
+{
+	u64 piece = piece_of(b);
+	u64 stop = min(end, start + max_t(u64, AHEAD, 2 * piece));
+
+	if (b->pool || !peershm_fill_ahead(file, start, stop, piece))
+		return end;
+	return stop;
+}
+
+/*
  * Piece by piece, so that task work breaks off little: the next try is for half
  * as much, down to a page.
  */
 static int allocate_pieces(const struct backing *b, struct file *file,
 			   u64 start, u64 end)
 {
-	u64 piece = max_t(u64, PEERSHM_ALLOC_PIECE, b->page_size);
+	u64 piece = piece_of(b);
 	bool put_off = false;
+	u64 ahead = start;
 	int err = 0;
 	u64 stop;
 
 	while (!err && start < end) {
-		stop = min(end, start + piece);
+		if (start == ahead)
+			ahead = fill_ahead(b, file, start, end);
+		stop = min(ahead, start + piece);
 		err = vfs_fallocate(file, FALLOC_FL_KEEP_SIZE, start,
 				    stop - start);
 		if (!err && !b->pool)
-			err = fill(file, start, stop);
+			err = peershm_fill(file, start, stop);
 		if (!err) {
 			start = stop;
 		} else if (err == -EINTR && put_off_task_work()) {

@@ -103,12 +103,49 @@ static inline pgoff_t folio_next_index(struct page *head)
 	return head->index + compound_nr(head);
 }
 
+#define page_folio compound_head
 #define folio_test_uptodate PageUptodate
 #define folio_mark_uptodate SetPageUptodate
 #define folio_mark_dirty set_page_dirty
 #define folio_unlock unlock_page
 #define folio_put put_page
 #endif
+
+/*
+ * What a write to a file begins with: a locked page, as large as there is one
+ * for the length, not up to date if it is new. Flags went away in 5.19, struct
+ * page in 6.12, and the file in 6.17.
+ */
+static inline int peershm_write_begin(struct file *file, loff_t pos,
+				      unsigned int length,
+				      struct folio **foliop)
+{
+	struct address_space *mapping = file->f_mapping;
+	void *unused = NULL;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	struct page *found = NULL;
+	int err;
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 19, 0)
+	err = mapping->a_ops->write_begin(file, mapping, pos, length, 0, &found,
+					  &unused);
+#else
+	err = mapping->a_ops->write_begin(file, mapping, pos, length, &found,
+					  &unused);
+#endif
+	if (!err)
+		*foliop = page_folio(found);
+	return err;
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+	return mapping->a_ops->write_begin(file, mapping, pos, length, foliop,
+					   &unused);
+#else
+	struct kiocb iocb = { .ki_filp = file };
+
+	return mapping->a_ops->write_begin(&iocb, mapping, pos, length, foliop,
+					   &unused);
+#endif
+}
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)

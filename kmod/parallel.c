@@ -6,6 +6,7 @@
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
 #include <linux/minmax.h>
+#include <linux/sched.h>
 #include <linux/workqueue.h>
 
 #include "parallel.h"
@@ -54,10 +55,12 @@ void peershm_parallel(void (*f)(void *context, unsigned int index),
 {
 	struct run run = { f, context, n, ATOMIC_INIT(0) };
 	struct helper helpers[MAX_HELPERS];
-	unsigned int i, nr = 0;
+	unsigned int i, cpus, nr = 0;
 
-	if (n > 1)
-		nr = min3(n - 1, num_online_cpus() - 1, MAX_HELPERS);
+	/* Not more CPUs than the caller may use, nor with more right to them. */
+	cpus = min(num_online_cpus(), cpumask_weight(current->cpus_ptr));
+	if (n > 1 && task_nice(current) <= 0)
+		nr = min3(n - 1, cpus - 1, MAX_HELPERS);
 	for (i = 0; i < nr; i++) {
 		INIT_WORK_ONSTACK(&helpers[i].work, help);
 		helpers[i].run = &run;

@@ -231,6 +231,31 @@ static void grow_honours_the_policy_of_who_grows(void **state)
 	}
 }
 
+/* It is not left to others, who have no policy. */
+static void a_large_grow_honours_it_on_every_page(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct grow_there there = { .length = MAX_PAGES * 2 * MIB };
+	struct places places;
+	struct region *r;
+	struct peer *p;
+	int node[2];
+
+	two_nodes(node);
+	for (unsigned int i = 0; i < 2; i++) {
+		r = region_new(b, GIB);
+		p = peer_join(r, "peer");
+		there.nodes = 1UL << node[i];
+		assert_ok(peer_call(p, grow_under_a_policy, &there, sizeof(there)));
+		places.address = r->base;
+		places.step = there.length / MAX_PAGES;
+		places.n = MAX_PAGES;
+		assert_ok(peer_call(p, look_up_nodes, &places, sizeof(places)));
+		assert_int_equal(count_on(&places, node[i]), places.n);
+		assert_ok(do_unlink(r->fd, r->name));
+	}
+}
+
 struct bound_grow {
 	char region[PEERSHM_NAME_SIZE];
 	uint64_t length;
@@ -300,6 +325,7 @@ int main(void)
 		TEST_TMPFS(grow_prefers),
 		TEST_TMPFS(the_reserve_honours_it_too),
 		TEST_BACKINGS(grow_honours_the_policy_of_who_grows),
+		TEST_TMPFS(a_large_grow_honours_it_on_every_page),
 		TEST_BACKINGS(the_library_grows_where_the_window_is_bound),
 	};
 

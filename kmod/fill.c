@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Zeroing memory of tmpfs, by one CPU or by several.
+ *
+ * fallocate() holds the inode's lock, so it allocates on one CPU; and where pages
+ * come zeroed from the allocator (init_on_alloc), to allocate them is to zero
+ * them. A write to a file allocates with no lock but the page's, and beyond the
+ * size, too. So several CPUs begin writes ahead of fallocate(), which then finds
+ * pages that are there already.
+ *
+ * Nothing depends on how far they got: fallocate() fills what they left out, is
+ * what keeps all of it (a huge page that is split loses what lies beyond the size
+ * and was not fallocated), and has the last word on what cannot be had.
+ */
+#include <linux/cpumask.h>
+#include <linux/cpuset.h>
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/kthread.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/nodemask.h>
+#include <linux/pagemap.h>
+#include <linux/page_counter.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+
+#include "fill.h"
+#include "parallel.h"
+
+/* Another CPU can help from about so many bytes on. */
+#define WORTH_HELP SZ_8M
+
+/* Make a locked page what a peer's page tables take. */
+static void finish(struct folio *folio, bool zeroed)
+{
+	unsigned long n;
+
+	if (!folio_test_uptodate(folio)) {
+		for (n = 0; n < folio_nr_pages(folio); n++) {
+			if (!zeroed)
+				clear_highpage(folio_page(folio, n));
+			flush_dcache_page(folio_page(folio, n));
+			cond_resched();
+		}
+		folio_mark_uptodate(folio);
+	}
+	folio_mark_dirty(folio);
+}
+
+static void release(struct folio *folio)
+{
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
+static bool comes_zeroed(struct address_space *mapping)
+{
+	return want_init_on_alloc(mapping_gfp_mask(mapping));
+}
+
+/**
+ * peershm_fill() - make what was allocated ready for use
+ * @file: of tmpfs
+ * @start: of what fallocate() has allocated
+ * @end: likewise
+ *
+ * fallocate() leaves the pages of tmpfs not up to date; a peer's page tables
+ * take only pages that are. Reading them in by the usual way would zero pages
+ * that the allocator already zeroed (init_on_alloc), so go through the page
+ * cache: that is 1.04 instead of 2.2 times the cost of a memset.
+ *
+ * Returns: 0, or -EINTR for a signal or task work.
+ */
+int peershm_fill(struct file *file, u64 start, u64 end)
+{
+	struct address_space *mapping = file->f_mapping;
+	bool zeroed = comes_zeroed(mapping);
+	pgoff_t index = start >> PAGE_SHIFT;
+
+	while (index < end >> PAGE_SHIFT) {
+		struct folio *folio = filemap_lock_folio(mapping, index);
+
+		if (signal_pending(current)) {
+			if (!IS_ERR_OR_NULL(folio))
+				release(folio);
+			return -EINTR;
+		}
+		/* Swapped out since, and therefore made up to date before. */
+		if (IS_ERR_OR_NULL(folio)) {
+			index++;
+			continue;
+		}
+		finish(folio, zeroed);
+		index = folio_next_index(folio);
+		release(folio);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* A range that several CPUs take piece by piece. */
+struct ahead {
+	struct file *file;
+	u64 start;
+	u64 end;
+	u64 piece;
+	struct task_struct *caller;
+	const struct cred *cred;	/* the caller's */
+	struct mem_cgroup *memcg;	/* likewise */
+	bool zeroed;			/* pages come so */
+	bool failed;			/* there is no more to be had */
+};
+
+/* Allocate and zero a page, as large as it can be, and go on to the next. */
+static int fill_page(const struct ahead *a, u64 *start, u64 end)
+{
+	struct folio *folio;
+	int err;
+
+	err = peershm_write_begin(a->file, *start, end - *start, &folio);
+	if (err)
+		return err;
+	finish(folio, a->zeroed);
+	*start = (u64)folio_next_index(folio) << PAGE_SHIFT;
+	release(folio);
+	return 0;
+}
+
+static void fill_range(struct ahead *a, u64 start, u64 end)
+{
+	while (start < end && !READ_ONCE(a->failed) &&
+	       !task_sigpending(a->caller)) {
+		if (fill_page(a, &start, end))
+			WRITE_ONCE(a->failed, true);
+		cond_resched();
+	}
+}
+
+/*
+ * A helper does it in the caller's name: its memory cgroup pays, and what is
+ * left for the administrator or for other processes (overcommit_memory) is
+ * refused to it as it is to the caller.
+ */
+static void fill_piece(void *context, unsigned int index)
+{
+	struct ahead *a = context;
+	u64 start = a->start + index * a->piece;
+	u64 end = min(a->end, start + a->piece);
+	struct mem_cgroup *old_memcg;
+	const struct cred *old_cred;
+
+	if (current == a->caller) {
+		fill_range(a, start, end);
+		return;
+	}
+	kthread_use_mm(a->caller->mm);
+	old_cred = override_creds(a->cred);
+	old_memcg = set_active_memcg(a->memcg);
+	fill_range(a, start, end);
+	set_active_memcg(old_memcg);
+	revert_creds(old_cred);
+	kthread_unuse_mm(a->caller->mm);
+}
+
+/*
+ * Would others allocate where the caller does? They have no memory policy, and
+ * all nodes. The policy of the file goes before; without one they allocate on
+ * their own node, which is as a rule the caller's if that has a CPU to spare.
+ */
+static bool allocates_anywhere(void)
+{
+#ifdef CONFIG_NUMA
+	if (current->mempolicy)
+		return false;
+#endif
+	return nodes_subset(node_states[N_MEMORY], cpuset_current_mems_allowed);
+}
+
+/*
+ * Who is over memory.high is made to sleep, which has to be the caller: no signal
+ * to it would wake a helper.
+ */
+static bool may_be_throttled(struct mem_cgroup *memcg)
+{
+#ifdef CONFIG_MEMCG
+	for (; memcg; memcg = parent_mem_cgroup(memcg))
+		if (READ_ONCE(memcg->memory.high) != PAGE_COUNTER_MAX)
+			return true;
+#endif
+	return false;
+}
+
+static bool worth_help(const struct ahead *a)
+{
+	return PEERSHM_CHARGES_OTHERS && a->end - a->start >= WORTH_HELP &&
+	       a->end - a->start > a->piece && current->mm &&
+	       a->file->f_mapping->a_ops->write_begin && allocates_anywhere();
+}
+
+/**
+ * peershm_fill_ahead() - allocate and zero on several CPUs, where it is worth it
+ * @file: of tmpfs, whose gfp mask is such that nothing is killed for memory
+ * @start: up to where it is allocated
+ * @end: up to where it is going to be
+ * @piece: what one CPU does at a time, a multiple of the page size
+ *
+ * As much as it gets to, which is none if a signal is pending: the caller then
+ * does the same with fallocate() and peershm_fill().
+ *
+ * Returns: whether it is worth while to go on beyond @end.
+ */
+bool peershm_fill_ahead(struct file *file, u64 start, u64 end, u64 piece)
+{
+	struct ahead a = {
+		.file = file,
+		.start = start,
+		.end = end,
+		.piece = piece,
+		.caller = current,
+		.cred = current_cred(),
+		.zeroed = comes_zeroed(file->f_mapping),
+	};
+
+	if (!worth_help(&a))
+		return false;
+	a.memcg = get_mem_cgroup_from_mm(current->mm);
+	if (may_be_throttled(a.memcg))
+		a.failed = true;
+	else
+		peershm_parallel(fill_piece, &a,
+				 DIV_ROUND_UP_ULL(end - start, piece));
+	mem_cgroup_put(a.memcg);
+	return !a.failed;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The memory of a large grow, which several CPUs allocate and zero. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/harness.h"
+#include "common/memory.h"
+
+#define GARBAGE 0xb5
+
+/* A grow so large that others help. */
+static uint64_t large(const struct backing *b)
+{
+	return b->page > 32 * MIB ? 2 * b->page : 64 * MIB;
+}
+
+struct range {
+	uint64_t address, length;
+	uint64_t at; /* out: the first word that is not zero */
+};
+
+static long fill_with_garbage(void *arg)
+{
+	struct range *r = arg;
+
+	memset(at_address(r->address), GARBAGE, r->length);
+	return 0;
+}
+
+static long find_garbage(void *arg)
+{
+	struct range *r = arg;
+
+	for (r->at = r->address; r->at < r->address + r->length; r->at += sizeof(uint64_t)) {
+		if (*(volatile uint64_t *)at_address(r->at))
+			return -EBADMSG;
+	}
+	return 0;
+}
+
+static void every_word_of_a_large_grow_is_zero(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r = region_new(b, GIB);
+	struct peer *p = peer_join(r, "peer");
+	const uint64_t length = large(b);
+	struct range range = { r->base, length, 0 };
+	struct faults faults;
+
+	/* Memory that has just been freed is the first to be given out again. */
+	for (unsigned int i = 0; i < 3; i++) {
+		region_grow(r, length);
+		assert_int_equal(peer_present(p, r->base, length), length);
+		assert_ok(peer_call(p, find_garbage, &range, sizeof(range)));
+		faults = peer_write(p, r->base, length);
+		assert_int_equal(faults.minor + faults.major, 0);
+		assert_ok(peer_call(p, fill_with_garbage, &range, sizeof(range)));
+		assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+	}
+}
+
+/* Bytes of the process's mapping at an address that are mapped by huge pages. */
+static long mapped_huge(void *arg)
+{
+	const struct range *r = arg;
+	char line[512];
+	uint64_t start;
+	bool here = false;
+	long kib = -1;
+	FILE *file;
+
+	file = fopen("/proc/self/smaps", "re");
+	if (!file)
+		return -errno;
+	while (kib < 0 && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%" SCNx64 "-", &start) == 1 && strchr(line, '-'))
+			here = start == r->address;
+		else if (here)
+			sscanf(line, "ShmemPmdMapped: %ld", &kib);
+	}
+	fclose(file);
+	return kib < 0 ? -ENODATA : kib * (long)KIB;
+}
+
+static void a_large_grow_has_no_small_page_where_huge_ones_are_to_be_had(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	const uint64_t length = large(b);
+	struct region *r = region_new(b, GIB);
+	struct peer *p = peer_join(r, "peer");
+	struct range range = { .address = r->base };
+	long huge = 0;
+
+	/* Whether they are is up to what else memory is in pieces for. */
+	for (unsigned int i = 0; huge != (long)length && i < 10; i++) {
+		if (file_write("/proc/sys/vm/compact_memory", "1"))
+			skip_because("memory cannot be compacted");
+		region_grow(r, length);
+		huge = peer_call(p, mapped_huge, &range, sizeof(range));
+		assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+	}
+	assert_int_equal(huge, length);
+}
+
+#define TRACING "/sys/kernel/tracing"
+#define EVENT TRACING "/events/workqueue/workqueue_execute_start/enable"
+
+static void trace_off(void *arg)
+{
+	(void)arg;
+	file_write(EVENT, "0");
+}
+
+/* Has a kernel thread begun to help since the trace was emptied? */
+static bool was_helped(void)
+{
+	char line[512];
+	bool yes = false;
+	FILE *file;
+
+	file = fopen(TRACING "/trace", "re");
+	assert_non_null(file);
+	while (!yes && fgets(line, sizeof(line), file))
+		yes = strstr(line, "function help [peershm]");
+	fclose(file);
+	return yes;
+}
+
+static void empty_the_trace(void)
+{
+	int fd = open(TRACING "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static bool is_helped(const struct region *r, uint64_t length)
+{
+	bool yes;
+
+	empty_the_trace();
+	region_grow(r, length);
+	yes = was_helped();
+	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+	return yes;
+}
+
+static void helpers_are_seen(void)
+{
+	if (kernel_before(5, 14))
+		skip_because("this kernel would charge the wrong group");
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip_because("this machine has one CPU");
+	if (access(EVENT, W_OK))
+		skip_because("this kernel traces no work items");
+	test_cleanup(trace_off, NULL);
+	assert_ok(file_write(EVENT, "1"));
+}
+
+static void several_cpus_take_part_in_a_large_grow_alone(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r = region_new(b, GIB);
+	bool helped = false;
+
+	helpers_are_seen();
+	assert_false(is_helped(r, b->page));
+	/* A helper that the other CPU has no time for is too late. */
+	for (unsigned int i = 0; !helped && i < 20; i++)
+		helped = is_helped(r, large(b));
+	assert_true(helped);
+}
+
+static void nobody_helps_who_may_use_one_cpu(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r = region_new(b, GIB);
+	cpu_set_t all, one;
+
+	helpers_are_seen();
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_false(is_helped(r, large(b)));
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+}
+
+#define OVERCOMMIT "/proc/sys/vm/overcommit_memory"
+#define ADMIN_RESERVE "/proc/sys/vm/admin_reserve_kbytes"
+#define NOBODY 65534
+
+struct setting {
+	const char *path;
+	long value;
+};
+
+static void put_setting_back(void *arg)
+{
+	const struct setting *s = arg;
+	char text[32];
+
+	snprintf(text, sizeof(text), "%ld", s->value);
+	file_write(s->path, text);
+}
+
+/* What only an administrator may have is not had with the help of the kernel's threads. */
+static void what_is_kept_for_the_administrator_is_refused(void **state)
+{
+	static struct setting overcommit = { .path = OVERCOMMIT };
+	static struct setting admin_reserve = { .path = ADMIN_RESERVE };
+	const struct backing *b = param_of(state)->backing;
+	struct region *r = region_new(b, GIB);
+	struct peer *p = peer_join(r, "nobody");
+	struct peershm_grow g = { .size = sizeof(g), .length = large(b) };
+	char all[32];
+
+	peer_become(p, NOBODY, NOBODY);
+	overcommit.value = file_number(OVERCOMMIT);
+	admin_reserve.value = file_number(ADMIN_RESERVE);
+	test_cleanup(put_setting_back, &admin_reserve);
+	test_cleanup(put_setting_back, &overcommit);
+	snprintf(all, sizeof(all), "%ld", meminfo("CommitLimit:") / 1024);
+	assert_ok(file_write(ADMIN_RESERVE, all));
+	assert_ok(file_write(OVERCOMMIT, "2"));
+	assert_int_equal(peer_ioctl(p, PEERSHM_IOC_GROW, &g, sizeof(g)), -ENOMEM);
+	assert_int_equal(region_size(r), 0);
+	/* An administrator gets it. */
+	region_grow(r, large(b));
+}
+
+#define TEST_TMPFS(f) \
+	TEST_CASE(#f "_small", f, PEERSHM_SMALL, 0), TEST_CASE(#f "_thp", f, PEERSHM_THP, 0)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST_TMPFS(every_word_of_a_large_grow_is_zero),
+		TEST_CASE("a_large_grow_has_no_small_page_where_huge_ones_are_to_be_had",
+			  a_large_grow_has_no_small_page_where_huge_ones_are_to_be_had, PEERSHM_THP,
+			  0),
+		TEST_TMPFS(several_cpus_take_part_in_a_large_grow_alone),
+		TEST_TMPFS(nobody_helps_who_may_use_one_cpu),
+		TEST_TMPFS(what_is_kept_for_the_administrator_is_refused),
+	};
+
+	return test_run(tests);
+}
