@@ -14,17 +14,11 @@
 #include "common/harness.h"
 #include "common/interruption.h"
 
-/* Somebody else holds the lock that growing and shrinking take, for as long as this takes. */
+/*
+ * Somebody else holds the lock that growing and shrinking take, as it grows by this: until a
+ * signal ends that, long before it is done.
+ */
 #define HELD_LENGTH (768 * MIB)
-
-struct length {
-	uint64_t bytes;
-};
-
-static long grow_by(void *arg)
-{
-	return do_grow(self.fd, 0, ((struct length *)arg)->bytes, NULL);
-}
 
 /* The peer is in a command, or reads an event: its system call, and how much that reads. */
 static bool is_in_device(const struct peer *p)
@@ -65,17 +59,37 @@ static bool is_waiting(void *arg)
 	return state && state[2] == 'S';
 }
 
+/* No signal is on its way to it: it has left its wait for the last one. */
+static bool has_no_signal(const struct peer *p)
+{
+	unsigned long long pending = 1;
+	char path[64], line[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", p->pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file) && sscanf(line, "ShdPnd: %llx", &pending) != 1)
+		;
+	fclose(file);
+	return pending == 0;
+}
+
+static bool waits_again(void *arg)
+{
+	return has_no_signal(arg) && is_waiting(arg);
+}
+
 static void wait_for_the_lock(const char *operation, enum how how)
 {
 	const struct backing *b = &backings[PEERSHM_SMALL];
 	struct region *r = region_new(b, 2 * GIB);
-	struct length held = { HELD_LENGTH };
+	struct run run = { .how = how }, held = { .how = CAUGHT };
 	struct taking taking = { .backing = b };
 	struct peershm_region_info info;
 	struct peer *holder, *p;
 	struct client *witness;
-	struct run run = { .how = how };
-	long start;
 
 	region_grow(r, STEP(b));
 	witness = client_new(r, "witness");
@@ -83,9 +97,11 @@ static void wait_for_the_lock(const char *operation, enum how how)
 	p = operation_peer(r, true);
 	run.target = operation_target_of(r, STEP(b));
 	run.operation = operation_find(operation);
-	start = taken(b);
-	taking.bytes = start + (long)(4 * MIB);
-	peer_start(holder, grow_by, &held, sizeof(held));
+	held.target = run.target;
+	held.target.length = HELD_LENGTH;
+	held.operation = operation_find("grow");
+	taking.bytes = taken(b) + (long)(4 * MIB);
+	peer_start(holder, run_operation, &held, sizeof(held));
 	assert_true(test_until(has_taken, &taking, DEADLINE_MS));
 	peer_start(p, run_operation, &run, sizeof(run));
 	assert_true(test_until(is_waiting, p, DEADLINE_MS));
@@ -101,8 +117,11 @@ static void wait_for_the_lock(const char *operation, enum how how)
 		break;
 	case STOPPED:
 		assert_int_equal(waitpid(p->pid, NULL, WUNTRACED), p->pid);
+		peer_continue(p);
+		assert_true(test_until(waits_again, p, DEADLINE_MS));
 		break;
 	case RESTARTED:
+		assert_true(test_until(waits_again, p, DEADLINE_MS));
 		break;
 	}
 	/* All this while the lock was held. */
@@ -110,9 +129,9 @@ static void wait_for_the_lock(const char *operation, enum how how)
 	assert_ok(do_stat(witness->fd, 0, NULL, &info));
 	assert_int_equal(info.active, STEP(b));
 
-	if (how == STOPPED)
-		peer_continue(p);
-	assert_ok(peer_finish(holder, NULL, 0));
+	assert_int_equal(kill(holder->pid, SIGUSR1), 0);
+	assert_ok(peer_finish(holder, &held, sizeof(held)));
+	assert_error(held.err, -EINTR);
 	if (how == RESTARTED || how == STOPPED) {
 		assert_ok(peer_finish(p, &run, sizeof(run)));
 		assert_ok(run.err);
