@@ -8,6 +8,7 @@
 
 #include "harness.h"
 #include "interruption.h"
+#include "tracepoint.h"
 
 /* Delays grow by at least this, and later by a part of themselves. */
 #define DELAY_STEP_NS 250
@@ -55,21 +56,6 @@ static long make_timer(int signal)
 	return timer_create(CLOCK_MONOTONIC, &sigevent, &timer) ? -errno : 0;
 }
 
-/* An event that counts passes of the tracepoint by this thread, once it is enabled. */
-static int open_event(long tracepoint)
-{
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_TRACEPOINT,
-		.size = sizeof(attr),
-		.config = (uint64_t)tracepoint,
-		.sample_period = 1,
-		.wakeup_events = 1,
-		.disabled = 1,
-	};
-
-	return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-}
-
 static long make_event(long tracepoint, int signal)
 {
 	struct f_owner_ex owner = { .type = F_OWNER_TID, .pid = gettid() };
@@ -78,7 +64,7 @@ static long make_event(long tracepoint, int signal)
 		return 0;
 	if (event >= 0)
 		close(event);
-	event = open_event(tracepoint);
+	event = tracepoint_open(tracepoint);
 	event_tracepoint = tracepoint;
 	if (event < 0 || fcntl(event, F_SETFL, O_ASYNC) || fcntl(event, F_SETSIG, signal) ||
 	    fcntl(event, F_SETOWN_EX, &owner))
@@ -410,20 +396,6 @@ static void outcomes_add(struct outcomes *to, const struct outcomes *from)
 	to->completed += from->completed;
 }
 
-/* Negative: this kernel has no such tracepoint. */
-static long tracepoint_id(const char *name)
-{
-	static const char *const roots[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
-	char path[128];
-	long id = -1;
-
-	for (int i = 0; i < 2 && id < 0; i++) {
-		snprintf(path, sizeof(path), "%s/events/%s/id", roots[i], name);
-		id = file_number(path);
-	}
-	return id;
-}
-
 static void close_event(void *fd)
 {
 	close((int)(intptr_t)fd);
@@ -437,7 +409,7 @@ static void hold_tracepoints(void)
 {
 	for (int i = 0; i < NR_TRACEPOINTS; i++) {
 		long id = tracepoint_id(tracepoints[i]);
-		int fd = id < 0 ? -1 : open_event(id);
+		int fd = id < 0 ? -1 : tracepoint_open(id);
 
 		if (fd >= 0)
 			test_cleanup(close_event, (void *)(intptr_t)fd);
