@@ -19,8 +19,10 @@ function ratio(a, b) {
 function greater(a, b) {
 	return a == "" || b == "" ? "" : (a + 0 > b + 0 ? a : b)
 }
+# a memset is the same however many peers there are: that of the same minute
 function over_memset(figure, backing, peers) {
-	return ratio(value(figure, "peershm", backing, peers, 128 * M), value("grow", "memset", "thp", 1, 128 * M))
+	return ratio(value(figure, "peershm", backing, peers, 128 * M),
+		     value("grow", "memset", "thp", peers, 128 * M))
 }
 BEGIN {
 	FS = ","
