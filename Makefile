@@ -285,7 +285,8 @@ build/unit/%: build/obj/tests/unit/%.o build/libpeershm.a
 
 # makes the system calls of the library fail
 build/unit/injection build/unit-san/injection: private wrap := $(patsubst %,-Wl$(,)--wrap=%, \
-	mmap madvise pthread_atfork fopen getline read stat getrlimit open)
+	mmap madvise pthread_atfork pthread_key_create pthread_setspecific fopen getline read stat \
+	getrlimit open)
 
 # The benchmark: each program is what it measures, and the rounds. DPDK's is left out where its
 # libraries cannot be had.

@@ -134,9 +134,8 @@ static __thread struct peershm_reader *mine;
 static struct peershm_reader none = { .handle = (const struct peershm *)&none }; /* is nobody's */
 PEERSHM_API __thread struct peershm_reader *peershm_reader_ = &none;
 
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
-static int key_err;
+static bool have_key; /* under `lock` */
 
 void pshm_section_lock(void)
 {
@@ -272,19 +271,27 @@ static void thread_ends(void *readers)
 	munmap(readers, READERS * sizeof(*r));
 }
 
-static void make_key(void)
+/* A process that is out of keys may have one the next time. */
+static int make_key(void)
 {
-	key_err = -pthread_key_create(&key, thread_ends);
+	int err = 0;
+
+	pthread_mutex_lock(&lock);
+	if (!have_key)
+		err = -pthread_key_create(&key, thread_ends);
+	have_key = !err;
+	pthread_mutex_unlock(&lock);
+	return err;
 }
 
 static int make_mine(void)
 {
 	size_t size = READERS * sizeof(*mine);
+	int err = make_key();
 	void *map;
 
-	pthread_once(&key_once, make_key);
-	if (key_err)
-		return pshm_fail(key_err, NULL);
+	if (err)
+		return pshm_fail(err, NULL);
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (map == MAP_FAILED)
 		return pshm_fail(-ENOMEM, NULL);

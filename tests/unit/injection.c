@@ -117,6 +117,7 @@ static const struct pshm_system site_system = {
 	.read = site_read,
 	.poll = site_poll,
 	.alloc = site_alloc,
+	.exempt = fake_exempt,
 };
 
 /* The names that the linker gives the library's calls and the C library's functions. */
@@ -133,6 +134,9 @@ WRAPPED(void *, mmap, MAP_FAILED, (void *at, size_t n, int prot, int flags, int 
 WRAPPED(int, madvise, -1, (void *at, size_t n, int advice), (at, n, advice))
 WRAPPED(int, pthread_atfork, site.with,
 	(void (*before)(void), void (*parent)(void), void (*child)(void)), (before, parent, child))
+WRAPPED(int, pthread_key_create, site.with, (pthread_key_t * key, void (*ends)(void *)),
+	(key, ends))
+WRAPPED(int, pthread_setspecific, site.with, (pthread_key_t key, const void *value), (key, value))
 WRAPPED(FILE *, fopen, NULL, (const char *path, const char *mode), (path, mode))
 WRAPPED(ssize_t, getline, -1, (char **line, size_t *n, FILE *file), (line, n, file))
 WRAPPED(ssize_t, read, -1, (int fd, void *to, size_t n), (fd, to, n))
@@ -234,6 +238,13 @@ static int open_with_a_failing(unsigned long command, int with)
 static int open_over_a_region(void)
 {
 	return open_with_a_failing(PEERSHM_IOC_CREATE, EADDRINUSE);
+}
+
+static int open_beyond_a_limit(void)
+{
+	fake.parameters[0].name = "max_regions";
+	fake.parameters[0].value = "2";
+	return open_with_a_failing(PEERSHM_IOC_CREATE, ENOSPC);
 }
 
 static int open_under_a_taken_name(void)
@@ -511,6 +522,7 @@ static const struct function functions[] = {
 	{ "peershm_open, what is there", open_what_is_there, 6, 0 },
 	{ "peershm_open, over a mapping", open_over_a_mapping, 8, -EADDRINUSE },
 	{ "peershm_open, over a region", open_over_a_region, 7, -EADDRINUSE },
+	{ "peershm_open, beyond a limit", open_beyond_a_limit, 8, -ENOSPC },
 	{ "peershm_open, under a taken name", open_under_a_taken_name, 6, -EEXIST },
 	{ "peershm_open, without address space", open_without_address_space, 6, -ENOMEM },
 	{ "peershm_close", close_, 0, 0 },
@@ -519,7 +531,7 @@ static const struct function functions[] = {
 	{ "peershm_shrink", shrink, 6, 0 },
 	{ "peershm_shrink_force", shrink_force, 1, 0 },
 	{ "peershm_synchronize", synchronize, 4, 0 },
-	{ "peershm_read_lock", read_section, 6, 0 },
+	{ "peershm_read_lock", read_section, 8, 0 },
 	{ "peershm_set_reserve", set_reserve, 1, 0 },
 	{ "peershm_map_all", map_all, 1, 0 },
 	{ "peershm_map_pid", map_pid, 1, 0 },
