@@ -38,12 +38,7 @@ static bool patience_lasts(struct patience *patience)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (patience->spins == SPINS + 1) {
 		patience->end = now;
-		patience->end.tv_sec += PSHM_HEADER_PATIENCE_MS / 1000;
-		patience->end.tv_nsec += PSHM_HEADER_PATIENCE_MS % 1000 * 1000000L;
-		if (patience->end.tv_nsec >= 1000000000L) {
-			patience->end.tv_nsec -= 1000000000L;
-			patience->end.tv_sec++;
-		}
+		patience->end.tv_sec += PSHM_HEADER_PATIENCE_S;
 	}
 	if (now.tv_sec > patience->end.tv_sec ||
 	    (now.tv_sec == patience->end.tv_sec && now.tv_nsec >= patience->end.tv_nsec))

@@ -134,9 +134,9 @@ void pshm_find_inherit(uint64_t parent, uint64_t child,
 
 /*
  * header.c: reading `length` mapped bytes that hold a header. -EIO: it makes no
- * sense. -EAGAIN: it did not hold still for PSHM_HEADER_PATIENCE_MS.
+ * sense. -EAGAIN: it did not hold still for PSHM_HEADER_PATIENCE_S.
  */
-#define PSHM_HEADER_PATIENCE_MS 1000
+#define PSHM_HEADER_PATIENCE_S 1
 
 int pshm_header_read(const void *map, size_t length, struct peershm_header *copy);
 int pshm_header_list(const void *map, size_t length, struct peershm_header_client *clients,
