@@ -283,6 +283,16 @@ static void header_clients_without_window_is_enotconn(void **state)
 	assert_int_equal(errno, ENOTCONN);
 }
 
+static void header_clients_of_a_header_that_never_rests_is_eagain(void **state)
+{
+	(void)state;
+	fake.regions[0].header->seq = 1;
+	assert_int_equal(peershm_header_clients(client, NULL, 0), -EAGAIN);
+	assert_contains(peershm_strerror(EAGAIN), "peershm_clients()");
+	fake.regions[0].header->seq = 2;
+	assert_int_equal(peershm_header_clients(client, NULL, 0), 1);
+}
+
 static void stat_gives_what_the_kernel_says(void **state)
 {
 	struct peershm_region_info info;
@@ -362,6 +372,7 @@ int main(void)
 		WITH_REGION(resolve_of_nobody_is_enoent_and_leaves_the_output),
 		WITH_REGION(clients_counts_without_an_array),
 		WITH_REGION(header_clients_without_window_is_enotconn),
+		WITH_REGION(header_clients_of_a_header_that_never_rests_is_eagain),
 		WITH_REGION(stat_gives_what_the_kernel_says),
 		WITH_REGION(unlink_takes_the_name_and_closes_its_file),
 		WITH_REGION(regions_lists_and_closes_its_file),

@@ -197,6 +197,22 @@ static void what_is_missing_is_einval(void **state)
 	assert_int_equal(peershm_event_fd(NULL), -EINVAL);
 }
 
+static void the_kernels_own_poll_waits_for_input(void **state)
+{
+	int ends[2];
+
+	(void)state;
+	pshm_system = &pshm_kernel;
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(pshm_device_poll(ends[0], 1), -ETIMEDOUT);
+	assert_int_equal(write(ends[1], "", 1), 1);
+	assert_int_equal(pshm_device_poll(ends[0], -1), 0);
+	assert_int_equal(pshm_device_poll(ends[0], 0), 0);
+	close(ends[0]);
+	close(ends[1]);
+	pshm_system = &fake_system;
+}
+
 #define WITH_REGION(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -213,6 +229,7 @@ int main(void)
 		WITH_REGION(watching_what_is_gone_is_enoent),
 		WITH_REGION(a_record_cut_off_is_eio),
 		WITH_REGION(what_is_missing_is_einval),
+		WITH_REGION(the_kernels_own_poll_waits_for_input),
 	};
 
 	return cmocka_run_group_tests_name("event", tests, NULL, NULL);

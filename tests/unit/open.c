@@ -104,6 +104,30 @@ static void create_takes_the_one_there_is(void **state)
 	peershm_close(handle);
 }
 
+/* The size is rounded up to the pages of the one there is. */
+static void size_that_overflows_in_the_one_there_is_is_einval(void **state)
+{
+	struct peershm_options options = {
+		.capacity = -(1ULL << 20),
+		.size = -(1ULL << 20),
+	};
+
+	(void)state;
+	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
+	routes()->info.page_size = 2 << 20;
+	open_fails(-EINVAL, "bgpd", PEERSHM_CREATE, &options);
+	assert_int_equal(fake_count(PEERSHM_IOC_ATTACH), 1);
+	assert_int_equal(fake_count(PEERSHM_IOC_GROW), 0);
+}
+
+static void header_that_never_rests_is_eagain(void **state)
+{
+	(void)state;
+	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
+	routes()->header->seq = 1;
+	open_fails(-EAGAIN, "bgpd", 0, NULL);
+}
+
 static void exclusive_on_one_there_is_is_eexist(void **state)
 {
 	(void)state;
@@ -390,6 +414,8 @@ int main(void)
 		WITH_DEVICE(missing_region_is_enoent),
 		WITH_DEVICE(create_makes_it_and_attaches),
 		WITH_DEVICE(create_takes_the_one_there_is),
+		WITH_DEVICE(size_that_overflows_in_the_one_there_is_is_einval),
+		WITH_DEVICE(header_that_never_rests_is_eagain),
 		WITH_DEVICE(exclusive_on_one_there_is_is_eexist),
 		WITH_DEVICE(region_made_by_somebody_meanwhile_is_attached_to),
 		WITH_DEVICE(exclusive_loses_to_somebody_who_was_first),

@@ -135,12 +135,15 @@ static void bad_names_are_einval(void **state)
 {
 	char name_of_64[PEERSHM_NAME_SIZE + 1] = "";
 	const char *const names[] = { NULL, "", "a/b", "a\nb", "\x7f", name_of_64 };
+	struct peershm_create create;
 	char copy[PEERSHM_NAME_SIZE];
 
 	(void)state;
 	memset(name_of_64, 'n', PEERSHM_NAME_SIZE);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		assert_int_equal(pshm_name_copy(copy, names[i], "region name"), -EINVAL);
+		assert_int_equal(pshm_options_fill(&create, names[i], NULL), -EINVAL);
+	}
 }
 
 static void name_in_utf8_is_taken(void **state)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a failed call is blamed on, for each errno that the device can give. */
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -92,6 +93,11 @@ static int map_with_a_bad_report(void)
 static int shrink(void)
 {
 	return peershm_shrink_force(client, 0);
+}
+
+static int set_reserve(void)
+{
+	return peershm_set_reserve(client, 4096);
 }
 
 static int map_range(void)
@@ -197,6 +203,8 @@ static const struct {
 	{ map_with_a_bad_report, PEERSHM_IOC_PEER_MAP, EFAULT, "the report's peers is" },
 	{ shrink, PEERSHM_IOC_SHRINK, EINVAL, "the region is smaller" },
 	{ shrink, PEERSHM_IOC_SHRINK, EINTR, "interrupted" },
+	{ shrink, PEERSHM_IOC_SHRINK, EBUSY, "another client has announced" },
+	{ set_reserve, PEERSHM_IOC_SET_RESERVE, EPERM, "hugetlb_group" },
 	{ map_range, PEERSHM_IOC_PEER_MAP, EINVAL, "whole pages" },
 	{ map_range, PEERSHM_IOC_PEER_MAP, ENOENT, "the region is gone" },
 	{ map_pid, PEERSHM_IOC_PEER_MAP, ENOENT, "process 99 is no client" },
@@ -413,6 +421,22 @@ static void what_is_no_file_cannot_be_commanded_or_mapped(void **state)
 	pshm_system = &fake_system;
 }
 
+static void who_is_exempt_from_limits_is_known(void **state)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	unsigned long long effective = 0;
+	char line[256];
+	int found = 0;
+
+	(void)state;
+	assert_non_null(status);
+	while (!found && fgets(line, sizeof(line), status))
+		found = sscanf(line, "CapEff: %llx", &effective);
+	fclose(status);
+	assert_int_equal(found, 1);
+	assert_int_equal(pshm_kernel.exempt(), effective >> CAP_SYS_RESOURCE & 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -429,6 +453,7 @@ int main(void)
 		TEST(a_reserve_beyond_the_capacity_is_enospc),
 		TEST(what_is_no_file_cannot_be_commanded_or_mapped),
 		TEST(reader_of_a_region_that_is_made_by_another_is_not_grown),
+		TEST(who_is_exempt_from_limits_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

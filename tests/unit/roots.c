@@ -147,6 +147,7 @@ static void bad_arguments_are_einval_without_a_command(void **state)
 	assert_null(peershm_lookup(handle, ""));
 	assert_int_equal(errno, EINVAL);
 	assert_int_equal(peershm_read_root(handle, "a", NULL), -EINVAL);
+	assert_int_equal(peershm_read_root(handle, "a/b", &info), -EINVAL);
 	assert_int_equal(peershm_replace_root(handle, NULL, things), -EINVAL);
 	assert_int_equal(peershm_replace_root(handle, &info, things), -EINVAL);
 	assert_int_equal(fake.nr_commands, commands);

@@ -552,6 +552,40 @@ static void without_window_there_are_no_sections(void **state)
 	assert_int_equal(peershm_read_lock(NULL), -EINVAL);
 }
 
+static void a_client_that_the_header_has_lost_has_no_sections(void **state)
+{
+	uint64_t id = fake.regions[0].clients[0];
+
+	(void)state;
+	fake.regions[0].clients[0] = 0;
+	fake_publish(&fake.regions[0]);
+	assert_int_equal(peershm_read_lock(client), -ENOTCONN);
+	assert_contains(peershm_strerror(ENOTCONN), "nothing of the window");
+	fake.regions[0].clients[0] = id;
+	fake_publish(&fake.regions[0]);
+	assert_int_equal(peershm_read_lock(client), 0);
+	peershm_read_unlock(client);
+}
+
+/* Wherever it is looked at: for the first section or synchronize, and for the next. */
+static void a_header_that_makes_no_sense_is_eio(void **state)
+{
+	struct peershm_header *header = fake.regions[0].header;
+
+	(void)state;
+	header->magic++;
+	assert_int_equal(peershm_read_lock(client), -EIO);
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), -EIO);
+	header->magic--;
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), 0);
+	header->magic++;
+	assert_int_equal(peershm_read_lock(client), -EIO);
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), -EIO);
+	header->magic--;
+	assert_int_equal(peershm_read_lock(client), 0);
+	peershm_read_unlock(client);
+}
+
 static void shrink_announces_waits_and_revokes(void **state)
 {
 	(void)state;
@@ -623,6 +657,8 @@ int main(void)
 		WITH_CLIENT(a_region_opened_again_has_new_sections),
 		WITH_CLIENT(who_may_not_write_the_device_has_no_sections),
 		WITH_CLIENT(without_window_there_are_no_sections),
+		WITH_CLIENT(a_client_that_the_header_has_lost_has_no_sections),
+		WITH_CLIENT(a_header_that_makes_no_sense_is_eio),
 		WITH_CLIENT(shrink_announces_waits_and_revokes),
 		WITH_CLIENT(shrink_withdraws_what_it_could_not_do),
 		WITH_CLIENT(a_grow_meanwhile_is_ecanceled),
