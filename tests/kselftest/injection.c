@@ -5,8 +5,7 @@
  * to fail. Whatever fails, the command either succeeds all the same or gives an error after
  * which nothing has changed. Needs a kernel with fault injection (make check-debug).
  */
-#include <unistd.h>
-
+#include "common/fault.h"
 #include "common/harness.h"
 #include "common/operation.h"
 
@@ -26,23 +25,12 @@ struct injection {
 static long inject(void *arg)
 {
 	struct injection *in = arg;
-	char text[16] = "";
-	int nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	ssize_t n;
+	int armed = fault_arm(in->nth);
 
-	if (nth < 0)
-		return -errno;
-	snprintf(text, sizeof(text), "%u", in->nth);
-	if (pwrite(nth, text, strlen(text), 0) < 0) {
-		close(nth);
-		return -errno;
-	}
+	if (armed < 0)
+		return armed;
 	in->err = operations[in->operation].run(&in->target);
-	/* The read is a site of its own: if that failed, the operation had none left. */
-	n = pread(nth, text, sizeof(text) - 1, 0);
-	in->injected = n > 0 && text[0] == '0';
-	pwrite(nth, "0", 1, 0);
-	close(nth);
+	in->injected = !fault_disarm(armed);
 	return 0;
 }
 
@@ -58,27 +46,6 @@ static long undo(void *arg)
 	struct injection *in = arg;
 
 	return operation_undo(in->operation, &in->target);
-}
-
-/* All sites count, also those that may sleep, and a failure is no news for the log. */
-static void faults_on(void)
-{
-	static const char *const settings[][2] = {
-		{ "/sys/kernel/debug/failslab/ignore-gfp-wait", "N" },
-		{ "/sys/kernel/debug/failslab/verbose", "0" },
-		{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N" },
-		{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N" },
-		{ "/sys/kernel/debug/fail_page_alloc/min-order", "0" },
-		{ "/sys/kernel/debug/fail_page_alloc/verbose", "0" },
-		{ "/sys/kernel/debug/fail_usercopy/verbose", "0" },
-	};
-
-	if (access("/proc/thread-self/fail-nth", W_OK))
-		skip_because("this kernel has no fault injection (CONFIG_FAULT_INJECTION)");
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		if (file_write(settings[i][0], settings[i][1]))
-			skip_because("%s cannot be set", settings[i][0]);
-	}
 }
 
 static bool is_clean(long err)

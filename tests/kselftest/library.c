@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -256,6 +257,54 @@ static void the_message_names_the_client_whose_name_is_taken(void **state)
 	assert_error(peer_call(p, open_by_library, &o, sizeof(o)), -EEXIST);
 }
 
+struct denied {
+	struct open_order order;
+	char says[128];
+};
+
+static long open_is_denied_and_says(void *arg)
+{
+	struct denied *d = arg;
+	long err = open_by_library(&d->order);
+
+	if (err == -EACCES && strcmp(peershm_strerror(EACCES), d->says) != 0) {
+		fprintf(stderr, "# %s\n", peershm_strerror(EACCES));
+		return -ENOMSG;
+	}
+	return err;
+}
+
+static void put_mode_back(void *mode)
+{
+	chmod(PEERSHM_DEVICE, *(mode_t *)mode);
+}
+
+static void the_message_says_who_may_open_the_device(void **state)
+{
+	struct denied d = {
+		.order = { .region = "any", .client = "any" },
+		.says = PEERSHM_DEVICE " has mode 0620, owner 0 and group 0: this process may not "
+				       "open it for reading and writing",
+	};
+	static mode_t mode;
+	struct stat node;
+	struct peer *p;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip_because("not root");
+	p = peer_new();
+	peer_become(p, 1000, 1000);
+	assert_ok(stat(PEERSHM_DEVICE, &node));
+	mode = node.st_mode & 07777;
+	test_cleanup(put_mode_back, &mode);
+	assert_ok(chmod(PEERSHM_DEVICE, 0620));
+	assert_error(peer_call(p, open_is_denied_and_says, &d, sizeof(d)), -EACCES);
+	d.order.flags = PEERSHM_READ_ONLY;
+	*strstr(d.says, " and writing") = '\0';
+	assert_error(peer_call(p, open_is_denied_and_says, &d, sizeof(d)), -EACCES);
+}
+
 static long use_in_child(void *arg)
 {
 	int *results = arg, status, ends[2];
@@ -450,6 +499,7 @@ int main(void)
 		TEST(find_gives_the_handle_of_an_address),
 		TEST(the_message_names_the_mapping_in_the_way),
 		TEST(the_message_names_the_client_whose_name_is_taken),
+		TEST(the_message_says_who_may_open_the_device),
 		TEST(a_handle_in_a_child_of_fork_is_enotconn),
 		TEST(a_handle_without_client_administers),
 		TEST(the_header_of_a_handle_lists_all_clients),

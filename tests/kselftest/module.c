@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The module goes when nothing needs it, not before, and leaves nothing behind. */
 #include <fcntl.h>
+#include <glob.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/fault.h"
 #include "common/harness.h"
 
 #define SOON 5000
+#define MAX_SITES 1000000
 
 static const struct backing *const small = &backings[PEERSHM_SMALL];
 
@@ -24,6 +27,28 @@ static const char *module_path(void)
 	return path;
 }
 
+/* With the nth site failing, if it is not 0; tells how many were left to pass. */
+static int insert_with(const char *path, const char *parameters, unsigned int nth,
+		       unsigned int *left)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int armed = nth ? fault_arm(nth) : 0;
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (armed < 0) {
+		close(fd);
+		return armed;
+	}
+	if (syscall(SYS_finit_module, fd, parameters, 0))
+		err = -errno;
+	if (nth)
+		*left = fault_disarm(armed);
+	close(fd);
+	return err;
+}
+
 static int module_remove(void)
 {
 	return syscall(SYS_delete_module, "peershm", O_NONBLOCK) ? -errno : 0;
@@ -31,15 +56,7 @@ static int module_remove(void)
 
 static int module_insert(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (syscall(SYS_finit_module, fd, "", 0))
-		err = -errno;
-	close(fd);
-	return err;
+	return insert_with(path, "", 0, NULL);
 }
 
 static void insert_again(void *path)
@@ -172,20 +189,30 @@ static int lines_with(const char *path, const char *word)
 	return n;
 }
 
-static void a_removed_module_leaves_nothing_behind(void **state)
+static void nothing_is_seen(void)
 {
-	(void)state;
-	module_with_cleanup();
-	assert_true(remove_soon());
 	assert_int_equal(access(PEERSHM_DEVICE, F_OK), -1);
 	assert_int_equal(access("/sys/module/peershm", F_OK), -1);
 	assert_int_equal(access("/sys/class/misc/peershm", F_OK), -1);
 	assert_int_equal(lines_with("/proc/modules", "peershm"), 0);
 	assert_int_equal(lines_with("/proc/misc", "peershm"), 0);
 	assert_int_equal(lines_with("/proc/mounts", "peershm"), 0);
+}
+
+static void nothing_is_left(void)
+{
+	nothing_is_seen();
 	assert_true(lines_with("/proc/slabinfo", "peershm") <= 0);
 	assert_true(lines_with("/proc/vmallocinfo", "peershm") <= 0);
 	assert_true(lines_with("/proc/kallsyms", "[peershm]") <= 0);
+}
+
+static void a_removed_module_leaves_nothing_behind(void **state)
+{
+	(void)state;
+	module_with_cleanup();
+	assert_true(remove_soon());
+	nothing_is_left();
 }
 
 /* A region of each backing that there is, with memory, clients and an end. */
@@ -211,6 +238,18 @@ static void use_everything(void)
 	regions_end();
 }
 
+/* What is freed is given back; KASAN would keep it for long, to catch who uses it. */
+static void shrink_slabs(void)
+{
+	glob_t caches;
+
+	if (glob("/sys/kernel/slab/*/shrink", 0, NULL, &caches))
+		return;
+	for (size_t i = 0; i < caches.gl_pathc; i++)
+		file_write(caches.gl_pathv[i], "1");
+	globfree(&caches);
+}
+
 static void twenty_insertions_and_removals_leave_no_memory_behind(void **state)
 {
 	const char *path;
@@ -223,6 +262,7 @@ static void twenty_insertions_and_removals_leave_no_memory_behind(void **state)
 	use_everything();
 	assert_true(remove_soon());
 	assert_ok(module_insert(path));
+	shrink_slabs();
 	shmem = meminfo("Shmem:");
 	slab = meminfo("SUnreclaim:");
 	for (int i = 0; i < 20; i++) {
@@ -231,8 +271,72 @@ static void twenty_insertions_and_removals_leave_no_memory_behind(void **state)
 		assert_ok(module_insert(path));
 	}
 	assert_int_equal(backing_free_pages(&backings[PEERSHM_HUGETLB_2M]), pages);
+	shrink_slabs();
 	assert_true(meminfo_until_at_most("Shmem:", shmem + (long)(64 * KIB), SOON));
 	assert_true(meminfo_until_at_most("SUnreclaim:", slab + (long)(4 * MIB), SOON));
+}
+
+/* Which of the four there are. */
+static void look_for_backings(bool there[4])
+{
+	int fd = device_open(O_RDWR);
+
+	assert_true(fd >= 0);
+	for (int i = 0; i < 4; i++) {
+		int err = do_create(fd, "t-module", &backings[i], backings[i].capacity, NULL);
+
+		there[i] = err != -ENODEV;
+		if (!there[i])
+			continue;
+		assert_ok(err);
+		assert_ok(do_unlink(fd, "t-module"));
+	}
+	close(fd);
+}
+
+/*
+ * What the kernel passes before it looks at the parameters, which are wrong, is its own.
+ * Pages do not count: it takes now more of them at once and now less, and so the nth site
+ * would not be the one after the last.
+ */
+static unsigned int sites_of_loading(const char *path)
+{
+	unsigned int left = 0;
+
+	assert_error(insert_with(path, "max_regions=none", MAX_SITES, &left), -EINVAL);
+	return MAX_SITES - left;
+}
+
+static void an_insertion_that_fails_anywhere_leaves_nothing_behind(void **state)
+{
+	unsigned int nth, first, left = 0, failed = 0;
+	bool before[4], after[4];
+	const char *path;
+
+	(void)state;
+	faults_of_slabs_on();
+	path = module_with_cleanup();
+	look_for_backings(before);
+	assert_true(remove_soon());
+	first = sites_of_loading(path) + 1;
+	for (nth = first; !left && nth < MAX_SITES; nth++) {
+		int err = insert_with(path, "", nth, &left);
+
+		if (err) {
+			if (err != -EFAULT) /* when it copied the parameters */
+				assert_error(err, -ENOMEM);
+			nothing_is_seen();
+			failed++;
+			continue;
+		}
+		look_for_backings(after);
+		assert_memory_equal(after, before, sizeof(before));
+		assert_true(remove_soon());
+	}
+	assert_true(left > 0);
+	print_message("# %u sites, %u failures\n", nth - first, failed);
+	assert_true(failed > 0);
+	nothing_is_left();
 }
 
 int main(void)
@@ -243,6 +347,7 @@ int main(void)
 		TEST(a_module_with_a_client_of_an_unlinked_region_is_not_removed),
 		TEST(a_module_whose_window_is_mapped_somewhere_is_not_removed),
 		TEST(a_removed_module_leaves_nothing_behind),
+		TEST(an_insertion_that_fails_anywhere_leaves_nothing_behind),
 		TEST(twenty_insertions_and_removals_leave_no_memory_behind),
 	};
 
