@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What each call asks of the device, and what it makes of the answer. */
 #include <errno.h>
+#include <linux/mempolicy.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "check.h"
 #include "fake_device.h"
@@ -42,6 +44,52 @@ static void grow_to_less_than_the_size_changes_nothing(void **state)
 	assert_int_equal(peershm_grow(client, 8192, NULL), 0);
 	assert_int_equal(peershm_grow(client, 4096, NULL), 0);
 	assert_int_equal(peershm_size(client), 8192);
+}
+
+static int policy_of_this_thread(void)
+{
+	int mode = -1;
+
+	return syscall(SYS_get_mempolicy, &mode, NULL, 0, NULL, 0) ? -1 : mode;
+}
+
+static int policy_seen;
+
+static void look_at_the_policy(unsigned long command)
+{
+	if (command == PEERSHM_IOC_GROW)
+		policy_seen = policy_of_this_thread();
+}
+
+/* hugetlbfs goes by the thread's, and by the window's at page faults alone. */
+static void grow_of_pages_of_the_pool_goes_by_the_windows_numa_policy(void **state)
+{
+	static const enum peershm_backing backings[] = { PEERSHM_HUGETLB_2M, PEERSHM_SMALL };
+	static const int seen[] = { MPOL_BIND, MPOL_DEFAULT };
+	unsigned long nodes[16] = { 0 };
+
+	(void)state;
+	if (syscall(SYS_get_mempolicy, NULL, nodes, 8 * sizeof(nodes), NULL, MPOL_F_MEMS_ALLOWED))
+		skip_because("this kernel has no NUMA policies");
+	fake.before = look_at_the_policy;
+	for (int i = 0; i < 2; i++) {
+		struct peershm_options options = { .capacity = GIB, .backing = backings[i] };
+		struct peershm *handle = NULL;
+
+		assert_int_equal(peershm_open(&handle, i ? "small" : "huge", "bgpd", PEERSHM_CREATE,
+					      &options),
+				 0);
+		assert_int_equal(peershm_grow(handle, 4096, NULL), 0);
+		assert_int_equal(policy_seen, MPOL_DEFAULT);
+		assert_int_equal(syscall(SYS_mbind, peershm_base(handle), GIB, MPOL_BIND, nodes,
+					 8 * sizeof(nodes), 0),
+				 0);
+		assert_int_equal(peershm_grow(handle, 4096, NULL), 0);
+		assert_int_equal(policy_seen, seen[i]);
+		assert_int_equal(policy_of_this_thread(), MPOL_DEFAULT);
+		peershm_close(handle);
+	}
+	fake.before = NULL;
 }
 
 static void grow_that_overflows_is_einval(void **state)
@@ -348,6 +396,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_REGION(grow_rounds_up_to_the_page),
 		WITH_REGION(grow_to_less_than_the_size_changes_nothing),
+		WITH_REGION(grow_of_pages_of_the_pool_goes_by_the_windows_numa_policy),
 		WITH_REGION(grow_that_overflows_is_einval),
 		WITH_REGION(grow_interrupted_goes_to_the_caller),
 		WITH_REGION(client_grows_the_region_of_its_file),
