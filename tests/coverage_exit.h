@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Included first when coverage is counted: a child that _exit()s has its counts written, too. */
+/*
+ * Included first when coverage is counted: a child that _exit()s has its counts written, too,
+ * and a peer is not killed unless it does not.
+ */
 #ifndef PEERSHM_TEST_COVERAGE_EXIT_H
 #define PEERSHM_TEST_COVERAGE_EXIT_H
 
@@ -14,5 +17,6 @@ static inline _Noreturn void counted_exit(int status)
 }
 
 #define _exit(status) counted_exit(status)
+#define PEER_END_MS 2000
 
 #endif

@@ -24,6 +24,11 @@ struct answer {
 	char arg[PEER_ARG_SIZE];
 };
 
+/* How long a peer may take to end by itself before it is killed (coverage_exit.h). */
+#ifndef PEER_END_MS
+#define PEER_END_MS 0
+#endif
+
 struct client self = { .fd = -1 };
 
 static struct peer peers[MAX_PEERS];
@@ -83,8 +88,36 @@ struct peer *peer_new(void)
 	return p;
 }
 
+static bool give_order(struct peer *p, peer_function f, const void *arg, size_t size)
+{
+	struct order order = { .function = f, .size = size };
+
+	if (size)
+		memcpy(order.arg, arg, size);
+	p->busy = true;
+	return send(p->socket, &order, sizeof(order), MSG_NOSIGNAL) == (ssize_t)sizeof(order);
+}
+
+static long exit_now(void *arg)
+{
+	(void)arg;
+	_exit(0);
+}
+
+static bool has_ended(void *arg)
+{
+	struct peer *p = arg;
+
+	if (waitpid(p->pid, NULL, WNOHANG) != p->pid)
+		return false;
+	p->pid = 0;
+	return true;
+}
+
 void peer_end(struct peer *p)
 {
+	if (PEER_END_MS && p->pid && !p->busy && give_order(p, exit_now, NULL, 0))
+		test_until(has_ended, p, PEER_END_MS);
 	close(p->socket);
 	p->socket = -1;
 	if (p->pid) {
@@ -102,12 +135,8 @@ void peers_end(void)
 
 void peer_start(struct peer *p, peer_function f, const void *arg, size_t size)
 {
-	struct order order = { .function = f, .size = size };
-
 	assert_true(size <= PEER_ARG_SIZE);
-	if (size)
-		memcpy(order.arg, arg, size);
-	assert_int_equal(send(p->socket, &order, sizeof(order), MSG_NOSIGNAL), sizeof(order));
+	assert_true(give_order(p, f, arg, size));
 }
 
 long peer_finish_within(struct peer *p, void *arg, size_t size, unsigned int ms)
@@ -123,6 +152,7 @@ long peer_finish_within(struct peer *p, void *arg, size_t size, unsigned int ms)
 		return -ETIMEDOUT;
 	if (read(p->socket, &answer, sizeof(answer)) != (ssize_t)sizeof(answer))
 		return -ESRCH;
+	p->busy = false;
 	if (size)
 		memcpy(arg, answer.arg, size);
 	return answer.result;

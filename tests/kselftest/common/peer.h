@@ -19,6 +19,7 @@
 struct peer {
 	pid_t pid;
 	int socket;
+	bool busy;		  /* with an order, whose answer is to come */
 	struct peershm_attach at; /* once it has joined a region */
 	char name[PEERSHM_NAME_SIZE];
 };
