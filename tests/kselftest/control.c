@@ -5,6 +5,7 @@
 
 #include <liburing.h>
 
+#include "common/fault.h"
 #include "common/harness.h"
 
 static const struct backing *const small = &backings[PEERSHM_SMALL];
@@ -240,6 +241,52 @@ static void a_page_outlives_its_region_and_does_not_hold_it(void **state)
 	assert_ok(peer_call(p, unmap_page, NULL, 0));
 }
 
+struct failing {
+	unsigned int entry, nth, left;
+};
+
+static long map_page_failing(void *arg)
+{
+	struct failing *f = arg;
+	int armed = fault_arm(f->nth);
+	long err;
+
+	if (armed < 0)
+		return armed;
+	err = map_page(&f->entry);
+	f->left = fault_disarm(armed);
+	return err;
+}
+
+static void a_page_that_cannot_be_mapped_leaves_its_entry_free(void **state)
+{
+	struct region *r = region_new(small, GIB);
+	struct client *owner = client_new(r, "owner");
+	struct peer *p = peer_new();
+	struct failing f = { .nth = 0 };
+	unsigned int failed = 0;
+
+	(void)state;
+	faults_on();
+	f.entry = join(p, r, owner, "reader");
+	do {
+		long err;
+
+		f.nth++;
+		err = peer_call(p, map_page_failing, &f, sizeof(f));
+		if (err) {
+			failed++;
+			if (err != -ENFILE)
+				assert_error(err, -ENOMEM);
+			continue;
+		}
+		assert_ok(peer_call(p, unmap_page, NULL, 0));
+	} while (!f.left);
+	assert_true(failed > 0);
+	assert_ok(peer_call(p, detach, NULL, 0));
+	assert_int_equal(join(peer_new(), r, owner, "next"), f.entry);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +294,7 @@ int main(void)
 		TEST(who_dies_leaves_no_page_behind),
 		TEST(who_pinned_its_page_does_not_write_the_next_ones),
 		TEST(a_page_outlives_its_region_and_does_not_hold_it),
+		TEST(a_page_that_cannot_be_mapped_leaves_its_entry_free),
 	};
 
 	return test_run(tests);

@@ -241,6 +241,28 @@ static void a_held_peer_catches_up_in_any_backing(void **state)
 	close(fd);
 }
 
+static void a_held_peer_with_a_hole_catches_up_with_the_rest(void **state)
+{
+	struct region *r = region_new(small, GIB);
+	struct peer *held = peer_join(r, "held"), *holder;
+	uint64_t after = r->base + 2 * SYSTEM_PAGE;
+	struct peershm_event e;
+	struct peershm_grow g;
+	int fd = watch(r);
+
+	(void)state;
+	assert_ok(peer_munmap(held, r->base + SYSTEM_PAGE, SYSTEM_PAGE));
+	holder = hold_lock(held);
+	assert_ok(do_grow(r->fd, r->id, PART, &g));
+	assert_int_equal(g.report.deferred, 1);
+	release_lock(holder);
+	e = await(fd, PEERSHM_EVENT_CAUGHT_UP, held);
+	assert_int_equal(e.new_value, 0); /* from the base on, without a hole */
+	assert_int_equal(peer_present(held, r->base, SYSTEM_PAGE), SYSTEM_PAGE);
+	assert_int_equal(peer_present(held, after, PART - 2 * SYSTEM_PAGE), PART - 2 * SYSTEM_PAGE);
+	close(fd);
+}
+
 static void what_is_shrunk_away_is_caught_up(void **state)
 {
 	struct region *r = region_new(small, GIB);
@@ -326,6 +348,7 @@ int main(void)
 		TEST(the_deadline_is_a_tenth_of_a_second_by_default),
 		TEST(a_signal_ends_the_waiting_for_a_held_peer),
 		TEST_BACKINGS(a_held_peer_catches_up_in_any_backing),
+		TEST(a_held_peer_with_a_hole_catches_up_with_the_rest),
 		TEST(what_is_shrunk_away_is_caught_up),
 		TEST(a_peer_that_dies_while_held_is_no_straggler),
 		TEST(the_peers_of_a_killed_grower_catch_up),

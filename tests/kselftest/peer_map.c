@@ -225,6 +225,25 @@ static void a_stopped_peer_does_not_hold_up_a_shrink(void **state)
 	assert_int_equal(peer_touch(stopped, r->base), SIGBUS);
 }
 
+/* Again and again its own thread is let in, and the mapping goes on from there. */
+static void a_peer_that_wants_its_own_lock_gets_all_of_a_large_grow(void **state)
+{
+	struct region *r = region_new(small, GIB);
+	struct peer *p = peer_join(r, "busy");
+	struct peershm_grow g = { .size = sizeof(g), .region = r->id, .length = 16 * MIB };
+
+	(void)state;
+	assert_ok(peer_call(p, busy_start, NULL, 0));
+	for (int i = 0; i < 4; i++) {
+		g.report.nr_peers = 0;
+		g.report.timeout_ms = DEADLINE_MS;
+		assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));
+		assert_int_equal(g.report.mapped, 1);
+	}
+	assert_ok(peer_call(p, busy_stop, NULL, 0));
+	assert_int_equal(peer_present(p, r->base, 64 * MIB), 64 * MIB);
+}
+
 static void a_peer_that_cannot_be_reached_is_deferred_and_still_works(void **state)
 {
 	struct region *r = region_new(small, GIB);
@@ -408,6 +427,7 @@ int main(void)
 		TEST(records_tell_client_pid_name_and_result),
 		TEST_BACKINGS(a_stopped_peer_is_mapped),
 		TEST_BACKINGS(a_stopped_peer_does_not_hold_up_a_shrink),
+		TEST(a_peer_that_wants_its_own_lock_gets_all_of_a_large_grow),
 		TEST(a_peer_that_cannot_be_reached_is_deferred_and_still_works),
 		TEST(grow_to_a_size_there_is_already_maps_whoever_is_not_mapped),
 		TEST_BACKINGS(userfault_handler_cannot_hold_up_a_grow),

@@ -226,6 +226,47 @@ static void an_announcement_falls_with_its_client(void **state)
 	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
 }
 
+/* As many regions as a thread can read in at once, and one more. */
+#define REGIONS 129
+
+static struct {
+	struct peershm *handle;
+	char name[PEERSHM_NAME_SIZE];
+} many[REGIONS];
+
+static void unlink_many(void *arg)
+{
+	(void)arg;
+	for (unsigned int i = 0; i < REGIONS; i++) {
+		peershm_close(many[i].handle);
+		many[i].handle = NULL;
+		peershm_unlink(many[i].name);
+	}
+}
+
+static void a_thread_reads_in_128_regions_and_no_more(void **state)
+{
+	static const struct peershm_options options = { .capacity = MIB };
+
+	(void)state;
+	test_cleanup(unlink_many, NULL);
+	for (unsigned int i = 0; i < REGIONS; i++) {
+		snprintf(many[i].name, sizeof(many[i].name), "t-%d-%u", (int)getpid(), i);
+		assert_ok(peershm_open(&many[i].handle, many[i].name, "test", PEERSHM_CREATE,
+				       &options));
+	}
+	for (unsigned int i = 0; i < REGIONS - 1; i++)
+		assert_ok(peershm_read_lock(many[i].handle));
+	assert_error(peershm_read_lock(many[REGIONS - 1].handle), -ENOSPC);
+	assert_non_null(strstr(peershm_strerror(ENOSPC), "128 regions"));
+	for (unsigned int i = 0; i < REGIONS - 1; i++)
+		peershm_read_unlock(many[i].handle);
+	peershm_close(many[0].handle);
+	many[0].handle = NULL;
+	assert_ok(peershm_read_lock(many[REGIONS - 1].handle));
+	peershm_read_unlock(many[REGIONS - 1].handle);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +278,7 @@ int main(void)
 		TEST(a_reader_that_is_stopped_inside_is_etimedout),
 		TEST(who_has_left_cannot_forge_the_sections_of_who_came_after),
 		TEST(an_announcement_falls_with_its_client),
+		TEST(a_thread_reads_in_128_regions_and_no_more),
 	};
 
 	return test_run(tests);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "common/event.h"
 #include "common/harness.h"
 
 /* How soon memory has to be back once its last client is gone. */
@@ -62,6 +63,20 @@ static void an_unlinked_region_is_not_found(void **state)
 	assert_error(do_unlink(r->fd, r->name), -ENOENT);
 	assert_error(peer_attach(late, r->name, "late", 0), -ENOENT);
 	assert_int_equal(peer_touch(p, r->base), SIGBUS);
+}
+
+static void an_unlink_through_a_clients_file_is_the_clients(void **state)
+{
+	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct client *c = client_new(r, "test");
+	int fd = event_watcher(r);
+	struct peershm_event e;
+
+	(void)state;
+	assert_ok(do_unlink(c->fd, r->name));
+	e = event_next(fd);
+	assert_event_is(&e, PEERSHM_EVENT_UNLINKED, getpid(), "test", 0, 0);
+	assert_int_equal(e.client, c->at.client);
 }
 
 static void the_header_says_that_the_region_is_unlinked(void **state)
@@ -169,6 +184,7 @@ int main(void)
 		TEST_BACKINGS(a_region_without_clients_keeps_its_contents),
 		TEST_BACKINGS(clients_of_an_unlinked_region_go_on),
 		TEST(an_unlinked_region_is_not_found),
+		TEST(an_unlink_through_a_clients_file_is_the_clients),
 		TEST(the_header_says_that_the_region_is_unlinked),
 		TEST(the_name_of_an_unlinked_region_is_free_at_once),
 		TEST_BACKINGS(memory_of_an_unlinked_region_is_back_after_its_last_client),

@@ -2,9 +2,11 @@
 /* Windows that their processes tear, cover, move and fork: others are not harmed. */
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/event.h"
 #include "common/harness.h"
 
 /* How soon an entry has to be gone that nobody takes out. */
@@ -293,6 +295,82 @@ static void a_window_that_is_forked_after_all_does_no_harm(void **state)
 	assert_true(region_until_clients(r, 0, SOON));
 }
 
+/* A child that lives on with the window of its parent; gives its PID. */
+static long leave_window_to_a_child(void *arg)
+{
+	struct dofork *d = arg;
+	pid_t child;
+
+	if (madvise(at_address(d->address), d->length, MADV_DOFORK))
+		return -errno;
+	child = fork();
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, 0);
+		alarm(2 * DEADLINE_MS / 1000);
+		close(self.fd);
+		for (;;)
+			pause();
+	}
+	return child < 0 ? -errno : child;
+}
+
+static void end_child(void *pid)
+{
+	kill((pid_t)(intptr_t)pid, SIGKILL);
+}
+
+/* More than are taken out of the registry in one go. */
+#define MANY 20
+
+static void the_dead_whose_windows_others_hold_make_room(void **state)
+{
+	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct dofork d = { .address = r->base, .length = GIB };
+	struct peershm_region_info info;
+	struct peer *p[MANY];
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		long child;
+
+		snprintf(name, sizeof(name), "dead %d", i);
+		p[i] = peer_join(r, name);
+		child = peer_call(p[i], leave_window_to_a_child, &d, sizeof(d));
+		if (child == -EINVAL)
+			skip_because("this kernel gives no child such a window");
+		assert_true(child > 0);
+		test_cleanup(end_child, (void *)(intptr_t)child);
+	}
+	for (int i = 0; i < MANY; i++)
+		peer_kill(p[i]);
+	assert_int_equal(do_clients(r->fd, r->id, NULL, 0), 0);
+	assert_ok(do_stat(r->fd, r->id, NULL, &info));
+	assert_int_equal(info.nr_clients, MANY); /* nobody has looked yet */
+	client_new(r, "new");
+	assert_ok(do_stat(r->fd, r->id, NULL, &info));
+	assert_int_equal(info.nr_clients, 1);
+}
+
+static void a_file_attaches_again_once_its_window_is_unmapped(void **state)
+{
+	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct client *c = client_new(r, "test");
+	struct peershm_attach again;
+
+	(void)state;
+	assert_error(do_attach(c->fd, r->name, "again", 0, &again), -EBUSY);
+	assert_ok(munmap(at_address(r->base), GIB));
+	assert_int_equal(region_nr_clients(r), 0);
+	assert_ok(do_attach(c->fd, r->name, "again", 0, &again));
+	assert_true(again.client > c->at.client);
+	assert_int_equal(region_nr_clients(r), 1);
+	/* It reads what is recorded from then on. */
+	event_nonblock(c->fd, true);
+	assert_next_event(c->fd, PEERSHM_EVENT_JOINED, getpid(), "again", 0, 0);
+	event_none(c->fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +392,8 @@ int main(void)
 		TEST(nobody_can_make_the_header_writable),
 		TEST_BACKINGS(a_read_only_client_cannot_make_its_window_writable),
 		TEST_BACKINGS(a_window_that_is_forked_after_all_does_no_harm),
+		TEST(the_dead_whose_windows_others_hold_make_room),
+		TEST(a_file_attaches_again_once_its_window_is_unmapped),
 	};
 
 	return test_run(tests);
