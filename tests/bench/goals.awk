@@ -19,7 +19,7 @@ function ratio(a, b) {
 function greater(a, b) {
 	return a == "" || b == "" ? "" : (a + 0 > b + 0 ? a : b)
 }
-# a memset is the same however many peers there are: that of the same minute
+# a memset is the same however many peers there are: that of the same minute counts
 function over_memset(figure, backing, peers) {
 	return ratio(value(figure, "peershm", backing, peers, 128 * M),
 		     value("grow", "memset", "thp", peers, 128 * M))
@@ -33,7 +33,6 @@ BEGIN {
 NR > 1 {
 	key = $7 == "instructions" ? "instructions " $1 : $1
 	seen[key, $2, $3, $4, $5] = $6
-	# of several runs of one thing the last counts, but faults add up
 	if ($1 == "faults.max" && $2 == "peershm") {
 		all_faults += $6
 		counted = 1
