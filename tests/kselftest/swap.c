@@ -71,14 +71,6 @@ static long grow_here(void *arg)
 	return do_grow(self.fd, 0, *(uint64_t *)arg, NULL);
 }
 
-static void memcg_set(const char *memcg, const char *file, const char *text)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", memcg, file);
-	assert_ok(file_write(path, text));
-}
-
 static long memcg_number(const char *memcg, const char *file)
 {
 	char path[256];

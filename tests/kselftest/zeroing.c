@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/harness.h"
@@ -139,12 +140,13 @@ static void empty_the_trace(void)
 	close(fd);
 }
 
-static bool is_helped(const struct region *r, uint64_t length)
+static bool is_helped(struct peer *grower, const struct region *r, uint64_t length)
 {
+	struct peershm_grow g = { .size = sizeof(g), .length = length };
 	bool yes;
 
 	empty_the_trace();
-	region_grow(r, length);
+	assert_ok(peer_ioctl(grower, PEERSHM_IOC_GROW, &g, sizeof(g)));
 	yes = was_helped();
 	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
 	return yes;
@@ -166,30 +168,64 @@ static void several_cpus_take_part_in_a_large_grow_alone(void **state)
 {
 	const struct backing *b = param_of(state)->backing;
 	struct region *r = region_new(b, GIB);
+	struct peer *grower = peer_join(r, "grower");
 	bool helped = false;
 
 	helpers_are_seen();
-	assert_false(is_helped(r, b->page));
+	assert_false(is_helped(grower, r, b->page));
 	/* A helper that the other CPU has no time for is too late. */
 	for (unsigned int i = 0; !helped && i < 20; i++)
-		helped = is_helped(r, large(b));
+		helped = is_helped(grower, r, large(b));
 	assert_true(helped);
 }
 
-static void nobody_helps_who_may_use_one_cpu(void **state)
+static long use_one_cpu(void *arg)
 {
-	const struct backing *b = param_of(state)->backing;
-	struct region *r = region_new(b, GIB);
-	cpu_set_t all, one;
+	cpu_set_t one;
 
-	helpers_are_seen();
-	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	(void)arg;
 	CPU_ZERO(&one);
 	CPU_SET(sched_getcpu(), &one);
-	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
-	for (unsigned int i = 0; i < 3; i++)
-		assert_false(is_helped(r, large(b)));
-	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+	return sched_setaffinity(0, sizeof(one), &one) ? -errno : 0;
+}
+
+static long be_nice(void *arg)
+{
+	(void)arg;
+	return setpriority(PRIO_PROCESS, 0, 1) ? -errno : 0;
+}
+
+static void nobody_helps(struct peer *grower, const struct region *r)
+{
+	for (unsigned int i = 0; i < 5; i++)
+		assert_false(is_helped(grower, r, large(r->backing)));
+}
+
+static void nobody_helps_who_may_use_one_cpu_or_is_nice(void **state)
+{
+	struct region *r = region_new(param_of(state)->backing, GIB);
+	peer_function functions[] = { use_one_cpu, be_nice };
+
+	helpers_are_seen();
+	for (unsigned int i = 0; i < 2; i++) {
+		struct peer *grower = peer_join(r, i ? "nice" : "on one CPU");
+
+		assert_ok(peer_call(grower, functions[i], NULL, 0));
+		nobody_helps(grower, r);
+		peer_end(grower);
+	}
+}
+
+static void nobody_helps_who_could_be_throttled(void **state)
+{
+	struct region *r = region_new(param_of(state)->backing, GIB);
+	struct peer *grower = peer_join(r, "grower");
+	const char *memcg = memcg_new(2 * GIB);
+
+	helpers_are_seen();
+	cgroup_join(memcg, grower->pid);
+	memcg_set(memcg, "memory.high", "1G");
+	nobody_helps(grower, r);
 }
 
 #define OVERCOMMIT "/proc/sys/vm/overcommit_memory"
@@ -246,7 +282,8 @@ int main(void)
 			  a_large_grow_has_no_small_page_where_huge_ones_are_to_be_had, PEERSHM_THP,
 			  0),
 		TEST_TMPFS(several_cpus_take_part_in_a_large_grow_alone),
-		TEST_TMPFS(nobody_helps_who_may_use_one_cpu),
+		TEST_TMPFS(nobody_helps_who_may_use_one_cpu_or_is_nice),
+		TEST_TMPFS(nobody_helps_who_could_be_throttled),
 		TEST_TMPFS(what_is_kept_for_the_administrator_is_refused),
 	};
 

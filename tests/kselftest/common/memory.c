@@ -238,6 +238,14 @@ const char *memcg_new(uint64_t limit)
 	return memcg;
 }
 
+void memcg_set(const char *memcg, const char *file, const char *text)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", memcg, file);
+	assert_ok(file_write(path, text));
+}
+
 long memcg_event(const char *memcg, const char *event)
 {
 	char path[256];

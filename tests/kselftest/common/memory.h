@@ -37,6 +37,7 @@ long cgroups_held(void);	    /* that were removed, and something still refers to
 
 /* A memory cgroup with a limit, removed after the test; skips if there is none. */
 const char *memcg_new(uint64_t limit);
+void memcg_set(const char *memcg, const char *file, const char *text);
 long memcg_event(const char *memcg, const char *event);
 
 #endif
