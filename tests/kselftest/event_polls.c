@@ -10,6 +10,7 @@
 
 #include "common/event.h"
 #include "common/harness.h"
+#include "common/task.h"
 #include "common/tracepoint.h"
 
 #define STEP (1 * MIB)
@@ -143,18 +144,8 @@ static void *sleep_in_epoll(void *arg)
 static bool is_asleep(void *arg)
 {
 	pid_t tid = __atomic_load_n(&((struct sleeper *)arg)->tid, __ATOMIC_ACQUIRE);
-	char path[64], text[128] = "", *state;
-	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	file = tid ? fopen(path, "re") : NULL;
-	if (!file)
-		return false;
-	if (!fgets(text, sizeof(text), file))
-		text[0] = 0;
-	fclose(file);
-	state = strrchr(text, ')');
-	return state && state[2] == 'S';
+	return tid && task_sleeps(tid);
 }
 
 static bool is_woken(void *arg)

@@ -10,6 +10,7 @@
 
 #include "common/event.h"
 #include "common/harness.h"
+#include "common/task.h"
 
 #define STEP (1 * MIB)
 
@@ -193,20 +194,7 @@ static long read_interrupted(void *arg)
 
 static bool sleeps(void *arg)
 {
-	const struct peer *p = arg;
-	char path[64], line[256] = "";
-	FILE *f;
-	char *state;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", p->pid);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	if (!fgets(line, sizeof(line), f))
-		line[0] = 0;
-	fclose(f);
-	state = strrchr(line, ')');
-	return state && state[2] == 'S';
+	return task_sleeps(((struct peer *)arg)->pid);
 }
 
 static void a_blocked_read_is_interrupted_by_a_signal(void **state)

@@ -32,11 +32,12 @@ static int insert_with(const char *path, const char *parameters, unsigned int nt
 		       unsigned int *left)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int armed = nth ? fault_arm(nth) : 0;
-	int err = 0;
+	int armed = 0, err = 0;
 
 	if (fd < 0)
 		return -errno;
+	if (nth)
+		armed = fault_arm(nth);
 	if (armed < 0) {
 		close(fd);
 		return armed;

@@ -13,6 +13,7 @@
 
 #include "common/harness.h"
 #include "common/interruption.h"
+#include "common/task.h"
 
 /*
  * Somebody else holds the lock that growing and shrinking take, as it grows by this: until a
@@ -39,24 +40,11 @@ static bool is_in_device(const struct peer *p)
 	       (call == SYS_ioctl || (call == SYS_read && length == sizeof(struct peershm_event)));
 }
 
-/* And asleep: "STATE" of /proc/PID/stat. */
 static bool is_waiting(void *arg)
 {
 	const struct peer *p = arg;
-	char path[64], text[512] = "", *state;
-	FILE *file;
 
-	if (!is_in_device(p))
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d/stat", p->pid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (!fgets(text, sizeof(text), file))
-		text[0] = 0;
-	fclose(file);
-	state = strrchr(text, ')');
-	return state && state[2] == 'S';
+	return is_in_device(p) && task_sleeps(p->pid);
 }
 
 /* No signal is on its way to it: it has left its wait for the last one. */

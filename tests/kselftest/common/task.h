@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a process or thread is at. */
+#ifndef PEERSHM_TEST_TASK_H
+#define PEERSHM_TEST_TASK_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Neither running nor ready to run, and a signal would end it: S. False if it is gone. */
+bool task_sleeps(pid_t tid);
+
+#endif
