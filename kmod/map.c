@@ -145,6 +145,62 @@ bool peershm_map_chunk(struct peershm_client *client, u64 start, u64 end,
 	return got;
 }
 
+/*
+ * Is there so much to do that others are worth waking? Not where clients share
+ * page tables: the first has all the work.
+ */
+static bool worth_help(const struct peershm_region *region, u64 bytes)
+{
+	u64 entries = bytes / region->page_size;
+
+	if (!PEERSHM_CHARGES_OTHERS || peershm_backing_pooled(region->backing))
+		return false;
+	if (region->page_size > PAGE_SIZE)
+		entries *= HUGE_FAULT;
+	return entries >= WORTH_HELP;
+}
+
+/* A new window, of which each CPU takes one share after another. */
+struct self_map {
+	struct peershm_client *client;
+	struct task_struct *caller;
+	u64 size;
+	u64 share;
+};
+
+/*
+ * As far as it can be had without waiting, and without a word on what was left
+ * out: the caller comes by once more.
+ */
+static void map_share(void *context, unsigned int index)
+{
+	const struct self_map *call = context;
+	struct peershm_client *client = call->client;
+	u64 start = index * call->share;
+	bool whole;
+
+	if (fatal_signal_pending(call->caller) ||
+	    !mmap_read_trylock(client->mm))
+		return;
+	populate(client, start, min(call->size, start + call->share), &whole);
+	mmap_read_unlock(client->mm);
+	cond_resched();
+}
+
+static void map_shares(struct peershm_client *client, u64 size)
+{
+	struct self_map call = {
+		.client = client,
+		.caller = current,
+		.size = size,
+		.share = max_t(u64, SZ_4M, 8 * (u64)client->region->page_size),
+	};
+
+	if (worth_help(client->region, size))
+		peershm_parallel(map_share, &call,
+				 DIV_ROUND_UP(size, call.share));
+}
+
 /**
  * peershm_map_self() - map the active memory into the caller's new window
  * @client: the caller
@@ -159,6 +215,7 @@ int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks)
 	bool whole = true, part;
 	u64 next = 0, stop;
 
+	map_shares(client, size);
 	while (next < size) {
 		if (mmap_read_lock_killable(client->mm))
 			return -EINTR;
@@ -290,24 +347,15 @@ static void advance_one(void *context, unsigned int index)
 	}
 }
 
-/*
- * Is there so much to do that others are worth waking? Not where clients share
- * page tables: the first has all the work.
- */
-static bool worth_help(const struct peershm_map_call *call)
+static u64 left_to_map(const struct peershm_map_call *call)
 {
-	const struct peershm_region *region = call->region;
 	const struct peershm_map_job *job;
-	u64 entries = 0;
+	u64 bytes = 0;
 
-	if (!PEERSHM_CHARGES_OTHERS || peershm_backing_pooled(region->backing))
-		return false;
 	for (job = call->jobs; job < call->jobs + call->nr_jobs; job++)
 		if (job->result == PEERSHM_PEER_DEFERRED)
-			entries += (call->end - job->next) / region->page_size;
-	if (region->page_size > PAGE_SIZE)
-		entries *= HUGE_FAULT;
-	return entries >= WORTH_HELP;
+			bytes += call->end - job->next;
+	return bytes;
 }
 
 /* One round over the clients that are not done. Returns how many are left. */
@@ -315,7 +363,7 @@ static unsigned int advance_all(struct peershm_map_call *call)
 {
 	unsigned int i, left = 0;
 
-	if (worth_help(call))
+	if (worth_help(call->region, left_to_map(call)))
 		peershm_parallel(advance_one, call, call->nr_jobs);
 	else
 		for (i = 0; i < call->nr_jobs; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* When grow returns, the memory is in every client: no client takes a fault for it. */
 #include "common/harness.h"
+#include "common/helped.h"
 
 static void grown_memory_is_in_every_sleeping_peer(void **state)
 {
@@ -90,6 +91,35 @@ static void attach_brings_in_all_that_is_active(void **state)
 	faults = peer_write(p, r->base, b->step);
 	assert_int_equal(faults.minor, 0);
 	assert_int_equal(faults.major, 0);
+}
+
+/* So much that other CPUs help. */
+static void attach_brings_in_what_several_cpus_map(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	const uint64_t length = (b->page == SYSTEM_PAGE ? 4096 : 64) * b->page;
+	struct region *r;
+	bool helped = false;
+
+	if (length > GIB)
+		skip_because("its huge pages are too large");
+	r = region_new(b, GIB);
+	helpers_watch();
+	region_grow(r, length);
+	/* A helper that the other CPU has no time for is too late. */
+	for (unsigned int i = 0; !helped && i < 20; i++) {
+		struct peer *p = peer_new();
+		struct faults faults;
+
+		helpers_came();
+		assert_ok(peer_attach(p, r->name, "late", 0));
+		helped = helpers_came();
+		assert_int_equal(peer_present(p, r->base, length), length);
+		faults = peer_write(p, r->base, length);
+		assert_int_equal(faults.minor + faults.major, 0);
+		peer_end(p);
+	}
+	assert_true(helped);
 }
 
 /* Completeness must not hang on how many pages one fault brings in. */
@@ -206,6 +236,10 @@ int main(void)
 		TEST_BACKINGS(memory_taken_out_of_the_page_tables_does_fault),
 		TEST_BACKINGS(second_growth_is_as_free_of_faults_as_the_first),
 		TEST_BACKINGS(attach_brings_in_all_that_is_active),
+		TEST_CASE("attach_brings_in_what_several_cpus_map_small",
+			  attach_brings_in_what_several_cpus_map, PEERSHM_SMALL, 0),
+		TEST_CASE("attach_brings_in_what_several_cpus_map_thp",
+			  attach_brings_in_what_several_cpus_map, PEERSHM_THP, 0),
 		TEST(grown_memory_is_complete_when_faults_bring_in_one_page),
 		TEST_BACKINGS(grown_memory_is_in_a_read_only_peer),
 		TEST_BACKINGS(what_a_shrink_leaves_stays_mapped),

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/harness.h"
+#include "common/helped.h"
 #include "common/load.h"
 
 #define SEED 0x9e55
@@ -110,6 +111,36 @@ static void page_tables_are_charged_to_the_client_whose_they_are(void **state)
 	charge.bytes = page_tables(charge.memcg) + (long)(8 * b->page);
 	assert_ok(peer_call(grower, grow_here, &length, sizeof(length)));
 	assert_true(test_until(has_page_tables, &charge, DEADLINE_MS));
+}
+
+/* Whoever attaches is charged for its tables, also for those that others fill for it. */
+static void page_tables_of_a_late_client_are_charged_to_it(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	const uint64_t table = b->page * b->page / sizeof(uint64_t);
+	struct region *r = region_new(b, GIB);
+	const char *memcg = memcg_new(GIB);
+	bool helped = false;
+
+	helpers_watch();
+	if (page_tables(memcg) < 0)
+		skip_because("this kernel does not say");
+	region_grow(r, 16 * table);
+	/* A helper that the other CPU has no time for is too late. */
+	for (unsigned int i = 0; !helped && i < 20; i++) {
+		struct peer *p = peer_new();
+		struct charge charge;
+
+		cgroup_join(memcg, p->pid);
+		charge.memcg = memcg;
+		charge.bytes = page_tables(memcg) + (long)(16 * b->page);
+		helpers_came();
+		assert_ok(peer_attach(p, r->name, "late", 0));
+		helped = helpers_came();
+		assert_true(test_until(has_page_tables, &charge, DEADLINE_MS));
+		peer_end(p);
+	}
+	assert_true(helped);
 }
 
 /* Take pages of the pool as a program that knows nothing of regions does. */
@@ -264,6 +295,7 @@ int main(void)
 			  a_grow_that_meets_the_cgroups_limit_gives_its_charge_back, PEERSHM_THP,
 			  0),
 		TEST(page_tables_are_charged_to_the_client_whose_they_are),
+		TEST(page_tables_of_a_late_client_are_charged_to_it),
 		TEST_CASE("a_pool_that_somebody_else_emptied_is_enomem_hugetlb_2m",
 			  a_pool_that_somebody_else_emptied_is_enomem, PEERSHM_HUGETLB_2M, 0),
 		TEST_CASE("a_pool_that_somebody_else_emptied_is_enomem_hugetlb_1g",

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The memory of a large grow, which several CPUs allocate and zero. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/harness.h"
+#include "common/helped.h"
 #include "common/memory.h"
 
 #define GARBAGE 0xb5
@@ -108,60 +108,16 @@ static void a_large_grow_has_no_small_page_where_huge_ones_are_to_be_had(void **
 	assert_int_equal(huge, length);
 }
 
-#define TRACING "/sys/kernel/tracing"
-#define EVENT TRACING "/events/workqueue/workqueue_execute_start/enable"
-
-static void trace_off(void *arg)
-{
-	(void)arg;
-	file_write(EVENT, "0");
-}
-
-/* Has a kernel thread begun to help since the trace was emptied? */
-static bool was_helped(void)
-{
-	char line[512];
-	bool yes = false;
-	FILE *file;
-
-	file = fopen(TRACING "/trace", "re");
-	assert_non_null(file);
-	while (!yes && fgets(line, sizeof(line), file))
-		yes = strstr(line, "function help [peershm]");
-	fclose(file);
-	return yes;
-}
-
-static void empty_the_trace(void)
-{
-	int fd = open(TRACING "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	close(fd);
-}
-
 static bool is_helped(struct peer *grower, const struct region *r, uint64_t length)
 {
 	struct peershm_grow g = { .size = sizeof(g), .length = length };
 	bool yes;
 
-	empty_the_trace();
+	helpers_came();
 	assert_ok(peer_ioctl(grower, PEERSHM_IOC_GROW, &g, sizeof(g)));
-	yes = was_helped();
+	yes = helpers_came();
 	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
 	return yes;
-}
-
-static void helpers_are_seen(void)
-{
-	if (kernel_before(5, 14))
-		skip_because("this kernel would charge the wrong group");
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		skip_because("this machine has one CPU");
-	if (access(EVENT, W_OK))
-		skip_because("this kernel traces no work items");
-	test_cleanup(trace_off, NULL);
-	assert_ok(file_write(EVENT, "1"));
 }
 
 static void several_cpus_take_part_in_a_large_grow_alone(void **state)
@@ -171,7 +127,7 @@ static void several_cpus_take_part_in_a_large_grow_alone(void **state)
 	struct peer *grower = peer_join(r, "grower");
 	bool helped = false;
 
-	helpers_are_seen();
+	helpers_watch();
 	assert_false(is_helped(grower, r, b->page));
 	/* A helper that the other CPU has no time for is too late. */
 	for (unsigned int i = 0; !helped && i < 20; i++)
@@ -206,7 +162,7 @@ static void nobody_helps_who_may_use_one_cpu_or_is_nice(void **state)
 	struct region *r = region_new(param_of(state)->backing, GIB);
 	peer_function functions[] = { use_one_cpu, be_nice };
 
-	helpers_are_seen();
+	helpers_watch();
 	for (unsigned int i = 0; i < 2; i++) {
 		struct peer *grower = peer_join(r, i ? "nice" : "on one CPU");
 
@@ -222,7 +178,7 @@ static void nobody_helps_who_could_be_throttled(void **state)
 	struct peer *grower = peer_join(r, "grower");
 	const char *memcg = memcg_new(2 * GIB);
 
-	helpers_are_seen();
+	helpers_watch();
 	cgroup_join(memcg, grower->pid);
 	memcg_set(memcg, "memory.high", "1G");
 	nobody_helps(grower, r);

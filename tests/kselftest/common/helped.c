@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "helped.h"
+
+#define TRACING "/sys/kernel/tracing"
+#define TRACE TRACING "/trace"
+#define EVENT TRACING "/events/workqueue/workqueue_execute_start/enable"
+
+static void trace_off(void *arg)
+{
+	(void)arg;
+	file_write(EVENT, "0");
+}
+
+static void empty_the_trace(void)
+{
+	int fd = open(TRACE, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+void helpers_watch(void)
+{
+	if (kernel_before(5, 14))
+		skip_because("this kernel would charge the wrong group");
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip_because("this machine has one CPU");
+	if (access(EVENT, W_OK))
+		skip_because("this kernel traces no work items");
+	test_cleanup(trace_off, NULL);
+	assert_ok(file_write(EVENT, "1"));
+	empty_the_trace();
+}
+
+bool helpers_came(void)
+{
+	char line[512];
+	bool yes = false;
+	FILE *file;
+
+	file = fopen(TRACE, "re");
+	assert_non_null(file);
+	while (!yes && fgets(line, sizeof(line), file))
+		yes = strstr(line, "function help [peershm]");
+	fclose(file);
+	empty_the_trace();
+	return yes;
+}
