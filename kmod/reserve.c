@@ -75,8 +75,9 @@ static int give_back(struct peershm_region *region)
 	err = peershm_backing_shrink(region->backing, region->file,
 				     size + region->reserve.have, size);
 	if (!err) {
-		set_have(region, 0);
+		/* Who sees that it is gone sees who lost something with it. */
 		peershm_size_cut(region);
+		set_have(region, 0);
 	}
 	return err;
 }

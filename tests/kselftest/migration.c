@@ -135,23 +135,32 @@ struct moving {
 	uint64_t moved; /* out */
 };
 
-/* Page by page, for a process that has no part in the region. */
+/* Where a page of that process is, or is to go with `to`; the node it is on then. */
+static int page_node(pid_t pid, uint64_t address, const int *to)
+{
+	void *page = at_address(address);
+	int status = -1;
+
+	if (syscall(SYS_move_pages, pid, 1UL, &page, to, &status, to ? MPOL_MF_MOVE_ALL : 0) < 0)
+		return -errno;
+	return status;
+}
+
+/*
+ * Page by page, for a process that has no part in the region. One that is gone by now, or that
+ * somebody uses right then, is no error; that no page can be moved for long is.
+ */
 static long move_pages(void *arg)
 {
+	const uint64_t end = now_ms() + DEADLINE_MS;
 	struct moving *m = arg;
 
-	for (unsigned int i = 0; i < m->rounds; i++) {
-		int node = m->nodes[i % 2];
+	for (unsigned int i = 0; i < m->rounds || (!m->moved && now_ms() < end); i++) {
+		int from = m->nodes[!(i % 2)], to = m->nodes[i % 2];
 
-		for (uint64_t at = 0; at < m->length; at += m->step) {
-			void *page = at_address(m->base + at);
-			int status = -1;
-
-			/* One that is gone by now is no error. */
-			if (syscall(SYS_move_pages, m->pid, 1UL, &page, &node, &status,
-				    MPOL_MF_MOVE_ALL) < 0)
-				return -errno;
-			m->moved += status == node;
+		for (uint64_t at = m->base; at < m->base + m->length; at += m->step) {
+			if (page_node(m->pid, at, NULL) == from)
+				m->moved += page_node(m->pid, at, &to) == to;
 		}
 	}
 	return 0;
