@@ -14,6 +14,7 @@ usage: $0 [OPTION]...
 Prints KTAP. Needs /dev/peershm: load the module first (insmod peershm.ko).
 
   -t, --test NAME    only this one (as -l prints it, or its last part); repeatable
+  -p, --part I/N     of all tests every Nth, from the Ith on
   -l, --list         list the tests
   -s, --summary      one line a test; the details go to output.log in this directory
   -o, --override-timeout SECONDS   for each program (default $limit)
@@ -30,6 +31,7 @@ limit=300
 tests=
 unload=0
 rounds=
+part=
 while [ $# -gt 0 ]; do
 	case $1 in
 	-t | --test)
@@ -42,6 +44,15 @@ while [ $# -gt 0 ]; do
 			exit 2
 		fi
 		tests="$tests $name"
+		shift 2 ;;
+	-p | --part)
+		part=$2
+		case $part in
+		[1-9]/[1-9]) ;;
+		*)
+			usage >&2
+			exit 2 ;;
+		esac
 		shift 2 ;;
 	-l | --list)
 		cat "$list"
@@ -67,6 +78,10 @@ while [ $# -gt 0 ]; do
 	esac
 done
 [ -n "$tests" ] || tests=$(cat "$list")
+if [ -n "$part" ]; then
+	# shellcheck disable=SC2086 # one word a test
+	tests=$(printf '%s\n' $tests | awk -v i="${part%/*}" -v n="${part#*/}" 'NR % n == i % n')
+fi
 
 if [ ! -c /dev/peershm ]; then
 	echo "KTAP version 1"

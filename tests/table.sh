@@ -4,10 +4,9 @@
 # A table of runs of the device tests: a run passes if something passed, nothing failed,
 # and the kernel log is clean.
 #
-#   table_run NAME RELEASE OUT LOG COMMAND...     run it, print what ended how, add a row
-#   table_watch NAME RELEASE OUT LOG COMMAND...   the same, but the row is left in OUT.row:
-#   table_add NAME OUT                            for runs beside each other, added when they
-#                                                 are done
+#   table_watch NAME RELEASE OUT LOG COMMAND...   run it, print what ended how, leave a row in
+#                                                 OUT.row: for runs beside each other
+#   table_add NAME OUT                            add it, once the run is done
 #   table_print                                   what was skipped, and the table
 #
 # What the command prints goes to the file OUT; the kernel log is in LOG afterwards. The
@@ -78,11 +77,6 @@ table_add() {
 	while read -r line; do
 		table_skips+="$name: $line"$'\n'
 	done < <(table_skipped < "$out")
-}
-
-table_run() {
-	table_watch "$@"
-	table_add "$1" "$3"
 }
 
 table_print() {
