@@ -12,17 +12,13 @@
  * what keeps all of it (a huge page that is split loses what lies beyond the size
  * and was not fallocated), and has the last word on what cannot be had.
  */
-#include <linux/cpumask.h>
-#include <linux/cpuset.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
-#include <linux/nodemask.h>
 #include <linux/pagemap.h>
-#include <linux/page_counter.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -166,39 +162,12 @@ static void fill_piece(void *context, unsigned int index)
 	kthread_unuse_mm(a->caller->mm);
 }
 
-/*
- * Would others allocate where the caller does? They have no memory policy, and
- * all nodes. The policy of the file goes before; without one they allocate on
- * their own node, which is as a rule the caller's if that has a CPU to spare.
- */
-static bool allocates_anywhere(void)
-{
-#ifdef CONFIG_NUMA
-	if (current->mempolicy)
-		return false;
-#endif
-	return nodes_subset(node_states[N_MEMORY], cpuset_current_mems_allowed);
-}
-
-/*
- * Who is over memory.high is made to sleep, which has to be the caller: no signal
- * to it would wake a helper.
- */
-static bool may_be_throttled(struct mem_cgroup *memcg)
-{
-#ifdef CONFIG_MEMCG
-	for (; memcg; memcg = parent_mem_cgroup(memcg))
-		if (READ_ONCE(memcg->memory.high) != PAGE_COUNTER_MAX)
-			return true;
-#endif
-	return false;
-}
-
 static bool worth_help(const struct ahead *a)
 {
 	return PEERSHM_CHARGES_OTHERS && a->end - a->start >= WORTH_HELP &&
 	       a->end - a->start > a->piece && current->mm &&
-	       a->file->f_mapping->a_ops->write_begin && allocates_anywhere();
+	       a->file->f_mapping->a_ops->write_begin &&
+	       peershm_parallel_anywhere();
 }
 
 /**
@@ -228,11 +197,12 @@ bool peershm_fill_ahead(struct file *file, u64 start, u64 end, u64 piece)
 	if (!worth_help(&a))
 		return false;
 	a.memcg = get_mem_cgroup_from_mm(current->mm);
-	if (may_be_throttled(a.memcg))
-		a.failed = true;
-	else
+	/* For want of room nothing is killed here, and only one piece is tried. */
+	if (peershm_parallel_charges(a.memcg, 0))
 		peershm_parallel(fill_piece, &a,
 				 DIV_ROUND_UP_ULL(end - start, piece));
+	else
+		a.failed = true;
 	mem_cgroup_put(a.memcg);
 	return !a.failed;
 }

@@ -61,17 +61,35 @@ static bool may_catch_up(const struct peershm_map_call *call)
  * the faults itself: whoever maps is not slowed down by a limit of its own while
  * it holds the client's mmap lock.
  */
-static u64 populate(struct peershm_client *client, u64 start, u64 end,
-		    bool *whole)
+static u64 populate(struct peershm_client *client, struct task_struct *caller,
+		    u64 start, u64 end, bool *whole)
 {
 	unsigned long base = client->region->base;
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(client->mm);
 	struct mem_cgroup *old = set_active_memcg(memcg);
 
-	end = peershm_populate(client, base + start, base + end, whole) - base;
+	end = peershm_populate(client, caller, base + start, base + end,
+			       whole) -
+	      base;
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
 	return end;
+}
+
+/* About as many page tables as one call needs for so many bytes. */
+static unsigned long tables(u64 bytes)
+{
+	return bytes / PMD_SIZE + 1;
+}
+
+/* May helpers fill the page tables of a client, who pays for them? */
+static bool may_be_helped(const struct peershm_client *client, u64 bytes)
+{
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(client->mm);
+	bool yes = peershm_parallel_charges(memcg, tables(bytes));
+
+	mem_cgroup_put(memcg);
+	return yes;
 }
 
 /* Go on with a job for as long as the client's mmap lock is to be had. */
@@ -88,12 +106,15 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 		return;
 	}
 	job->result = PEERSHM_PEER_DEFERRED;
+	if (current != call->caller &&
+	    !may_be_helped(client, call->end - job->next))
+		goto put;	/* the caller is going to do it */
 	while (job->next < call->end && !fatal_signal_pending(call->caller) &&
 	       (job->next >= call->start || may_catch_up(call)) &&
 	       mmap_read_trylock(mm)) {
 		stop = min_t(u64, call->end,
 			     round_down(job->next, chunk) + chunk);
-		stop = populate(client, job->next, stop, &whole);
+		stop = populate(client, call->caller, job->next, stop, &whole);
 		mmap_read_unlock(mm);
 		/* A caller that is being killed says nothing about the peer. */
 		if (!whole && fatal_signal_pending(call->caller))
@@ -106,6 +127,7 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 	if (job->next >= call->end)
 		job->result = job->partial ? PEERSHM_PEER_PARTIAL :
 					     PEERSHM_PEER_MAPPED;
+put:
 	mmput_async(mm);
 }
 
@@ -134,7 +156,7 @@ bool peershm_map_chunk(struct peershm_client *client, u64 start, u64 end,
 	}
 	got = mmap_read_trylock(mm);
 	if (got) {
-		stop = populate(client, start, stop, &whole);
+		stop = populate(client, current, start, stop, &whole);
 		mmap_read_unlock(mm);
 	}
 	mmput_async(mm);
@@ -166,24 +188,30 @@ struct self_map {
 	struct task_struct *caller;
 	u64 size;
 	u64 share;
+	bool failed;
 };
 
 /*
- * As far as it can be had without waiting, and without a word on what was left
- * out: the caller comes by once more.
+ * As far as a helper gets without waiting. Nothing depends on it: the caller comes
+ * by once more.
  */
 static void map_share(void *context, unsigned int index)
 {
-	const struct self_map *call = context;
+	struct self_map *call = context;
 	struct peershm_client *client = call->client;
 	u64 start = index * call->share;
 	bool whole;
 
-	if (fatal_signal_pending(call->caller) ||
-	    !mmap_read_trylock(client->mm))
+	if (READ_ONCE(call->failed) || fatal_signal_pending(call->caller))
 		return;
-	populate(client, start, min(call->size, start + call->share), &whole);
+	if (current == call->caller ? mmap_read_lock_killable(client->mm) :
+				      !mmap_read_trylock(client->mm))
+		return;
+	populate(client, call->caller, start,
+		 min(call->size, start + call->share), &whole);
 	mmap_read_unlock(client->mm);
+	if (!whole)
+		WRITE_ONCE(call->failed, true);
 	cond_resched();
 }
 
@@ -196,7 +224,8 @@ static void map_shares(struct peershm_client *client, u64 size)
 		.share = max_t(u64, SZ_4M, 8 * (u64)client->region->page_size),
 	};
 
-	if (worth_help(client->region, size))
+	if (worth_help(client->region, size) && peershm_parallel_anywhere() &&
+	    may_be_helped(client, size))
 		peershm_parallel(map_share, &call,
 				 DIV_ROUND_UP(size, call.share));
 }
@@ -220,8 +249,9 @@ int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks)
 		if (mmap_read_lock_killable(client->mm))
 			return -EINTR;
 		stop = min(size, next + chunk_of(client->region));
-		next = peershm_populate(client, base + next, base + stop,
-					&part) - base;
+		next = peershm_populate(client, current, base + next,
+					base + stop, &part) -
+		       base;
 		mmap_read_unlock(client->mm);
 		whole &= part;
 		if (fatal_signal_pending(current))
@@ -365,11 +395,10 @@ static unsigned int advance_all(struct peershm_map_call *call)
 
 	if (worth_help(call->region, left_to_map(call)))
 		peershm_parallel(advance_one, call, call->nr_jobs);
-	else
-		for (i = 0; i < call->nr_jobs; i++)
-			advance_one(call, i);
-	for (i = 0; i < call->nr_jobs; i++)
+	for (i = 0; i < call->nr_jobs; i++) {
+		advance_one(call, i);
 		left += call->jobs[i].result == PEERSHM_PEER_DEFERRED;
+	}
 	return left;
 }
 

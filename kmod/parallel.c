@@ -5,7 +5,11 @@
  */
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
+#include <linux/cpuset.h>
+#include <linux/memcontrol.h>
 #include <linux/minmax.h>
+#include <linux/nodemask.h>
+#include <linux/page_counter.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 
@@ -42,6 +46,57 @@ static void help(struct work_struct *work)
 }
 
 /**
+ * peershm_parallel_anywhere() - would helpers allocate where the caller does?
+ *
+ * They have no memory policy, and all nodes. What a file's policy does not say they
+ * allocate on their own node, which is as a rule the caller's if that has a CPU
+ * to spare.
+ */
+bool peershm_parallel_anywhere(void)
+{
+#ifdef CONFIG_NUMA
+	if (current->mempolicy)
+		return false;
+#endif
+	return nodes_subset(node_states[N_MEMORY], cpuset_current_mems_allowed);
+}
+
+/**
+ * peershm_parallel_charges() - may helpers allocate at a memory cgroup's expense?
+ * @memcg: which
+ * @pages: about how many it has to have room for, or 0
+ *
+ * Who is over memory.high is made to sleep, and who finds no room looks for what
+ * to kill, under the locks that it holds. That has to be somebody whom a signal
+ * wakes, and who goes if he is what is killed.
+ */
+bool peershm_parallel_charges(struct mem_cgroup *memcg, unsigned long pages)
+{
+#ifdef CONFIG_MEMCG
+	/* What each CPU takes out of the counter at a time. */
+	if (pages)
+		pages += MEMCG_CHARGE_BATCH * num_online_cpus();
+	for (; memcg; memcg = parent_mem_cgroup(memcg)) {
+		if (READ_ONCE(memcg->memory.high) != PAGE_COUNTER_MAX ||
+		    page_counter_read(&memcg->memory) + pages >
+			    READ_ONCE(memcg->memory.max))
+			return false;
+	}
+#endif
+	return true;
+}
+
+/*
+ * Helpers are kernel threads like any: nobody who waits for a CPU longer, or less
+ * long, than those gets one.
+ */
+static bool is_ordinary(const struct task_struct *task)
+{
+	return task_nice(task) <= 0 &&
+	       (task->policy == SCHED_NORMAL || task->policy == SCHED_BATCH);
+}
+
+/**
  * peershm_parallel() - do something for each of a number of things
  * @f: to call once for every index, in no order, perhaps in a kernel thread
  * @context: for it
@@ -57,9 +112,9 @@ void peershm_parallel(void (*f)(void *context, unsigned int index),
 	struct helper helpers[MAX_HELPERS];
 	unsigned int i, cpus, nr = 0;
 
-	/* Not more CPUs than the caller may use, nor with more right to them. */
+	/* As many CPUs as the caller may use, though perhaps not the same. */
 	cpus = min(num_online_cpus(), cpumask_weight(current->cpus_ptr));
-	if (n > 1 && task_nice(current) <= 0)
+	if (n > 1 && is_ordinary(current))
 		nr = min3(n - 1, cpus - 1, MAX_HELPERS);
 	for (i = 0; i < nr; i++) {
 		INIT_WORK_ONSTACK(&helpers[i].work, help);

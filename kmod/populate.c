@@ -231,6 +231,7 @@ static void map_around(struct vm_area_struct *vma, unsigned long addr,
 /* The way through a range. */
 struct trip {
 	unsigned long end;		/* constant */
+	struct task_struct *caller;	/* constant */
 	unsigned int turns;
 	bool whole;			/* nothing was left out so far */
 };
@@ -260,7 +261,7 @@ static unsigned long populate_piece(const struct peershm_client *client,
 			      skip_present(client->mm, addr, end, false);
 		if (addr >= end)
 			return end;
-		if (fatal_signal_pending(current)) {
+		if (fatal_signal_pending(trip->caller)) {
 			trip->whole = false;
 			return addr;
 		}
@@ -293,6 +294,7 @@ static unsigned long populate_piece(const struct peershm_client *client,
 /**
  * peershm_populate() - put a range into the client's page tables
  * @client: whose mmap lock is held
+ * @caller: for whom; nothing more is done once it is being killed
  * @addr: in its window
  * @end: likewise
  * @whole: set to whether all that was tried is mapped
@@ -305,10 +307,10 @@ static unsigned long populate_piece(const struct peershm_client *client,
  * killed, or, and then beyond @addr, if somebody waits for the mmap lock.
  */
 unsigned long peershm_populate(const struct peershm_client *client,
-			       unsigned long addr, unsigned long end,
-			       bool *whole)
+			       struct task_struct *caller, unsigned long addr,
+			       unsigned long end, bool *whole)
 {
-	struct trip trip = { .end = end, .whole = true };
+	struct trip trip = { .end = end, .caller = caller, .whole = true };
 	struct mm_struct *mm = client->mm;
 	struct vm_area_struct *vma;
 	unsigned long stop;

@@ -5,9 +5,10 @@
 #include <linux/types.h>
 
 struct peershm_client;
+struct task_struct;
 
 unsigned long peershm_populate(const struct peershm_client *client,
-			       unsigned long addr, unsigned long end,
-			       bool *whole);
+			       struct task_struct *caller, unsigned long addr,
+			       unsigned long end, bool *whole);
 
 #endif /* PEERSHM_POPULATE_H */

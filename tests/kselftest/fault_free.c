@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* When grow returns, the memory is in every client: no client takes a fault for it. */
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "common/harness.h"
 #include "common/helped.h"
 
@@ -93,33 +96,97 @@ static void attach_brings_in_all_that_is_active(void **state)
 	assert_int_equal(faults.major, 0);
 }
 
-/* So much that other CPUs help. */
-static void attach_brings_in_what_several_cpus_map(void **state)
+/* So much that other CPUs help whoever attaches. */
+static struct region *region_with_much(const struct backing *b, uint64_t *length)
 {
-	const struct backing *b = param_of(state)->backing;
-	const uint64_t length = (b->page == SYSTEM_PAGE ? 4096 : 64) * b->page;
 	struct region *r;
-	bool helped = false;
 
-	if (length > GIB)
+	*length = (b->page == SYSTEM_PAGE ? 4096 : 64) * b->page;
+	if (*length > GIB)
 		skip_because("its huge pages are too large");
 	r = region_new(b, GIB);
 	helpers_watch();
-	region_grow(r, length);
+	region_grow(r, *length);
+	helpers_came();
+	return r;
+}
+
+static long minor_faults(void *arg)
+{
+	struct rusage usage;
+
+	(void)arg;
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
+}
+
+/* Attaches; the faults that this process took for it, in the kernel, too. */
+static long attach_late(struct peer *p, const struct region *r)
+{
+	long before = peer_call(p, minor_faults, NULL, 0);
+
+	assert_ok(peer_attach(p, r->name, "late", 0));
+	return peer_call(p, minor_faults, NULL, 0) - before;
+}
+
+static void attach_brings_in_what_several_cpus_map(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	uint64_t length;
+	struct region *r = region_with_much(b, &length);
+	struct peer *p = peer_new();
+	bool helped = false;
+	long alone;
+
+	assert_ok(peer_call(p, use_one_cpu, NULL, 0));
+	alone = attach_late(p, r);
+	assert_false(helpers_came());
+	peer_end(p);
 	/* A helper that the other CPU has no time for is too late. */
 	for (unsigned int i = 0; !helped && i < 20; i++) {
-		struct peer *p = peer_new();
 		struct faults faults;
 
-		helpers_came();
-		assert_ok(peer_attach(p, r->name, "late", 0));
-		helped = helpers_came();
+		p = peer_new();
+		/* One share of huge pages is eight of them. */
+		helped = attach_late(p, r) <= alone - (b->page > SYSTEM_PAGE ? 8 : 0);
+		helped = helpers_came() && helped;
 		assert_int_equal(peer_present(p, r->base, length), length);
 		faults = peer_write(p, r->base, length);
 		assert_int_equal(faults.minor + faults.major, 0);
 		peer_end(p);
 	}
 	assert_true(helped);
+}
+
+static void attach_alone(const struct region *r, const char *memcg)
+{
+	for (unsigned int i = 0; i < 5; i++) {
+		struct peer *p = peer_new();
+
+		cgroup_join(memcg, p->pid);
+		assert_ok(peer_attach(p, r->name, "late", 0));
+		assert_false(helpers_came());
+		peer_end(p);
+	}
+}
+
+static void nobody_maps_for_who_could_be_throttled(void **state)
+{
+	uint64_t length;
+	struct region *r = region_with_much(param_of(state)->backing, &length);
+	const char *memcg = memcg_new(2 * GIB);
+
+	memcg_set(memcg, "memory.high", "1G");
+	attach_alone(r, memcg);
+}
+
+/* For page tables; what there is comes in several pages for each CPU at a time. */
+static void nobody_maps_for_who_has_no_room(void **state)
+{
+	uint64_t length;
+	struct region *r = region_with_much(param_of(state)->backing, &length);
+
+	attach_alone(r, memcg_new(64 * SYSTEM_PAGE * sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
 /* Completeness must not hang on how many pages one fault brings in. */
@@ -227,6 +294,9 @@ static void what_a_failed_grow_leaves_stays_mapped(void **state)
 	}
 }
 
+#define TEST_TMPFS(f) \
+	TEST_CASE(#f "_small", f, PEERSHM_SMALL, 0), TEST_CASE(#f "_thp", f, PEERSHM_THP, 0)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,10 +306,9 @@ int main(void)
 		TEST_BACKINGS(memory_taken_out_of_the_page_tables_does_fault),
 		TEST_BACKINGS(second_growth_is_as_free_of_faults_as_the_first),
 		TEST_BACKINGS(attach_brings_in_all_that_is_active),
-		TEST_CASE("attach_brings_in_what_several_cpus_map_small",
-			  attach_brings_in_what_several_cpus_map, PEERSHM_SMALL, 0),
-		TEST_CASE("attach_brings_in_what_several_cpus_map_thp",
-			  attach_brings_in_what_several_cpus_map, PEERSHM_THP, 0),
+		TEST_TMPFS(attach_brings_in_what_several_cpus_map),
+		TEST_TMPFS(nobody_maps_for_who_could_be_throttled),
+		TEST_TMPFS(nobody_maps_for_who_has_no_room),
 		TEST(grown_memory_is_complete_when_faults_bring_in_one_page),
 		TEST_BACKINGS(grown_memory_is_in_a_read_only_peer),
 		TEST_BACKINGS(what_a_shrink_leaves_stays_mapped),

@@ -135,20 +135,18 @@ static void several_cpus_take_part_in_a_large_grow_alone(void **state)
 	assert_true(helped);
 }
 
-static long use_one_cpu(void *arg)
-{
-	cpu_set_t one;
-
-	(void)arg;
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	return sched_setaffinity(0, sizeof(one), &one) ? -errno : 0;
-}
-
 static long be_nice(void *arg)
 {
 	(void)arg;
 	return setpriority(PRIO_PROCESS, 0, 1) ? -errno : 0;
+}
+
+static long be_real_time(void *arg)
+{
+	const struct sched_param least = { .sched_priority = sched_get_priority_min(SCHED_FIFO) };
+
+	(void)arg;
+	return sched_setscheduler(0, SCHED_FIFO, &least) ? -errno : 0;
 }
 
 static void nobody_helps(struct peer *grower, const struct region *r)
@@ -157,16 +155,23 @@ static void nobody_helps(struct peer *grower, const struct region *r)
 		assert_false(is_helped(grower, r, large(r->backing)));
 }
 
-static void nobody_helps_who_may_use_one_cpu_or_is_nice(void **state)
+static void nobody_helps_who_may_use_one_cpu_or_waits_otherwise_for_it(void **state)
 {
+	static const struct {
+		const char *name;
+		peer_function become;
+	} growers[] = {
+		{ "on one CPU", use_one_cpu },
+		{ "nice", be_nice },
+		{ "real-time", be_real_time },
+	};
 	struct region *r = region_new(param_of(state)->backing, GIB);
-	peer_function functions[] = { use_one_cpu, be_nice };
 
 	helpers_watch();
-	for (unsigned int i = 0; i < 2; i++) {
-		struct peer *grower = peer_join(r, i ? "nice" : "on one CPU");
+	for (unsigned int i = 0; i < sizeof(growers) / sizeof(growers[0]); i++) {
+		struct peer *grower = peer_join(r, growers[i].name);
 
-		assert_ok(peer_call(grower, functions[i], NULL, 0));
+		assert_ok(peer_call(grower, growers[i].become, NULL, 0));
 		nobody_helps(grower, r);
 		peer_end(grower);
 	}
@@ -238,7 +243,7 @@ int main(void)
 			  a_large_grow_has_no_small_page_where_huge_ones_are_to_be_had, PEERSHM_THP,
 			  0),
 		TEST_TMPFS(several_cpus_take_part_in_a_large_grow_alone),
-		TEST_TMPFS(nobody_helps_who_may_use_one_cpu_or_is_nice),
+		TEST_TMPFS(nobody_helps_who_may_use_one_cpu_or_waits_otherwise_for_it),
 		TEST_TMPFS(nobody_helps_who_could_be_throttled),
 		TEST_TMPFS(what_is_kept_for_the_administrator_is_refused),
 	};

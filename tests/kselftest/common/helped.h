@@ -11,4 +11,7 @@ void helpers_watch(void);
 /* Has one begun since they are watched, or since the last call? */
 bool helpers_came(void);
 
+/* For a peer: use this CPU alone, so that nobody helps. */
+long use_one_cpu(void *arg);
+
 #endif
