@@ -106,14 +106,16 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 		return;
 	}
 	job->result = PEERSHM_PEER_DEFERRED;
-	if (current != call->caller &&
-	    !may_be_helped(client, call->end - job->next))
-		goto put;	/* the caller is going to do it */
 	while (job->next < call->end && !fatal_signal_pending(call->caller) &&
-	       (job->next >= call->start || may_catch_up(call)) &&
-	       mmap_read_trylock(mm)) {
+	       (job->next >= call->start || may_catch_up(call))) {
 		stop = min_t(u64, call->end,
 			     round_down(job->next, chunk) + chunk);
+		/* What a helper may not do the caller is going to. */
+		if (current != call->caller &&
+		    !may_be_helped(client, stop - job->next))
+			break;
+		if (!mmap_read_trylock(mm))
+			break;
 		stop = populate(client, call->caller, job->next, stop, &whole);
 		mmap_read_unlock(mm);
 		/* A caller that is being killed says nothing about the peer. */
@@ -127,7 +129,6 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 	if (job->next >= call->end)
 		job->result = job->partial ? PEERSHM_PEER_PARTIAL :
 					     PEERSHM_PEER_MAPPED;
-put:
 	mmput_async(mm);
 }
 
@@ -192,9 +193,32 @@ struct self_map {
 };
 
 /*
- * As far as a helper gets without waiting. Nothing depends on it: the caller comes
- * by once more.
+ * A helper does not wait for the mmap lock as long as it takes, as no signal ends
+ * that, but for whoever only holds it for a moment.
  */
+static bool lock_for_helper(const struct self_map *call)
+{
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		if (mmap_read_trylock(call->client->mm))
+			return true;
+		if (fatal_signal_pending(call->caller))
+			return false;
+		usleep_range(50, 100);
+	}
+	return false;
+}
+
+static bool lock_for(const struct self_map *call)
+{
+	if (current == call->caller)
+		return !mmap_read_lock_killable(call->client->mm);
+	return may_be_helped(call->client, call->share) &&
+	       lock_for_helper(call);
+}
+
+/* Nothing depends on how far it gets: the caller comes by once more. */
 static void map_share(void *context, unsigned int index)
 {
 	struct self_map *call = context;
@@ -202,10 +226,8 @@ static void map_share(void *context, unsigned int index)
 	u64 start = index * call->share;
 	bool whole;
 
-	if (READ_ONCE(call->failed) || fatal_signal_pending(call->caller))
-		return;
-	if (current == call->caller ? mmap_read_lock_killable(client->mm) :
-				      !mmap_read_trylock(client->mm))
+	if (READ_ONCE(call->failed) || fatal_signal_pending(call->caller) ||
+	    !lock_for(call))
 		return;
 	populate(client, call->caller, start,
 		 min(call->size, start + call->share), &whole);

@@ -66,9 +66,10 @@ bool peershm_parallel_anywhere(void)
  * @memcg: which
  * @pages: about how many it has to have room for, or 0
  *
- * Who is over memory.high is made to sleep, and who finds no room looks for what
- * to kill, under the locks that it holds. That has to be somebody whom a signal
- * wakes, and who goes if he is what is killed.
+ * Who is over memory.high or memory.swap.high is made to sleep, and who finds no
+ * room looks for what to kill, under the locks that it holds. That has to be
+ * somebody whom a signal wakes, and ends if he is what is to be killed. Ask anew
+ * for a few pages at a time: others take what there is, too.
  */
 bool peershm_parallel_charges(struct mem_cgroup *memcg, unsigned long pages)
 {
@@ -78,6 +79,7 @@ bool peershm_parallel_charges(struct mem_cgroup *memcg, unsigned long pages)
 		pages += MEMCG_CHARGE_BATCH * num_online_cpus();
 	for (; memcg; memcg = parent_mem_cgroup(memcg)) {
 		if (READ_ONCE(memcg->memory.high) != PAGE_COUNTER_MAX ||
+		    READ_ONCE(memcg->swap.high) != PAGE_COUNTER_MAX ||
 		    page_counter_read(&memcg->memory) + pages >
 			    READ_ONCE(memcg->memory.max))
 			return false;

@@ -180,6 +180,36 @@ static void nobody_maps_for_who_could_be_throttled(void **state)
 	attach_alone(r, memcg);
 }
 
+/* The faults of a grow are all of whoever grows, here this process, if nobody helps. */
+static void nobody_maps_a_grow_for_who_could_be_throttled(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	const unsigned int pages = 64, n = 3;
+	struct region *r;
+	const char *memcg;
+
+	if (pages * b->page > GIB)
+		skip_because("its huge pages are too large");
+	r = region_new(b, GIB);
+	memcg = memcg_new(2 * GIB);
+	memcg_set(memcg, "memory.high", "1G");
+	for (unsigned int i = 0; i < n; i++) {
+		struct peer *p = peer_new();
+		char name[8];
+
+		snprintf(name, sizeof(name), "%u", i);
+		cgroup_join(memcg, p->pid);
+		assert_ok(peer_attach(p, r->name, name, 0));
+	}
+	for (unsigned int i = 0; i < 5; i++) {
+		long before = minor_faults(NULL);
+
+		region_grow(r, pages * b->page);
+		assert_true(minor_faults(NULL) - before >= n * pages);
+		assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+	}
+}
+
 /* For page tables; what there is comes in several pages for each CPU at a time. */
 static void nobody_maps_for_who_has_no_room(void **state)
 {
@@ -309,6 +339,8 @@ int main(void)
 		TEST_TMPFS(attach_brings_in_what_several_cpus_map),
 		TEST_TMPFS(nobody_maps_for_who_could_be_throttled),
 		TEST_TMPFS(nobody_maps_for_who_has_no_room),
+		TEST_CASE("nobody_maps_a_grow_for_who_could_be_throttled",
+			  nobody_maps_a_grow_for_who_could_be_throttled, PEERSHM_THP, 0),
 		TEST(grown_memory_is_complete_when_faults_bring_in_one_page),
 		TEST_BACKINGS(grown_memory_is_in_a_read_only_peer),
 		TEST_BACKINGS(what_a_shrink_leaves_stays_mapped),

@@ -321,8 +321,10 @@ static void an_insertion_that_fails_anywhere_leaves_nothing_behind(void **state)
 	assert_true(remove_soon());
 	first = sites_of_loading(path) + 1;
 	for (nth = first; !left && nth < MAX_SITES; nth++) {
-		int err = insert_with(path, "", nth, &left);
+		int err;
 
+		test_goes_on();
+		err = insert_with(path, "", nth, &left);
 		if (err) {
 			if (err != -EFAULT) /* when it copied the parameters */
 				assert_error(err, -ENOMEM);
