@@ -5,6 +5,9 @@
 # them, as most tests keep one of a machine's two CPUs busy. Each is started in the
 # background once beside_wait has found room for it, in a process group of its own, which
 # ends with the script.
+#
+#   beside_room GIB   see how many there is room for, if each takes so much memory
+#   beside_wait       wait until one more can be started
 
 beside_room() {
 	local n

@@ -47,12 +47,10 @@ while [ $# -gt 0 ]; do
 		shift 2 ;;
 	-p | --part)
 		part=$2
-		case $part in
-		[1-9]/[1-9]) ;;
-		*)
+		if ! expr "$part" : '[1-9]/[1-9]$' >/dev/null || [ "${part%/*}" -gt "${part#*/}" ]; then
 			usage >&2
-			exit 2 ;;
-		esac
+			exit 2
+		fi
 		shift 2 ;;
 	-l | --list)
 		cat "$list"
