@@ -65,6 +65,19 @@ static inline void peershm_map_pages(struct vm_fault *vmf, pgoff_t start,
 #endif
 }
 
+/*
+ * Without a page table, and none ready, map_pages() maps a huge page and leaves
+ * alone what needs one, from 6.7 on, and from 6.1.68 ("mm: fix oops when
+ * filemap_map_pmd() without prealloc_pte"). Not where a huge page has one too.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0) || \
+	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 68) && \
+	 LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0))
+#define PEERSHM_MAPS_WITHOUT_TABLE (!arch_needs_pgtable_deposit())
+#else
+#define PEERSHM_MAPS_WITHOUT_TABLE false
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 15, 0)
 static inline struct file *peershm_file_open_root(const struct path *path,
 						  const char *name, int flags,

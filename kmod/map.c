@@ -34,8 +34,8 @@
 
 /* Another CPU can help from about so many page table entries on. */
 #define WORTH_HELP 1024
-/* A fault on a huge page costs as much as mapping so many small ones. */
-#define HUGE_FAULT 16
+/* To map a huge page costs as much as so many small ones. */
+#define HUGE_PAGE 16
 
 /*
  * How much is mapped under the mmap lock of a peer at a time; less, if one of
@@ -179,7 +179,7 @@ static bool worth_help(const struct peershm_region *region, u64 bytes)
 	if (!PEERSHM_CHARGES_OTHERS || peershm_backing_pooled(region->backing))
 		return false;
 	if (region->page_size > PAGE_SIZE)
-		entries *= HUGE_FAULT;
+		entries *= HUGE_PAGE;
 	return entries >= WORTH_HELP;
 }
 
@@ -237,17 +237,26 @@ static void map_share(void *context, unsigned int index)
 	cond_resched();
 }
 
+/*
+ * A table of huge pages is for one CPU: it has one lock, under which the pages'
+ * mappings are counted, and that is most of the work.
+ */
+static u64 share_of(const struct peershm_region *region)
+{
+	return region->page_size > PAGE_SIZE ? PUD_SIZE : SZ_4M;
+}
+
 static void map_shares(struct peershm_client *client, u64 size)
 {
 	struct self_map call = {
 		.client = client,
 		.caller = current,
 		.size = size,
-		.share = max_t(u64, SZ_4M, 8 * (u64)client->region->page_size),
+		.share = share_of(client->region),
 	};
 
-	if (worth_help(client->region, size) && peershm_parallel_anywhere() &&
-	    may_be_helped(client, size))
+	if (size > call.share && worth_help(client->region, size) &&
+	    peershm_parallel_anywhere() && may_be_helped(client, size))
 		peershm_parallel(map_share, &call,
 				 DIV_ROUND_UP(size, call.share));
 }

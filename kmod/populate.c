@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Filling the page tables of a client, by ordinary faults that are taken on its
- * behalf: the core mm does all accounting, and this file only reads page
- * tables, to take no fault that is not needed. What one fault brings in depends
- * on the backing: some pages of small memory, a huge page, or, where the kernel
- * shares the page tables of huge pages between clients, a whole GiB that another
- * client has already. Whatever it was, the next look finds out.
+ * behalf, or by what a fault does for the pages around its address: the core mm
+ * does all accounting, and this file only reads page tables, to do nothing that
+ * is not needed. What one step brings in depends on the backing: some pages of
+ * small memory, a huge page, or, where the kernel shares the page tables of huge
+ * pages between clients, a whole GiB that another client has already. Whatever it
+ * was, the next look finds out.
  */
 #include <linux/fs.h>
 #include <linux/irqflags.h>
@@ -171,11 +172,16 @@ static enum outcome fault(struct vm_area_struct *vma, unsigned long addr)
 	return got & VM_FAULT_ERROR ? NOT_THIS_PAGE : FAULTED;
 }
 
-/* Small pages are mapped so many at a time, as the page table is locked then. */
+/* So many small pages are mapped at a time, as the page table is locked then. */
 #define AROUND 64
 
-/* The page table for an address, or NULL. The mmap lock keeps it in place. */
-static pmd_t *page_table(struct mm_struct *mm, unsigned long addr)
+/*
+ * The entry with the page table for an address, or, if it may be @empty, with
+ * nothing; else NULL. The mmap lock keeps the entry in place. What is in it may
+ * be gone again (MADV_DONTNEED frees empty page tables from 6.14 on): map_pages()
+ * looks once more.
+ */
+static pmd_t *page_table(struct mm_struct *mm, unsigned long addr, bool empty)
 {
 	pgd_t *pgdp = pgd_offset(mm, addr);
 	p4d_t *p4dp;
@@ -193,17 +199,20 @@ static pmd_t *page_table(struct mm_struct *mm, unsigned long addr)
 		return NULL;
 	pmdp = pmd_offset(pudp, addr);
 	pmd = READ_ONCE(*pmdp);
+	if (pmd_none(pmd))
+		return empty ? pmdp : NULL;
 	return pmd_present(pmd) && !pmd_leaf(pmd) ? pmdp : NULL;
 }
 
 /*
- * Map small pages without a fault for each few of them: what a fault does for
+ * Map pages of tmpfs without a fault for each few of them: what a fault does for
  * those around its address, as many as the system is set to, is done for a
- * longer stretch of a page table that is there already. It never waits, and
- * leaves out what it cannot have at once.
+ * longer stretch of a page table that is there already. A huge page needs none,
+ * but a fault would allocate one, to free it again. It never waits, and leaves
+ * out what it cannot have at once.
  */
 static void map_around(struct vm_area_struct *vma, unsigned long addr,
-		       unsigned long end)
+		       unsigned long end, bool huge)
 {
 	struct vm_fault vmf = {
 		.vma = vma,
@@ -211,7 +220,8 @@ static void map_around(struct vm_area_struct *vma, unsigned long addr,
 		.pgoff = linear_page_index(vma, addr),
 		.gfp_mask = GFP_KERNEL,
 		.flags = FAULT_FLAG_REMOTE,
-		.pmd = page_table(vma->vm_mm, addr),
+		.pmd = page_table(vma->vm_mm, addr,
+				  huge && PEERSHM_MAPS_WITHOUT_TABLE),
 	};
 
 	end = min(end, round_down(addr, AROUND * PAGE_SIZE) +
@@ -251,7 +261,7 @@ static unsigned long populate_piece(const struct peershm_client *client,
 	bool pooled = peershm_backing_pooled(region->backing);
 	unsigned long page = pooled ? region->page_size : PAGE_SIZE;
 	bool huge = pooled && page >= PMD_SIZE;
-	bool small = region->page_size == PAGE_SIZE;
+	bool thp = !pooled && region->page_size > PAGE_SIZE;
 	unsigned long tried = 0, last = 0;
 	unsigned int faults = 0;
 	enum outcome outcome;
@@ -268,8 +278,8 @@ static unsigned long populate_piece(const struct peershm_client *client,
 		if (trip->turns >= TURNS && mmap_lock_is_contended(client->mm))
 			return addr;
 		trip->turns++;
-		if (small && addr != tried) {
-			map_around(vma, addr, end);
+		if (!pooled && addr != tried) {
+			map_around(vma, addr, end, thp);
 			cond_resched();
 			tried = addr;
 			continue;

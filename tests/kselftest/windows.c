@@ -90,6 +90,31 @@ static void a_hole_in_a_window_is_partial_and_harms_nobody_else(void **state)
 				 b->step - b->page);
 }
 
+/* Then the huge page around it cannot be mapped as one. */
+static void a_small_hole_leaves_all_else_of_a_huge_page_mapped(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	const uint64_t length = 2 * b->page;
+	struct peer *peers[2];
+	struct region *r;
+
+	if (b->page > GIB / 16)
+		skip_because("its huge pages are too large");
+	r = region_new(b, b->capacity);
+	peers[0] = peer_join(r, "in the middle");
+	peers[1] = peer_join(r, "at the end");
+	assert_ok(peer_munmap(peers[0], r->base + b->page / 2, SYSTEM_PAGE));
+	assert_ok(peer_mprotect(peers[1], r->base + b->page - SYSTEM_PAGE, SYSTEM_PAGE, PROT_NONE));
+	region_grow(r, length);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(peer_present(peers[i], r->base, length), length - SYSTEM_PAGE);
+	/* and when it has a page table already */
+	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+	region_grow(r, length);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(peer_present(peers[i], r->base, length), length - SYSTEM_PAGE);
+}
+
 static long map_stranger(void *arg)
 {
 	const uint64_t *range = arg;
@@ -376,6 +401,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST_BACKINGS(a_child_of_fork_has_no_window),
 		TEST_BACKINGS(a_hole_in_a_window_is_partial_and_harms_nobody_else),
+		TEST_CASE("a_small_hole_leaves_all_else_of_a_huge_page_mapped",
+			  a_small_hole_leaves_all_else_of_a_huge_page_mapped, PEERSHM_THP, 0),
 		TEST_BACKINGS(a_stranger_mapped_over_the_window_is_not_populated),
 		TEST_BACKINGS(a_piece_without_access_is_partial_and_harms_nobody_else),
 		TEST_BACKINGS(a_piece_made_read_only_is_mapped_all_the_same),
