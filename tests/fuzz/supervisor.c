@@ -329,6 +329,25 @@ int supervise(struct shared *shared, struct common *common)
 	return finding ? 1 : 0;
 }
 
+/*
+ * A client is there for as long as its window. Whoever was mapping memory into a process as it
+ * ended takes that down later, perhaps after it was waited for.
+ */
+#define TAKEN_DOWN_MS 10000
+
+static bool has_clients(int fd, struct peershm_regions *list, unsigned int most)
+{
+	const struct peershm_region_info *infos = (const void *)(uintptr_t)list->regions;
+
+	list->nr_regions = most;
+	if (ioctl(fd, PEERSHM_IOC_REGIONS, list))
+		return false;
+	for (unsigned int i = 0; i < list->nr_regions && i < most; i++)
+		if (infos[i].nr_clients)
+			return true;
+	return false;
+}
+
 /* With nobody left: no region but those with a name; then none. */
 const char *registry_empties(void)
 {
@@ -339,6 +358,13 @@ const char *registry_empties(void)
 	int fd = open(PEERSHM_DEVICE, O_RDWR | O_CLOEXEC);
 	const char *wrong = NULL;
 
+	for (int ms = 0; fd >= 0 && ms < TAKEN_DOWN_MS && has_clients(fd, &list, 256);
+	     ms += TICK_MS) {
+		if (!ms)
+			puts("the end: some windows are still being taken down");
+		usleep(TICK_MS * 1000);
+	}
+	list.nr_regions = 256;
 	if (fd < 0 || ioctl(fd, PEERSHM_IOC_REGIONS, &list))
 		return "the end: REGIONS fails";
 	for (unsigned int i = 0; i < list.nr_regions && i < 256; i++) {
