@@ -2,25 +2,38 @@
 # shellcheck shell=bash
 #
 # Machines beside each other: as many as there are CPUs and memory for, at most MACHINES of
-# them, as most tests keep one of a machine's two CPUs busy. Each is started in the
-# background once beside_wait has found room for it, in a process group of its own, which
-# ends with the script.
+# them, as most tests keep one of a machine's two CPUs busy. Scripts that run at once in one
+# tree share that room: who has a place in it holds the lock of a file in build/beside, and
+# who has waited for longest gets the next.
 #
-#   beside_room GIB   see how many there is room for, if each takes so much memory
-#   beside_wait       wait until one more can be started
+#   beside_room GIB     see how many there is room for, if each takes so much memory
+#   beside COMMAND...   wait for a place, and start it in the background, in a process group
+#                       of its own, which ends with the script
 
 beside_room() {
 	local n
-	n=$(awk -v cpus="$(nproc)" -v gib="$1" '/^MemAvailable:/ {
+	n=$(awk -v cpus="$(nproc)" -v gib="$1" '/^MemTotal:/ {
 		n = int($2 / (gib * 1024 * 1024)); print n < 1 ? 1 : n < cpus ? n : cpus }' /proc/meminfo)
 	[[ ! ${MACHINES-} || $MACHINES -ge $n ]] || n=$MACHINES
 	beside_machines=$n
+	mkdir -p build/beside
 }
 
-beside_wait() {
-	while [[ $(jobs -rp | wc -l) -ge $beside_machines ]]; do
-		wait -n
+beside() {
+	local place=0 queue lock
+	exec {queue}> build/beside/queue
+	flock "$queue"
+	while :; do
+		place=$((place % beside_machines + 1))
+		exec {lock}> "build/beside/$place"
+		! flock -n "$lock" || break
+		exec {lock}>&-
+		[[ $place -lt $beside_machines ]] || sleep 1
 	done
+	exec {queue}>&-
+	# all that comes of it has the lock, too
+	"$@" &
+	exec {lock}>&-
 }
 
 set -m

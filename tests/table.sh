@@ -42,6 +42,7 @@ table_watch() {
 	local name=$1 release=$2 out=$3 log=$4 start=$SECONDS status pass fail skip clean=clean result=ok
 	shift 4
 	rm -f "$log" "$out.row"
+	echo "begins"
 	"$@" < /dev/null 2>&1 | tee "$out" | sed -un 's/\r$//; /^\(not \)\?ok \|^  not ok /p'
 	status=${PIPESTATUS[0]}
 
