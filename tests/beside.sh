@@ -22,21 +22,25 @@ beside_room() {
 beside() {
 	local place=0 queue lock
 	exec {queue}> build/beside/queue
-	flock "$queue"
+	# a trap is not run before what is in the foreground ends
+	flock "$queue" & wait "$!"
 	while :; do
 		place=$((place % beside_machines + 1))
 		exec {lock}> "build/beside/$place"
 		! flock -n "$lock" || break
 		exec {lock}>&-
-		[[ $place -lt $beside_machines ]] || sleep 1
+		[[ $place -lt $beside_machines ]] || { sleep 1 & wait "$!"; }
 	done
 	exec {queue}>&-
 	# all that comes of it has the lock, too
+	set -m
 	"$@" &
+	set +m
 	exec {lock}>&-
+	# whoever waits in the queue comes before what this script starts next
+	sleep 1 & wait "$!"
 }
 
-set -m
-trap 'jobs -rp | sed s/^/-/ | xargs -r kill --' EXIT
+trap 'jobs -rp | sed "p; s/^/-/" | xargs -r kill -- 2> /dev/null' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
