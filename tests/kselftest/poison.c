@@ -28,6 +28,18 @@ static long break_page(void *arg)
 	return err;
 }
 
+/* The page is missing in whoever comes, and nothing else is. */
+static void comes_late(struct region *r, uint64_t length, uint64_t bad, struct peer **late)
+{
+	uint64_t after = bad + SYSTEM_PAGE;
+
+	*late = peer_join(r, "late");
+	assert_int_equal(peer_touch(*late, bad), SIGBUS);
+	assert_true(peer_present(*late, r->base, length) >= length - SYSTEM_PAGE);
+	peer_check(*late, r->base, bad - r->base, SEED);
+	peer_check(*late, after, r->base + length - after, SEED);
+}
+
 static void a_broken_page_is_a_sigbus_and_the_others_stay(void **state)
 {
 	const struct backing *b = param_of(state)->backing;
@@ -57,11 +69,7 @@ static void a_broken_page_is_a_sigbus_and_the_others_stay(void **state)
 	/* The page is missing in the peers, and in those that come; the rest is not. */
 	assert_ok(do_peer_map(r->fd, r->id, &m));
 	assert_int_equal(m.report.partial, 2);
-	late = peer_join(r, "late");
-	assert_int_equal(peer_touch(late, bad), SIGBUS);
-	assert_true(peer_present(late, r->base, length) >= length - SYSTEM_PAGE);
-	peer_check(late, r->base, bad - r->base, SEED);
-	peer_check(late, after, r->base + length - after, SEED);
+	comes_late(r, length, bad, &late);
 
 	/* It can grow, and the new memory is whole. */
 	region_grow(r, length);
@@ -77,6 +85,28 @@ static void a_broken_page_is_a_sigbus_and_the_others_stay(void **state)
 	assert_int_equal(m.report.mapped, 3);
 }
 
+/* Helpers give up when one of them comes to the page; the client itself goes on. */
+static void a_late_client_of_much_memory_has_all_but_a_broken_page(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	const uint64_t length = 32 * MIB;
+	struct peer *p, *late;
+	struct region *r;
+	uint64_t bad;
+	long err;
+
+	r = region_new(b, 2 * length);
+	p = peer_join(r, "finder");
+	region_grow(r, length);
+	peer_fill(p, r->base, length, SEED);
+	bad = r->base + SYSTEM_PAGE;
+	err = peer_call(p, break_page, &bad, sizeof(bad));
+	if (err == -EINVAL)
+		skip_because("this kernel does not handle broken memory (CONFIG_MEMORY_FAILURE)");
+	assert_ok(err);
+	comes_late(r, length, bad, &late);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -84,6 +114,8 @@ int main(void)
 			  a_broken_page_is_a_sigbus_and_the_others_stay, PEERSHM_SMALL, 0),
 		TEST_CASE("a_broken_page_is_a_sigbus_and_the_others_stay_thp",
 			  a_broken_page_is_a_sigbus_and_the_others_stay, PEERSHM_THP, 0),
+		TEST_CASE("a_late_client_of_much_memory_has_all_but_a_broken_page_small",
+			  a_late_client_of_much_memory_has_all_but_a_broken_page, PEERSHM_SMALL, 0),
 	};
 
 	return test_run(tests);
