@@ -29,6 +29,7 @@ static inline int fake_open(const char *path, int flags)
 {
 	bool device = strncmp(path, PSHM_PARAMETERS, strlen(PSHM_PARAMETERS)) != 0;
 
+	fake_separate();
 	if (!fake_step())
 		return -1;
 	if (!device && !fake_parameter(path)) {
@@ -208,6 +209,7 @@ static inline int fake_setup(void **state)
 		munmap(fake.regions[i].control, FAKE_CONTROL_LENGTH);
 	}
 	memset(&fake, 0, sizeof(fake));
+	fake.process = getpid();
 	pshm_system = &fake_system;
 	return 0;
 }

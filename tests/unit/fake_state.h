@@ -53,6 +53,7 @@ struct fake_file {
 };
 
 static struct fake_device {
+	pid_t process; /* whose memory it is */
 	struct fake_region regions[FAKE_REGIONS];
 	struct fake_file files[FAKE_FILES];
 	uint64_t last_region;
@@ -108,6 +109,22 @@ static inline struct fake_region *fake_region_by(uint64_t id, const char *name)
 			return region;
 	}
 	return NULL;
+}
+
+/* A child of fork has a copy of the device, and must not write into its parent's. */
+static inline void fake_separate(void)
+{
+	if (fake.process == getpid())
+		return;
+	fake.process = getpid();
+	for (int i = 0; i < FAKE_REGIONS; i++) {
+		if (!fake.regions[i].info.id)
+			continue;
+		mmap(fake.regions[i].header, FAKE_HEADER_LENGTH, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		mmap(fake.regions[i].control, FAKE_CONTROL_LENGTH, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	}
 }
 
 static inline void fake_publish(struct fake_region *region)
