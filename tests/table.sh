@@ -38,12 +38,27 @@ table_totals() {
 		tail -n 1
 }
 
+# the programs, and of what failed the cases with their diagnosis, as they come
+table_results() {
+	sed -un 's/\r$//
+		:case
+		/^  not ok /{
+			p
+			:diagnosis
+			n
+			s/\r$//
+			/^  # /{ p; b diagnosis; }
+			b case
+		}
+		/^\(not \)\?ok /p'
+}
+
 table_watch() {
 	local name=$1 release=$2 out=$3 log=$4 start=$SECONDS status pass fail skip clean=clean result=ok
 	shift 4
 	rm -f "$log" "$out.row"
 	echo "begins"
-	"$@" < /dev/null 2>&1 | tee "$out" | sed -un 's/\r$//; /^\(not \)\?ok \|^  not ok /p'
+	"$@" < /dev/null 2>&1 | tee "$out" | table_results
 	status=${PIPESTATUS[0]}
 
 	read -r pass fail skip < <(table_totals < "$out") || pass=0 fail=0 skip=0
