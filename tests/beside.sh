@@ -8,7 +8,7 @@
 #
 #   beside_room GIB     see how many there is room for, if each takes so much memory
 #   beside COMMAND...   wait for a place, and start it in the background, in a process group
-#                       of its own, which ends with the script
+#                       of its own, which ends with the script; its PID is beside_pid
 
 beside_room() {
 	local n
@@ -35,6 +35,8 @@ beside() {
 	# all that comes of it has the lock, too
 	set -m
 	"$@" &
+	# shellcheck disable=SC2034 # for whoever sources this
+	beside_pid=$!
 	set +m
 	exec {lock}>&-
 	# whoever waits in the queue comes before what this script starts next
