@@ -295,7 +295,7 @@ rounds := build/obj/tests/bench/main.o build/obj/tests/bench/crew.o
 build/bench/bin/memfd_touch build/bench/bin/memfd_populate: build/obj/tests/bench/memfd.o
 build/bench/bin/peershm: build/libpeershm.so.0
 build/bench/bin/peershm: rpath = -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../..'
-build/bench/bin/%: build/obj/tests/bench/%.o $(rounds)
+build/bench/bin/%: build/obj/tests/bench/%.o $(rounds) Makefile
 	$(call say,LD,$@)
 	$(call link,$(rpath) -no-pie)
 

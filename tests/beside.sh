@@ -16,17 +16,18 @@ beside_room() {
 		n = int($2 / (gib * 1024 * 1024)); print n < 1 ? 1 : n < cpus ? n : cpus }' /proc/meminfo)
 	[[ ! ${MACHINES-} || $MACHINES -ge $n ]] || n=$MACHINES
 	beside_machines=$n
-	mkdir -p build/beside
+	beside_places=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../build/beside
+	mkdir -p "$beside_places"
 }
 
 beside() {
 	local place=0 queue lock
-	exec {queue}> build/beside/queue
+	exec {queue}> "$beside_places/queue"
 	# a trap is not run before what is in the foreground ends
 	flock "$queue" & wait "$!"
 	while :; do
 		place=$((place % beside_machines + 1))
-		exec {lock}> "build/beside/$place"
+		exec {lock}> "$beside_places/$place"
 		! flock -n "$lock" || break
 		exec {lock}>&-
 		[[ $place -lt $beside_machines ]] || { sleep 1 & wait "$!"; }

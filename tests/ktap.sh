@@ -8,8 +8,6 @@
 #   ktap_step NAME COMMAND...               one test: does the command succeed?
 #   ktap_program NAME SECONDS COMMAND...    a cmocka program: every case of it counts
 #   ktap_totals                             the totals; false if anything failed
-#   ktap_failures                           of KTAP on stdin, what failed, with its diagnosis;
-#                                           "NAME: " before each line tells streams apart
 #
 # Details (the cases of a program) go to file descriptor 5.
 
@@ -172,18 +170,4 @@ ktap_program() {
 ktap_totals() {
 	echo "# Totals: pass:$ktap_pass fail:$ktap_fail xfail:0 xpass:0 skip:$ktap_skip error:0"
 	[ "$ktap_fail" -eq 0 ]
-}
-
-ktap_failures() {
-	awk '{
-		sub(/\r$/, "")
-		stream = match($0, /^[^ #]+: /) ? substr($0, 1, RLENGTH) : ""
-		line = substr($0, length(stream) + 1)
-		if (line ~ /^(  )?not ok /)
-			failed[stream] = 1
-		else if (line !~ /^(  )?# /)
-			failed[stream] = 0
-		if (failed[stream])
-			print
-	}'
 }

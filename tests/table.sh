@@ -14,6 +14,8 @@
 
 # shellcheck source=tests/ktap.sh
 . tests/ktap.sh
+# shellcheck source=tests/failures.sh
+. tests/failures.sh
 
 table_format='%-16s %-30s %6s %6s %7s  %-6s %7s  %s'
 # shellcheck disable=SC2059
@@ -38,27 +40,12 @@ table_totals() {
 		tail -n 1
 }
 
-# the programs, and of what failed the cases with their diagnosis, as they come
-table_results() {
-	sed -un 's/\r$//
-		:case
-		/^  not ok /{
-			p
-			:diagnosis
-			n
-			s/\r$//
-			/^  # /{ p; b diagnosis; }
-			b case
-		}
-		/^\(not \)\?ok /p'
-}
-
 table_watch() {
 	local name=$1 release=$2 out=$3 log=$4 start=$SECONDS status pass fail skip clean=clean result=ok
 	shift 4
 	rm -f "$log" "$out.row"
 	echo "begins"
-	"$@" < /dev/null 2>&1 | tee "$out" | table_results
+	"$@" < /dev/null 2>&1 | tee "$out" | failures live
 	status=${PIPESTATUS[0]}
 
 	read -r pass fail skip < <(table_totals < "$out") || pass=0 fail=0 skip=0
@@ -70,7 +57,10 @@ table_watch() {
 	if [[ $status -ne 0 || $pass -eq 0 || $fail -ne 0 || $clean != clean ]]; then
 		result=FAILED
 		# what is not the fault of one test counts as a failure of its own
-		[[ $fail -gt 0 ]] || fail=1
+		if [[ $fail -eq 0 ]]; then
+			fail=1
+			echo "not ok $name # exit status $status, kernel log $clean"
+		fi
 		[[ $pass -gt 0 ]] || tail -n 20 "$out"
 	fi
 	# shellcheck disable=SC2059
@@ -81,6 +71,8 @@ table_watch() {
 table_add() {
 	local name=$1 out=$2 row pass fail skip line
 	if [[ ! -s $out.row ]]; then
+		echo "not ok $name # it ended early"
+		touch "$out"
 		# shellcheck disable=SC2059
 		printf "$table_format\n" "$name" "?" 0 1 0 none 0 FAILED > "$out.row"
 	fi

@@ -29,10 +29,8 @@ static inline int fake_create(struct peershm_create *create)
 	region->info.reserve = create->reserve;
 	memcpy(region->info.name, create->name, sizeof(region->info.name));
 	region->linked = true;
-	region->header = mmap(NULL, FAKE_HEADER_LENGTH, PROT_READ | PROT_WRITE,
-			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	region->control = mmap(NULL, FAKE_CONTROL_LENGTH, PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	region->header = fake_memory(NULL, FAKE_HEADER_LENGTH);
+	region->control = fake_memory(NULL, FAKE_CONTROL_LENGTH);
 	memset(region->clients, 0, sizeof(region->clients));
 	fake_publish(region);
 	create->region = region->info.id;

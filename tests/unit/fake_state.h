@@ -111,6 +111,13 @@ static inline struct fake_region *fake_region_by(uint64_t id, const char *name)
 	return NULL;
 }
 
+/* Memory that can be mapped once more; at an address in place of what is there. */
+static inline void *fake_memory(void *address, size_t length)
+{
+	return mmap(address, length, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS | (address ? MAP_FIXED : 0), -1, 0);
+}
+
 /* A child of fork has a copy of the device, and must not write into its parent's. */
 static inline void fake_separate(void)
 {
@@ -118,12 +125,12 @@ static inline void fake_separate(void)
 		return;
 	fake.process = getpid();
 	for (int i = 0; i < FAKE_REGIONS; i++) {
-		if (!fake.regions[i].info.id)
-			continue;
-		mmap(fake.regions[i].header, FAKE_HEADER_LENGTH, PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-		mmap(fake.regions[i].control, FAKE_CONTROL_LENGTH, PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		struct fake_region *region = &fake.regions[i];
+
+		if (region->info.id &&
+		    (fake_memory(region->header, FAKE_HEADER_LENGTH) == MAP_FAILED ||
+		     fake_memory(region->control, FAKE_CONTROL_LENGTH) == MAP_FAILED))
+			abort();
 	}
 }
 
