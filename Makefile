@@ -165,7 +165,7 @@ check-model:
 bench-sections: build/bench/sections
 	$(Q)build/bench/sections
 
-##  check-full   and the other kernels, the debug kernels, stress, fuzzer, some mutants
+##  check-full   and the other kernels, the debug kernels, stress, fuzzer, two mutants
 check-full:
 	$(Q)tools/setup build vm test lint bench debug arm64
 	$(Q)MAKE='$(MAKE)' tests/check --full
