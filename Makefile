@@ -288,9 +288,10 @@ build/unit/injection build/unit-san/injection: private wrap := $(patsubst %,-Wl$
 	mmap madvise pthread_atfork pthread_key_create pthread_setspecific fopen getline read stat \
 	getrlimit open)
 
-# The benchmark: each program is what it measures, and the rounds. Below 4 GiB a program shares
-# no page table with a region; at a random address one in six does, and a peer less is 5,000
-# instructions less. DPDK's is left out where its libraries cannot be had.
+# The benchmark: each program is what it measures, and the rounds. At its fixed address, below
+# 4 GiB, it shares no page table with a region; at a random one, one program in six does, and
+# growing takes 5,000 instructions less for each peer. DPDK's is left out where its libraries
+# cannot be had.
 rounds := build/obj/tests/bench/main.o build/obj/tests/bench/crew.o
 build/bench/bin/memfd_touch build/bench/bin/memfd_populate: build/obj/tests/bench/memfd.o
 build/bench/bin/peershm: build/libpeershm.so.0
