@@ -10,6 +10,7 @@
 #define SEED 0x5a17
 
 static char swap_path[64];
+static uint64_t swap_length; /* of the file there is */
 
 static void swap_end(void *arg)
 {
@@ -17,22 +18,25 @@ static void swap_end(void *arg)
 	peers_end();
 	regions_end();
 	swapoff(swap_path);
-	unlink(swap_path);
 }
 
-/* Swap space in a file without holes: what swapon(8) wants, made by hand. */
-static void swap_begin(uint64_t bytes)
+/*
+ * A file without holes, with what swapon(8) wants, made by hand; one for all tests, as it takes
+ * long to write.
+ */
+static void swap_create(uint64_t bytes)
 {
 	static const char signature[10] = "SWAPSPACE2"; /* no NUL */
 	uint32_t version[3] = { 1, (uint32_t)(bytes / SYSTEM_PAGE) - 1, 0 };
 	char *page = calloc(1, SYSTEM_PAGE);
-	int fd, err;
+	int fd;
 
 	assert_non_null(page);
 	snprintf(swap_path, sizeof(swap_path), "/var/tmp/peershm-swap-%d", (int)getpid());
+	swap_length = 0;
+	unlink(swap_path);
 	fd = open(swap_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
-	test_cleanup(swap_end, NULL);
 	memcpy(page + 1024, version, sizeof(version));
 	memcpy(page + SYSTEM_PAGE - sizeof(signature), signature, sizeof(signature));
 	for (uint64_t at = 0; at < bytes; at += SYSTEM_PAGE) {
@@ -48,6 +52,16 @@ static void swap_begin(uint64_t bytes)
 	free(page);
 	assert_int_equal(fsync(fd), 0);
 	close(fd);
+	swap_length = bytes;
+}
+
+static void swap_begin(uint64_t bytes)
+{
+	int err;
+
+	if (swap_length < bytes)
+		swap_create(bytes);
+	test_cleanup(swap_end, NULL);
 	err = swapon(swap_path, 0) ? errno : 0;
 	if (err == ENOSYS)
 		skip_because("this kernel cannot swap");
@@ -213,5 +227,9 @@ int main(void)
 		TEST_SWAPPED(a_grow_swaps_older_memory_out_rather_than_fail),
 	};
 
-	return test_run(tests);
+	int failed = test_run(tests);
+
+	if (swap_path[0])
+		unlink(swap_path);
+	return failed;
 }
