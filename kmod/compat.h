@@ -218,6 +218,11 @@ static inline void peershm_notify_again(void)
 #define peershm_notify_again() do { } while (0)
 #endif
 
+/* Moving a hugetlb VMA can wait for itself since 6.1 (vmalock.c). */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
+#define PEERSHM_MOVE_DEADLOCKS
+#endif
+
 /* Before 5.17 a process that dumps core has a flag of its own. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 17, 0)
 #define PEERSHM_GROUP_EXIT (SIGNAL_GROUP_EXIT | SIGNAL_GROUP_COREDUMP)

@@ -2,8 +2,8 @@
 /*
  * Windows: the VMAs of clients. A window starts as one VMA of the whole
  * capacity; munmap, mprotect and mremap can make it several pieces. They are
- * ordinary VMAs of tmpfs or hugetlbfs in every respect: the core mm tells such
- * memory by the vm_ops and the f_op (futexes, io_uring, userfaultfd).
+ * ordinary VMAs of tmpfs or hugetlbfs: the core mm tells such memory by the
+ * vm_ops of tmpfs and by the f_op (futexes, io_uring, userfaultfd).
  *
  * But each window is a mapping of a file of its own (mapfile.c). When that is
  * released, nothing of the window is mapped any more and the client is gone.
@@ -12,6 +12,7 @@
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/hugetlb.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -19,6 +20,7 @@
 #include "client.h"
 #include "mapfile.h"
 #include "region.h"
+#include "vmalock.h"
 #include "window.h"
 
 static void window_release(struct dentry *dentry)
@@ -90,6 +92,8 @@ int peershm_window_mmap(struct peershm_client *client,
 		vm_flags_set(vma, VM_WRITE);
 	if (err)
 		return err;
+	if (is_vm_hugetlb_page(vma))
+		peershm_vmalock_mend(vma);
 	vma_set_file(vma, client->window);
 	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND);
 	/* A dump looks at every page of the capacity, which takes minutes. */

@@ -223,6 +223,69 @@ static void a_piece_moved_away_is_not_populated_and_keeps_the_client(void **stat
 	assert_true(region_until_clients(r, 1, SOON));
 }
 
+static void move_window(struct peer *p, const struct backing *b, uint64_t from, uint64_t to)
+{
+	uint64_t range[3] = { from, b->capacity, to };
+	long err = peer_call(p, move_piece, range, sizeof(range));
+
+	if (err == -EINVAL && backing_is_hugetlb(b) && kernel_before(5, 16))
+		skip_because("mremap() does not take huge pages of the pool before Linux 5.16");
+	assert_ok(err);
+}
+
+static void move_there_and_back(const struct backing *b, uint64_t there, bool alone)
+{
+	struct region *r = region_new(b, b->capacity);
+	struct peer *p = peer_join(r, "mover");
+	struct peer *other = alone ? NULL : peer_join(r, "other");
+	struct peershm_peer_map map;
+
+	region_grow(r, b->step);
+	peer_store(p, r->base, 4711);
+	for (uint64_t i = 4711; i < 4713; i++) {
+		move_window(p, b, r->base, there);
+		assert_int_equal(peer_load(p, there), i);
+		assert_int_equal(peer_touch(p, r->base), SIGSEGV);
+		peer_store(p, there, i + 1);
+		move_window(p, b, there, r->base);
+		assert_int_equal(peer_load(p, r->base), i + 1);
+	}
+	if (!other)
+		other = peer_join(r, "other");
+	/* It is one of the peers as before, and holds nobody up. */
+	assert_int_equal(grow_and_report(r, p->at.client).result, PEERSHM_PEER_MAPPED);
+	assert_int_equal(peer_present(other, r->base, 2 * b->step), 2 * b->step);
+	/* The kernel does not move a shared page table: what it maps has to be mapped again. */
+	assert_ok(do_peer_map(r->fd, r->id, &map));
+	assert_int_equal(map.report.mapped, 2);
+	assert_int_equal(peer_present(p, r->base, 2 * b->step), 2 * b->step);
+	peer_store(other, r->base + b->step, 815);
+	move_window(p, b, r->base, there);
+	assert_int_equal(peer_load(p, there + b->step), 815);
+	assert_ok(do_shrink(r->fd, r->id, b->step, NULL));
+	assert_int_equal(peer_touch(p, there + b->step), SIGBUS);
+	assert_int_equal(peer_load(other, r->base), 4713);
+	assert_ok(peer_munmap(p, there, b->capacity));
+	assert_true(region_until_clients(r, 1, SOON));
+}
+
+/*
+ * The kernel may look for page tables to share at the new place: where it lies as the old one
+ * does, whether somebody else has them or not.
+ */
+static void a_window_is_moved_and_comes_back(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	const uint64_t places[] = { 0x400000000000, 0x400000000000 + b->page };
+
+	backing_needs(b, 2 * b->step);
+	for (int i = 0; i < 4; i++) {
+		move_there_and_back(b, places[i / 2], i % 2);
+		peers_end();
+		regions_end();
+	}
+}
+
 static long grow_window(void *arg)
 {
 	const uint64_t *range = arg;
@@ -415,6 +478,12 @@ int main(void)
 		TEST_CASE("a_piece_moved_away_is_not_populated_and_keeps_the_client_hugetlb_2m",
 			  a_piece_moved_away_is_not_populated_and_keeps_the_client,
 			  PEERSHM_HUGETLB_2M, 0),
+		TEST_CASE("a_window_is_moved_and_comes_back_small",
+			  a_window_is_moved_and_comes_back, PEERSHM_SMALL, 0),
+		TEST_CASE("a_window_is_moved_and_comes_back_thp", a_window_is_moved_and_comes_back,
+			  PEERSHM_THP, 0),
+		TEST_CASE("a_window_is_moved_and_comes_back_hugetlb_2m",
+			  a_window_is_moved_and_comes_back, PEERSHM_HUGETLB_2M, 0),
 		TEST_BACKINGS(a_window_cannot_be_made_longer),
 		TEST(nobody_can_make_the_header_writable),
 		TEST_BACKINGS(a_read_only_client_cannot_make_its_window_writable),

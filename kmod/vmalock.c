@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The locks of hugetlb VMAs: whoever has none shares no page tables.
+ *
+ * Since Linux 6.1 mremap() of such a VMA can wait for itself for ever, and then
+ * everybody waits who wants the file's i_mmap_rwsem. move_hugetlb_page_tables()
+ * holds it for writing, and huge_pte_alloc() takes it for reading when it looks
+ * for a page table to share: where the VMA has all that one table maps, and
+ * there is none yet.
+ *
+ * So a window that is being moved shares none. Its VMA at the new place starts
+ * without a lock, as if there had been no memory for one, and gets its own when
+ * the move is done.
+ */
+#include <linux/fs.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+
+#include "vmalock.h"
+
+#ifdef PEERSHM_MOVE_DEADLOCKS
+static DEFINE_MUTEX(ops_lock);
+
+/* Of hugetlbfs, which does not export its own, and with what is mended. */
+static const struct vm_operations_struct *hugetlb_ops;
+static struct vm_operations_struct ops;
+
+/*
+ * Is it a copy at a new place? One of a split lies within what it is split off,
+ * and one of fork is another process's.
+ */
+static bool is_moved(const struct vm_area_struct *vma)
+{
+	if (vma->vm_mm != current->mm)
+		return false;
+	lockdep_assert_held_write(&vma->vm_mm->mmap_lock);
+	return !find_vma_intersection(vma->vm_mm, vma->vm_start, vma->vm_end);
+}
+
+static void vmalock_open(struct vm_area_struct *vma)
+{
+	/* It is the other VMA's still. */
+	if (is_moved(vma))
+		vma->vm_private_data = NULL;
+	else
+		hugetlb_ops->open(vma);
+}
+
+/*
+ * Truncation and migration find the VMA by the file. They hold i_mmap_rwsem for
+ * writing from before they take its lock, if it has one, until they release it.
+ */
+static int vmalock_mremap(struct vm_area_struct *vma)
+{
+	struct address_space *mapping = vma->vm_file->f_mapping;
+
+	i_mmap_lock_write(mapping);
+	hugetlb_ops->open(vma);
+	i_mmap_unlock_write(mapping);
+	return 0;
+}
+
+/**
+ * peershm_vmalock_mend() - let a VMA be moved
+ * @vma: new and of hugetlbfs, under its mmap lock
+ */
+void peershm_vmalock_mend(struct vm_area_struct *vma)
+{
+	mutex_lock(&ops_lock);
+	if (!hugetlb_ops) {
+		hugetlb_ops = vma->vm_ops;
+		ops = *hugetlb_ops;
+		ops.open = vmalock_open;
+		ops.mremap = vmalock_mremap;
+	}
+	mutex_unlock(&ops_lock);
+	vma->vm_ops = &ops;
+}
+#endif
