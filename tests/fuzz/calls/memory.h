@@ -33,7 +33,8 @@ static inline long do_mmap(uint64_t file, uint64_t address, uint64_t length, uin
 
 	/* filling a GiB takes longer than a call may, under the checkers */
 	if (outside(address, length) ||
-	    (flags & (MAP_ANONYMOUS | MAP_POPULATE) && length > (1 << 20)))
+	    ((file == NR_FILES || flags & (MAP_ANONYMOUS | MAP_LOCKED | MAP_POPULATE)) &&
+	     length > (1 << 20)))
 		return outside_error();
 	fail_begin(fail);
 	map = mmap(at_address(address), length, (int)protection, (int)flags | MAP_FIXED,
