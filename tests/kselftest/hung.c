@@ -69,16 +69,9 @@ static long hold(void *arg)
 	return err;
 }
 
-static bool is_held(void *arg)
+static bool so_many_hold(void *arg)
 {
-	(void)arg;
-	return file_number(HELD) == 1;
-}
-
-static bool is_free(void *arg)
-{
-	(void)arg;
-	return file_number(HELD) == 0;
+	return file_number(HELD) == *(const long *)arg;
 }
 
 /* A process that holds the peer's mmap lock, for a minute or until it is killed. */
@@ -86,19 +79,23 @@ static struct peer *hold_lock(const struct peer *victim)
 {
 	struct hold h = { .pid = victim->pid, .ms = 60000 };
 	struct peer *holder;
+	long wanted;
 
 	load_hold();
 	test_cleanup(unload_hold, NULL);
+	wanted = file_number(HELD) + 1;
 	holder = peer_new();
 	peer_start(holder, hold, &h, sizeof(h));
-	assert_true(test_until(is_held, NULL, DEADLINE_MS));
+	assert_true(test_until(so_many_hold, &wanted, DEADLINE_MS));
 	return holder;
 }
 
 static void release_lock(struct peer *holder)
 {
+	long wanted = file_number(HELD) - 1;
+
 	peer_kill(holder);
-	assert_true(test_until(is_free, NULL, DEADLINE_MS));
+	assert_true(test_until(so_many_hold, &wanted, DEADLINE_MS));
 }
 
 /* The next event of this type, about this client. */
@@ -241,6 +238,27 @@ static void a_held_peer_catches_up_in_any_backing(void **state)
 	close(fd);
 }
 
+static void one_held_peer_catches_up_while_another_is_held(void **state)
+{
+	struct region *r = region_new(small, GIB);
+	struct peer *freed = peer_join(r, "freed"), *held = peer_join(r, "held");
+	struct peer *holders[] = { hold_lock(freed), hold_lock(held) };
+	struct peershm_grow g;
+	int fd = watch(r);
+
+	(void)state;
+	assert_ok(do_grow(r->fd, r->id, PART, &g));
+	assert_int_equal(g.report.deferred, 2);
+	release_lock(holders[0]);
+	assert_int_equal(await(fd, PEERSHM_EVENT_CAUGHT_UP, freed).new_value, PART);
+	assert_int_equal(peer_present(freed, r->base, PART), PART);
+	assert_int_equal(timely_info(r, held).mapped, 0);
+	release_lock(holders[1]);
+	assert_int_equal(await(fd, PEERSHM_EVENT_CAUGHT_UP, held).new_value, PART);
+	assert_int_equal(peer_present(held, r->base, PART), PART);
+	close(fd);
+}
+
 static void a_held_peer_with_a_hole_catches_up_with_the_rest(void **state)
 {
 	struct region *r = region_new(small, GIB);
@@ -348,6 +366,7 @@ int main(void)
 		TEST(the_deadline_is_a_tenth_of_a_second_by_default),
 		TEST(a_signal_ends_the_waiting_for_a_held_peer),
 		TEST_BACKINGS(a_held_peer_catches_up_in_any_backing),
+		TEST(one_held_peer_catches_up_while_another_is_held),
 		TEST(a_held_peer_with_a_hole_catches_up_with_the_rest),
 		TEST(what_is_shrunk_away_is_caught_up),
 		TEST(a_peer_that_dies_while_held_is_no_straggler),
