@@ -151,9 +151,9 @@ static void uncharge(u32 backing, u64 bytes)
 /*
  * The region's owner, group and mode decide who may do what with its memory,
  * not what a security module makes of the file. And nobody is to reach the file
- * through a window: "append only" keeps remap_file_pages() from mapping it anew
- * (writable for a read-only client; beyond the size, on hugetlbfs) and
- * MADV_REMOVE from punching holes, but not us from what grow and shrink do.
+ * through a window: "append only" keeps remap_file_pages() from mapping anew
+ * what can be written (beyond the size, on hugetlbfs) and MADV_REMOVE from
+ * punching holes, but not us from what grow and shrink do.
  */
 static void make_private(struct file *file)
 {

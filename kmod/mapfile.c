@@ -34,7 +34,7 @@ char *peershm_mapfile_dname(struct dentry *dentry, char *buffer, int length)
 /**
  * peershm_mapfile_open() - make such a file
  * @memory: a file of the memory
- * @flags: O_RDONLY or O_RDWR
+ * @flags: O_RDONLY or O_RDWR; or O_ACCMODE, which is neither to read nor write
  * @ops: made with PEERSHM_MAPFILE_OPS()
  * @data: the d_fsdata that its release finds
  */

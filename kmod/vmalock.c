@@ -10,7 +10,7 @@
  *
  * So a window that is being moved shares none. Its VMA at the new place starts
  * without a lock, as if there had been no memory for one, and gets its own when
- * the move is done.
+ * the move is done, if there is memory.
  */
 #include <linux/fs.h>
 #include <linux/lockdep.h>
@@ -49,8 +49,10 @@ static void vmalock_open(struct vm_area_struct *vma)
 }
 
 /*
- * Truncation and migration find the VMA by the file. They hold i_mmap_rwsem for
- * writing from before they take its lock, if it has one, until they release it.
+ * Faults and walks of this mm wait for its mmap lock. Others find the VMA by the
+ * file: truncation, migration and memory failure hold i_mmap_rwsem for writing
+ * from before they try its lock until they release it (who waits for a lock saw
+ * that there is one), and who looks for a table to share holds it for reading.
  */
 static int vmalock_mremap(struct vm_area_struct *vma)
 {

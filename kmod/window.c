@@ -47,8 +47,12 @@ struct file *peershm_window_open(struct peershm_client *client)
 	bool read_only = client->flags & PEERSHM_CLIENT_READ_ONLY;
 	struct file *file;
 
+	/*
+	 * Nobody is to map it anew, which remap_file_pages() does: what is
+	 * written is append-only (backing.c), and else it is not even read.
+	 */
 	file = peershm_mapfile_open(client->region->file,
-				    read_only ? O_RDONLY : O_RDWR, &window_ops,
+				    read_only ? O_ACCMODE : O_RDWR, &window_ops,
 				    client);
 	if (!IS_ERR(file)) {
 		kref_get(&client->ref);

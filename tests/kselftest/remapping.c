@@ -150,6 +150,56 @@ static void a_read_only_client_gains_no_write_access_by_remap_file_pages(void **
 	munmap(control, owner->at.control_length);
 }
 
+struct anew {
+	char region[PEERSHM_NAME_SIZE];
+	uint64_t length;
+	long remapped, moved; /* 0 or a negative errno value */
+};
+
+/* A device opened for writing gives even a read-only client a mapping that counts as shared. */
+static long remap_whole_window_and_move_it(void *arg)
+{
+	struct anew *a = arg;
+	void *there = at_address(0x400000000000);
+	struct peershm_attach at;
+	int fd = device_open(O_RDWR);
+	long err;
+
+	if (fd < 0)
+		return fd;
+	err = do_attach(fd, a->region, "reader", PEERSHM_ATTACH_READ_ONLY, &at);
+	if (err)
+		return err;
+	a->remapped = syscall(SYS_remap_file_pages, at.base, a->length, 0, 0, 0) ? -errno : 0;
+	(void)touch(at.base, false);
+	a->moved = mremap(at_address(at.base), a->length, a->length, MREMAP_MAYMOVE | MREMAP_FIXED,
+			  there) == MAP_FAILED ?
+			   -errno :
+			   0;
+	return 0;
+}
+
+/* Else a client could make its window one that waits for itself when it is moved. */
+static void a_read_only_window_is_not_mapped_anew(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct anew a = { .length = b->capacity };
+	struct peer *reader = peer_new();
+	struct region *r;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	region_grow(r, b->step);
+	snprintf(a.region, sizeof(a.region), "%s", r->name);
+	assert_ok(peer_call(reader, remap_whole_window_and_move_it, &a, sizeof(a)));
+	assert_error(a.remapped, -EACCES);
+	/* The kernel moves no mapping of 1 GiB pages, and of others from 5.16 on. */
+	if (backing_is_hugetlb(b) && (b->id == PEERSHM_HUGETLB_1G || kernel_before(5, 16)))
+		return;
+	assert_ok(a.moved);
+	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+}
+
 struct beyond {
 	uint64_t address, length, offset;
 	long err;
@@ -267,6 +317,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST_BACKINGS(a_read_only_client_gains_no_write_access_by_remap_file_pages),
+		TEST_BACKINGS(a_read_only_window_is_not_mapped_anew),
 		TEST_BACKINGS(remap_file_pages_does_not_extend_the_memory_beyond_the_size),
 		TEST_BACKINGS(madvise_remove_punches_no_holes),
 		TEST_BACKINGS(a_client_whose_window_cannot_be_unmapped_stays_whole),

@@ -270,8 +270,8 @@ static void move_there_and_back(const struct backing *b, uint64_t there, bool al
 }
 
 /*
- * The kernel may look for page tables to share at the new place: where it lies as the old one
- * does, whether somebody else has them or not.
+ * The kernel may look for page tables to share at the new place: where that has an aligned GiB,
+ * and what is moved is not shared itself.
  */
 static void a_window_is_moved_and_comes_back(void **state)
 {
