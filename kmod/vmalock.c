@@ -11,6 +11,9 @@
  * So a window that is being moved shares none. Its VMA at the new place starts
  * without a lock, as if there had been no memory for one, and gets its own when
  * the move is done, if there is memory.
+ *
+ * Not mended is what /proc/PID/map_files lets root map: a file of hugetlbfs, as
+ * root can make itself.
  */
 #include <linux/fs.h>
 #include <linux/lockdep.h>

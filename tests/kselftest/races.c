@@ -507,6 +507,74 @@ static void a_window_torn_during_a_grow_harms_nobody_else(void **state)
 	race_run(region_new(small, GIB), functions, 2, test_scale(2000));
 }
 
+/* Shrinks and grows while windows are away, and gives them back what they missed. */
+static long grow_under_movers(void *arg)
+{
+	struct race *race = arg;
+	long err = join(race, "grower");
+
+	race_expect(err == 0, err);
+	for (unsigned int i = 0; i < race->rounds; i++) {
+		struct peershm_peer_map m;
+
+		race_together();
+		race_stagger(&race->seed);
+		err = do_shrink(self.fd, 0, 0, NULL);
+		race_expect(err == 0, err);
+		err = do_grow(self.fd, 0, race->part, NULL);
+		race_expect(err == 0, err);
+		race_together();
+		err = do_peer_map(self.fd, 0, &m);
+		race_expect(err == 0, err);
+		race_expect(m.report.mapped == m.report.nr_peers, m.report.mapped);
+		race_together();
+		err = check_size(race, 2 * race->part);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static bool moves(uint64_t from, uint64_t to)
+{
+	return mremap(at_address(from), GIB, GIB, MREMAP_MAYMOVE | MREMAP_FIXED, at_address(to)) !=
+	       MAP_FAILED;
+}
+
+static long mover(void *arg)
+{
+	struct race *race = arg;
+	const uint64_t there = 0x400000000000;
+	long err = join(race, race->me == 1 ? "mover 1" : "mover 2");
+
+	race_expect(err == 0, err);
+	for (unsigned int i = 0; i < race->rounds; i++) {
+		int signal;
+
+		race_together();
+		race_stagger(&race->seed);
+		race_expect(moves(race->base, there), errno);
+		signal = touch(there, true);
+		race_expect(signal == 0 || signal == SIGBUS, signal);
+		race_expect(moves(there, race->base), errno);
+		race_together();
+		race_together();
+		err = check_size(race, 2 * race->part);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void windows_moved_during_grows_are_mapped_when_they_are_back(void **state)
+{
+	static const peer_function functions[] = { grow_under_movers, mover, mover };
+
+	if (backing_is_hugetlb(param_of(state)->backing) && kernel_before(5, 16))
+		skip_because("mremap() does not take huge pages of the pool before Linux 5.16");
+	race_on_backing(state, functions, 3);
+}
+
 #define TEST_SMALL_AND_2M(f)                         \
 	TEST_CASE(#f "_small", f, PEERSHM_SMALL, 0), \
 		TEST_CASE(#f "_hugetlb_2m", f, PEERSHM_HUGETLB_2M, 0)
@@ -521,6 +589,7 @@ int main(void)
 		TEST(threads_that_attach_and_detach_all_the_time_leave_no_client),
 		TEST_SMALL_AND_2M(a_grow_and_a_shrink_at_once_are_one_after_the_other),
 		TEST(a_window_torn_during_a_grow_harms_nobody_else),
+		TEST_SMALL_AND_2M(windows_moved_during_grows_are_mapped_when_they_are_back),
 	};
 
 	return test_run(tests);

@@ -286,6 +286,33 @@ static void a_window_is_moved_and_comes_back(void **state)
 	}
 }
 
+/* Who has been moved finds by one access what others have mapped, as before. */
+static void a_moved_window_shares_page_tables_again(void **state)
+{
+	const struct backing *b = &backings[PEERSHM_HUGETLB_2M];
+	const uint64_t length = 2 * b->step, there = 0x400000000000;
+	struct region *r;
+	struct peer *p;
+
+	(void)state;
+	if (b->page != backings[PEERSHM_THP].page)
+		skip_because("a huge page of the pool is a part of a page table here");
+	backing_needs(b, length);
+	r = region_new(b, b->capacity);
+	p = peer_join(r, "mover");
+	peer_join(r, "other");
+	region_grow(r, length);
+	move_window(p, b, r->base, there);
+	/* It shared before, or it would have its page table with it. */
+	assert_int_equal(peer_present(p, there, length), 0);
+	peer_load(p, there);
+	assert_int_equal(peer_present(p, there, length), length);
+	move_window(p, b, there, r->base);
+	assert_int_equal(peer_present(p, r->base, length), 0);
+	peer_load(p, r->base);
+	assert_int_equal(peer_present(p, r->base, length), length);
+}
+
 static long grow_window(void *arg)
 {
 	const uint64_t *range = arg;
@@ -410,6 +437,52 @@ static void end_child(void *pid)
 /* More than are taken out of the registry in one go. */
 #define MANY 20
 
+/* The child's window is not in the registry, and moves as its parent's does. */
+static long fork_and_move(void *arg)
+{
+	struct dofork *d = arg;
+	uint64_t range[3] = { d->address, d->length, 0x400000000000 };
+	int status;
+	pid_t child;
+
+	if (madvise(at_address(d->address), d->length, MADV_DOFORK))
+		return -errno;
+	child = fork();
+	if (child < 0)
+		return -errno;
+	if (child == 0) {
+		long err = move_piece(range);
+
+		_exit(err ? (int)-err : touch(range[2], true));
+	}
+	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return -ECHILD;
+	return -WEXITSTATUS(status);
+}
+
+static void a_child_moves_the_window_it_was_given(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct dofork d = { .length = b->capacity };
+	struct region *r;
+	struct peer *p;
+	long err;
+
+	backing_needs(b, 2 * b->step);
+	r = region_new(b, b->capacity);
+	region_grow(r, b->step);
+	p = peer_join(r, "parent");
+	peer_join(r, "other");
+	d.address = r->base;
+	err = peer_call(p, fork_and_move, &d, sizeof(d));
+	if (err == -EINVAL)
+		skip_because("this kernel gives no child such a window, or does not move it");
+	assert_ok(err);
+	assert_int_equal(grow_and_report(r, p->at.client).result, PEERSHM_PEER_MAPPED);
+	assert_int_equal(peer_present(p, r->base, 2 * b->step), 2 * b->step);
+	assert_int_equal(region_nr_clients(r), 2);
+}
+
 static void the_dead_whose_windows_others_hold_make_room(void **state)
 {
 	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
@@ -484,10 +557,17 @@ int main(void)
 			  PEERSHM_THP, 0),
 		TEST_CASE("a_window_is_moved_and_comes_back_hugetlb_2m",
 			  a_window_is_moved_and_comes_back, PEERSHM_HUGETLB_2M, 0),
+		TEST(a_moved_window_shares_page_tables_again),
 		TEST_BACKINGS(a_window_cannot_be_made_longer),
 		TEST(nobody_can_make_the_header_writable),
 		TEST_BACKINGS(a_read_only_client_cannot_make_its_window_writable),
 		TEST_BACKINGS(a_window_that_is_forked_after_all_does_no_harm),
+		TEST_CASE("a_child_moves_the_window_it_was_given_small",
+			  a_child_moves_the_window_it_was_given, PEERSHM_SMALL, 0),
+		TEST_CASE("a_child_moves_the_window_it_was_given_thp",
+			  a_child_moves_the_window_it_was_given, PEERSHM_THP, 0),
+		TEST_CASE("a_child_moves_the_window_it_was_given_hugetlb_2m",
+			  a_child_moves_the_window_it_was_given, PEERSHM_HUGETLB_2M, 0),
 		TEST(the_dead_whose_windows_others_hold_make_room),
 		TEST(a_file_attaches_again_once_its_window_is_unmapped),
 	};
