@@ -80,6 +80,8 @@ static inline void calls_prepare(void)
 	};
 	char path[64];
 
+	if (access("/proc/thread-self/fail-nth", W_OK))
+		fputs("no failures: this kernel injects none\n", stderr);
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
 		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", settings[i][0]);
 		if (write_file(path, settings[i][1]))

@@ -43,6 +43,7 @@ struct thread {
 	uint64_t programs;
 	uint64_t covered; /* corpus entries run once at the start */
 	pid_t tid;
+	bool done;			 /* with all that it has to do */
 	unsigned int at;		 /* the call that runs */
 	struct cost costs[MAX_COSTS];	 /* by operation, then by kind */
 	struct program history[HISTORY]; /* the last is programs % HISTORY */
@@ -138,6 +139,8 @@ const char *log_finding(void);
 int supervise(struct shared *shared, struct common *common);
 /* With nobody left: unlink all regions, and see that nothing stays. NULL or what is wrong. */
 const char *registry_empties(void);
+/* A finding, and the programs that ran, or were the last to. */
+void print_running(const struct shared *shared, const char *reason);
 const char *module_goes(void);
 const char *memory_leaks(void);
 

@@ -291,7 +291,7 @@ static int fuzz(struct shared *shared, struct common *common, unsigned int point
 	if (!status && !wrong && shared->settings.leaks)
 		wrong = memory_leaks();
 	if (wrong)
-		printf("finding: %s\n--- end\n", wrong);
+		print_running(shared, wrong);
 	printf("summary: %s, %u edges, %u of %u points, %u programs in the corpus\n",
 	       status || wrong ? "a finding" : "no finding", shared->coverage.nr_edges,
 	       shared->coverage.nr_points, points, shared->corpus.nr);

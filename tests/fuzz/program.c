@@ -292,10 +292,10 @@ static void print_c_value(FILE *file, const struct value *value)
 		fprintf(file, "%s * page_size()", number);
 		break;
 	case HUGE:
-		fprintf(file, "%sULL << 21", number);
+		fprintf(file, "(uint64_t)%s << 21", number);
 		break;
 	case GIGA:
-		fprintf(file, "%sULL << 30", number);
+		fprintf(file, "(uint64_t)%s << 30", number);
 		break;
 	case PLACE:
 	case PLACE_BYTE:

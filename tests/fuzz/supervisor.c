@@ -16,13 +16,18 @@
 struct watch {
 	pid_t pid;
 	unsigned int restarts;
-	uint64_t ops;	/* at `since` */
-	uint64_t since; /* by the clock */
-	uint64_t paced; /* and as the machine had it */
 	bool killed;
 };
 
+/* When a thread was last seen to begin a call. */
+struct progress {
+	uint64_t ops;	/* at `since` */
+	uint64_t since; /* by the clock */
+	uint64_t paced; /* and as the machine had it */
+};
+
 static struct watch watches[NR_PROCESSES];
+static struct progress progresses[NR_THREADS];
 static uint64_t paced; /* now */
 static unsigned int unexpected;
 
@@ -34,14 +39,25 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static uint64_t ops_of(const struct shared *shared, unsigned int process)
+static uint64_t ops_of(const struct shared *shared, unsigned int thread)
+{
+	return __atomic_load_n(&shared->threads[thread].ops, __ATOMIC_RELAXED);
+}
+
+static uint64_t all_ops(const struct shared *shared)
 {
 	uint64_t ops = 0;
 
 	for (unsigned int i = 0; i < NR_THREADS; i++)
-		if (process == NR_PROCESSES || process_of(i) == process)
-			ops += __atomic_load_n(&shared->threads[i].ops, __ATOMIC_RELAXED);
+		ops += ops_of(shared, i);
 	return ops;
+}
+
+static void progress_now(const struct shared *shared, unsigned int thread)
+{
+	progresses[thread] = (struct progress){ .ops = ops_of(shared, thread),
+						.since = now_ms(),
+						.paced = paced };
 }
 
 static unsigned int nr_processes(const struct shared *shared)
@@ -55,12 +71,16 @@ static void start(struct shared *shared, struct common *common, unsigned int pro
 	struct watch *watch = &watches[process];
 
 	fflush(stdout);
+	for (unsigned int i = 0; i < NR_THREADS; i++) {
+		if (process_of(i) != process)
+			continue;
+		shared->threads[i].tid = 0;
+		shared->threads[i].done = false;
+		progress_now(shared, i);
+	}
 	watch->pid = fork();
 	if (!watch->pid)
 		worker_main(shared, process, common, sockets);
-	watch->ops = ops_of(shared, process);
-	watch->since = now_ms();
-	watch->paced = paced;
 	watch->killed = false;
 }
 
@@ -103,30 +123,28 @@ static void print_stacks(const struct shared *shared)
 }
 
 /* A call that takes too long is nudged, then killed; NULL, or what is wrong. */
-static const char *watch_process(struct shared *shared, unsigned int process)
+static const char *watch_thread(struct shared *shared, unsigned int thread)
 {
 	static char text[128];
+	const struct progress *progress = &progresses[thread];
+	const struct thread *t = &shared->threads[thread];
+	unsigned int process = process_of(thread);
 	struct watch *watch = &watches[process];
-	uint64_t ops = ops_of(shared, process);
-	uint64_t now = now_ms();
 	uint64_t ms;
 
-	if (ops != watch->ops || watch->pid <= 0) {
-		watch->ops = ops;
-		watch->since = now;
-		watch->paced = paced;
+	if (ops_of(shared, thread) != progress->ops ||
+	    __atomic_load_n(&t->done, __ATOMIC_ACQUIRE)) {
+		progress_now(shared, thread);
 		return NULL;
 	}
-	ms = paced - watch->paced;
-	if (ms > NUDGE_MS || now - watch->since > LAST_NUDGE_MS)
-		for (unsigned int i = 0; i < NR_THREADS; i++)
-			if (process_of(i) == process && shared->threads[i].tid)
-				syscall(SYS_tgkill, watch->pid, shared->threads[i].tid, SIGUSR1);
+	ms = paced - progress->paced;
+	if ((ms > NUDGE_MS || now_ms() - progress->since > LAST_NUDGE_MS) && t->tid)
+		syscall(SYS_tgkill, watch->pid, t->tid, SIGUSR1);
 	if (ms > KILL_MS && !watch->killed) {
 		if (!waits_for_itself(shared, process)) {
 			print_stacks(shared);
 			snprintf(text, sizeof(text),
-				 "hang: process %u is in one call for %" PRIu64 " s", process,
+				 "hang: thread %u is in one call for %" PRIu64 " s", thread,
 				 ms / 1000);
 			return text;
 		}
@@ -168,7 +186,7 @@ static void on_child(int signal)
 
 static void report(const struct shared *shared, uint64_t ms, uint64_t last_ops, uint64_t last_ms)
 {
-	uint64_t ops = ops_of(shared, NR_PROCESSES);
+	uint64_t ops = all_ops(shared);
 	uint64_t programs = 0;
 	unsigned int restarts = 0;
 
@@ -196,7 +214,7 @@ static void print_new(struct shared *shared, uint32_t *printed)
 	}
 }
 
-static void print_running(const struct shared *shared, const char *reason)
+void print_running(const struct shared *shared, const char *reason)
 {
 	printf("finding: %s\n", reason);
 	for (unsigned int i = 0; i < shared->settings.threads; i++) {
@@ -265,7 +283,9 @@ static const char *tick(struct shared *shared, struct common *common, const int 
 				--*left;
 			continue;
 		}
-		finding = watch_process(shared, i);
+		for (unsigned int j = 0; !finding && j < shared->settings.threads; j++)
+			if (process_of(j) == i)
+				finding = watch_thread(shared, j);
 	}
 	if (!finding && shared->failure[0])
 		finding = shared->failure;
@@ -301,9 +321,9 @@ int supervise(struct shared *shared, struct common *common)
 			if (now_ms() - reported >= REPORT_MS) {
 				report(shared, now_ms() - begin, reported_ops, now_ms() - reported);
 				reported = now_ms();
-				reported_ops = ops_of(shared, NR_PROCESSES);
+				reported_ops = all_ops(shared);
 			}
-			if (ops_of(shared, NR_PROCESSES) >= settings->ops)
+			if (all_ops(shared) >= settings->ops)
 				break;
 		}
 	}
@@ -318,6 +338,8 @@ int supervise(struct shared *shared, struct common *common)
 	stuck = end_all(shared);
 	close(sockets[0]);
 	close(sockets[1]);
+	if (!stuck && shared->failure[0])
+		stuck = shared->failure; /* of the last calls */
 	if (!finding && stuck)
 		print_running(shared, finding = stuck);
 	if (!settings->replay && !settings->distil)

@@ -254,6 +254,7 @@ static void *thread_main(void *arg)
 	else
 		fuzz(w);
 	calls_reset();
+	__atomic_store_n(&w->thread->done, true, __ATOMIC_RELEASE);
 	return NULL;
 }
 

@@ -112,14 +112,17 @@ static inline long do_reclaim(void)
 
 static inline void reap(bool now)
 {
-	if (self.child <= 0)
+	/* another thread may be at it, too: there is a 0 then, and that is everybody */
+	pid_t child = __atomic_load_n(&self.child, __ATOMIC_RELAXED);
+
+	if (child <= 0)
 		return;
 	if (now)
-		kill(self.child, SIGKILL);
+		kill(child, SIGKILL);
 	/* who is nudged waits no longer for a child that is stuck */
-	while (waitpid(self.child, NULL, 0) < 0 && errno == EINTR)
-		kill(self.child, SIGKILL);
-	self.child = 0;
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		kill(child, SIGKILL);
+	__sync_bool_compare_and_swap(&self.child, child, 0);
 }
 
 /* 0 in the child. A process has at most one. */
