@@ -6,13 +6,15 @@
 # tree share that room: who has a place in it holds the lock of a file in build/beside, and
 # who has waited for longest gets the next.
 #
-#   beside_room GIB     see how many there is room for, if each takes so much memory
+#   beside_room         see how many there is room for
 #   beside COMMAND...   wait for a place, and start it in the background, in a process group
 #                       of its own, which ends with the script; its PID is beside_pid
 
+beside_gib=9	# for the largest of them: all scripts count alike, as they share the places
+
 beside_room() {
 	local n
-	n=$(awk -v cpus="$(nproc)" -v gib="$1" '/^MemTotal:/ {
+	n=$(awk -v cpus="$(nproc)" -v gib="$beside_gib" '/^MemTotal:/ {
 		n = int($2 / (gib * 1024 * 1024)); print n < 1 ? 1 : n < cpus ? n : cpus }' /proc/meminfo)
 	[[ ! ${MACHINES-} || $MACHINES -ge $n ]] || n=$MACHINES
 	beside_machines=$n

@@ -158,7 +158,13 @@ ktap_program() {
 		timeout -k 5 "$ktap_limit" "$@" 2>&1 </dev/null
 		printf '\n@status %s\n' $?
 	} | ktap_cases "$ktap_counts"
-	read -r ktap_verdict pass fail skip ktap_why <"$ktap_counts"
+	if ! read -r ktap_verdict pass fail skip ktap_why <"$ktap_counts"; then
+		ktap_verdict=fail
+		pass=0
+		fail=1
+		skip=0
+		ktap_why="its count is lost"
+	fi
 	rm -f "$ktap_counts"
 	ktap_pass=$((ktap_pass + pass))
 	ktap_fail=$((ktap_fail + fail))

@@ -81,6 +81,13 @@ if [ -n "$part" ]; then
 	tests=$(printf '%s\n' $tests | awk -v i="${part%/*}" -v n="${part#*/}" 'NR % n == i % n')
 fi
 
+# shellcheck disable=SC2086 # one word a test
+set -- $tests
+if [ $# -eq 0 ]; then
+	echo "$0: no tests${part:+ in part $part} ($list)" >&2
+	exit 2
+fi
+
 if [ ! -c /dev/peershm ]; then
 	echo "KTAP version 1"
 	echo "1..0 # SKIP no /dev/peershm: load the module (insmod peershm.ko), see $here/README"
@@ -101,13 +108,16 @@ log_mark() {
 log_check() {
 	[ "$log_readable" = 1 ] || return 0
 	log=$(mktemp)
-	dmesg >"$log"
-	if grep -qF "$mark" "$log"; then
-		sed -i "1,/$mark/d" "$log"
-	fi
 	patterns=$(mktemp)
+	dmesg >"$log"
 	grep -v '^#' "$here/forbidden" >"$patterns"
 	dirty=0
+	if [ ! -s "$log" ] || [ ! -s "$patterns" ]; then
+		echo "the kernel log cannot be looked at"
+		dirty=1
+	elif grep -qF "$mark" "$log"; then
+		sed -i "1,/$mark/d" "$log"
+	fi
 	if grep -E -q -f "$patterns" "$log"; then
 		dirty=1
 		grep -E -B 2 -A 25 -f "$patterns" "$log" | head -n 60 | sed 's/^/  # /' >&5
@@ -116,8 +126,6 @@ log_check() {
 	return $dirty
 }
 
-# shellcheck disable=SC2086 # one word a test
-set -- $tests
 leaks=/sys/kernel/debug/kmemleak
 leaks_readable=0
 # turned off at boot, the file is there all the same

@@ -178,16 +178,26 @@ static void nobody_helps_who_may_use_one_cpu_or_waits_otherwise_for_it(void **st
 	}
 }
 
-static void nobody_helps_who_could_be_throttled(void **state)
+static void nobody_helps_in_a_cgroup_with(const char *file, const struct backing *b)
 {
-	struct region *r = region_new(param_of(state)->backing, GIB);
+	struct region *r = region_new(b, GIB);
 	struct peer *grower = peer_join(r, "grower");
 	const char *memcg = memcg_new(2 * GIB);
 
 	helpers_watch();
 	cgroup_join(memcg, grower->pid);
-	memcg_set(memcg, "memory.high", "1G");
+	memcg_set(memcg, file, "1G");
 	nobody_helps(grower, r);
+}
+
+static void nobody_helps_who_could_be_throttled(void **state)
+{
+	nobody_helps_in_a_cgroup_with("memory.high", param_of(state)->backing);
+}
+
+static void nobody_helps_who_could_be_throttled_for_swap(void **state)
+{
+	nobody_helps_in_a_cgroup_with("memory.swap.high", param_of(state)->backing);
 }
 
 #define OVERCOMMIT "/proc/sys/vm/overcommit_memory"
@@ -246,6 +256,7 @@ int main(void)
 		TEST_TMPFS(several_cpus_take_part_in_a_large_grow_alone),
 		TEST_TMPFS(nobody_helps_who_may_use_one_cpu_or_waits_otherwise_for_it),
 		TEST_TMPFS(nobody_helps_who_could_be_throttled),
+		TEST_TMPFS(nobody_helps_who_could_be_throttled_for_swap),
 		TEST_TMPFS(what_is_kept_for_the_administrator_is_refused),
 	};
 
