@@ -59,6 +59,9 @@ static void swap_begin(uint64_t bytes)
 {
 	int err;
 
+	/* it may still be on, if memory was short when the last test ended */
+	if (swap_length)
+		swapoff(swap_path);
 	if (swap_length < bytes)
 		swap_create(bytes);
 	test_cleanup(swap_end, NULL);
