@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-#   alone NAME   end this script if one of that name is at work in this tree: what it leaves
-#                in build/ would be that one's
+#   alone NAME   end this script if one of that name is at work in this tree: it would take
+#                what that one leaves in build/. What both run is built by then: a tree that
+#                tests run in is not to be changed.
 
 alone() {
 	local lock

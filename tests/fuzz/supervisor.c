@@ -93,7 +93,8 @@ static bool waits_for_itself(const struct shared *shared, unsigned int process)
 
 		if (process_of(i) != process)
 			continue;
-		for (unsigned int j = 0; j < program->nr_ops && j <= t->at; j++)
+		/* all of it: when it is being reduced, what runs is a part */
+		for (unsigned int j = 0; j < program->nr_ops; j++)
 			if (!strcmp(operations[program->ops[j].operation].name, "uffd"))
 				return true;
 	}
@@ -122,6 +123,16 @@ static void print_stacks(const struct shared *shared)
 		print_stack(i, watches[process_of(i)].pid, shared->threads[i].tid);
 }
 
+/* Then it is to exit, and may hang in that. */
+static bool all_done(const struct shared *shared, unsigned int process)
+{
+	for (unsigned int i = 0; i < shared->settings.threads; i++)
+		if (process_of(i) == process &&
+		    !__atomic_load_n(&shared->threads[i].done, __ATOMIC_ACQUIRE))
+			return false;
+	return true;
+}
+
 /* A call that takes too long is nudged, then killed; NULL, or what is wrong. */
 static const char *watch_thread(struct shared *shared, unsigned int thread)
 {
@@ -133,7 +144,7 @@ static const char *watch_thread(struct shared *shared, unsigned int thread)
 	uint64_t ms;
 
 	if (ops_of(shared, thread) != progress->ops ||
-	    __atomic_load_n(&t->done, __ATOMIC_ACQUIRE)) {
+	    (__atomic_load_n(&t->done, __ATOMIC_ACQUIRE) && !all_done(shared, process))) {
 		progress_now(shared, thread);
 		return NULL;
 	}
