@@ -129,6 +129,12 @@ ktap_cases() {
 		why="out of time or killed after $case_number of $planned cases"
 	elif [ "$case_number" -ne "$planned" ]; then
 		why="$case_number of $planned cases, exit status $status"
+	elif [ "$planned" -eq 0 ] && [ -n "${PEERSHM_TEST_FILTER-}" ]; then
+		verdict=skip
+		skip=1
+		why="no case is like $PEERSHM_TEST_FILTER"
+	elif [ "$planned" -eq 0 ]; then
+		why="no cases"
 	elif [ "$fail" -gt 0 ]; then
 		verdict=fail
 	elif [ "$status" != 0 ]; then
