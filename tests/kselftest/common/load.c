@@ -6,6 +6,9 @@
 
 #define WORD sizeof(uint64_t)
 
+/* What a peer does in one call: each has a deadline, and may have little of a busy machine. */
+#define PIECE (64 * MIB)
+
 struct range {
 	uint64_t address, length, seed;
 	uint64_t at, found; /* out, if a word is wrong */
@@ -62,9 +65,13 @@ static long do_fill(void *arg)
 
 void peer_fill(struct peer *p, uint64_t address, uint64_t length, uint64_t seed)
 {
-	struct range r = { .address = address, .length = length, .seed = seed };
+	struct range r = { .seed = seed };
 
-	assert_ok(peer_call(p, do_fill, &r, sizeof(r)));
+	for (uint64_t at = 0; at < length; at += PIECE) {
+		r.address = address + at;
+		r.length = length - at < PIECE ? length - at : PIECE;
+		assert_ok(peer_call(p, do_fill, &r, sizeof(r)));
+	}
 }
 
 static long do_check(void *arg)
@@ -74,13 +81,19 @@ static long do_check(void *arg)
 
 void peer_check(struct peer *p, uint64_t address, uint64_t length, uint64_t seed)
 {
-	struct range r = { .address = address, .length = length, .seed = seed };
-	long err = peer_call(p, do_check, &r, sizeof(r));
+	struct range r = { .seed = seed };
 
-	if (err == -EBADMSG)
-		print_error("0x%llx holds 0x%llx\n", (unsigned long long)r.at,
-			    (unsigned long long)r.found);
-	assert_ok(err);
+	for (uint64_t at = 0; at < length; at += PIECE) {
+		long err;
+
+		r.address = address + at;
+		r.length = length - at < PIECE ? length - at : PIECE;
+		err = peer_call(p, do_check, &r, sizeof(r));
+		if (err == -EBADMSG)
+			print_error("0x%llx holds 0x%llx\n", (unsigned long long)r.at,
+				    (unsigned long long)r.found);
+		assert_ok(err);
+	}
 }
 
 static long do_write(void *arg)
