@@ -162,6 +162,8 @@ static void a_base_of_ones_own_choice_is_kept(void **state)
 	assert_ok(xioctl(r->fd, PEERSHM_IOC_CREATE, &c));
 	assert_ok(do_stat(r->fd, c.region, NULL, &info));
 	assert_int_equal(info.base, 0x520000000000);
+	/* It lies before those that the module chooses, and is not in their way. */
+	assert_true(region_new(small, GIB)->base > info.base);
 }
 
 static void a_process_that_is_a_client_already_is_ealready(void **state)

@@ -308,9 +308,13 @@ static unsigned int sites_of_loading(const char *path)
 	return MAX_SITES - left;
 }
 
+/*
+ * Each site of an insertion, twice: sysfs allocates something for every so many of its files, by
+ * which the Nth site of one insertion is the next one's N+1st, and is passed over.
+ */
 static void an_insertion_that_fails_anywhere_leaves_nothing_behind(void **state)
 {
-	unsigned int nth, first, left = 0, failed = 0;
+	unsigned int nth, first, left = 0, failed = 0, sweeps = 0;
 	bool before[4], after[4];
 	const char *path;
 
@@ -320,7 +324,7 @@ static void an_insertion_that_fails_anywhere_leaves_nothing_behind(void **state)
 	look_for_backings(before);
 	assert_true(remove_soon());
 	first = sites_of_loading(path) + 1;
-	for (nth = first; !left && nth < MAX_SITES; nth++) {
+	for (nth = first; sweeps < 2 && nth < MAX_SITES; nth++) {
 		int err;
 
 		test_goes_on();
@@ -335,9 +339,13 @@ static void an_insertion_that_fails_anywhere_leaves_nothing_behind(void **state)
 		look_for_backings(after);
 		assert_memory_equal(after, before, sizeof(before));
 		assert_true(remove_soon());
+		if (left) {
+			print_message("# %u sites, %u failures\n", nth - first, failed);
+			sweeps++;
+			nth = first - 1;
+		}
 	}
-	assert_true(left > 0);
-	print_message("# %u sites, %u failures\n", nth - first, failed);
+	assert_int_equal(sweeps, 2);
 	assert_true(failed > 0);
 	nothing_is_left();
 }
