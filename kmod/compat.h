@@ -218,7 +218,7 @@ static inline void peershm_notify_again(void)
 #define peershm_notify_again() do { } while (0)
 #endif
 
-/* Moving a hugetlb VMA can wait for itself since 6.1, and still in 7.3 (vmalock.c). */
+/* Moving a hugetlb VMA can wait for itself from 6.1 to 7.3 at least (vmalock.c). */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
 #define PEERSHM_MOVE_DEADLOCKS
 #endif

@@ -44,6 +44,7 @@ struct thread {
 	uint64_t covered; /* corpus entries run once at the start */
 	pid_t tid;
 	bool done;			 /* with all that it has to do */
+	bool uffd;			 /* what runs has userfaults, which it may wait for */
 	unsigned int at;		 /* the call that runs */
 	struct cost costs[MAX_COSTS];	 /* by operation, then by kind */
 	struct program history[HISTORY]; /* the last is programs % HISTORY */

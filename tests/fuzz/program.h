@@ -138,6 +138,7 @@ void op_resolve(const struct op *op, uint64_t args[MAX_ARGS]);
 /* In this process; gives what the call gave, errno with it. */
 long op_run(const struct op *op);
 bool op_is_fork(const struct op *op);
+bool op_is_uffd(const struct op *op);
 
 /* generate.c */
 struct random {

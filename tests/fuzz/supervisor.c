@@ -88,15 +88,9 @@ static void start(struct shared *shared, struct common *common, unsigned int pro
 static bool waits_for_itself(const struct shared *shared, unsigned int process)
 {
 	for (unsigned int i = 0; i < NR_THREADS; i++) {
-		const struct thread *t = &shared->threads[i];
-		const struct program *program = &t->history[t->programs % HISTORY];
-
-		if (process_of(i) != process)
-			continue;
-		/* all of it: when it is being reduced, what runs is a part */
-		for (unsigned int j = 0; j < program->nr_ops; j++)
-			if (!strcmp(operations[program->ops[j].operation].name, "uffd"))
-				return true;
+		if (process_of(i) == process &&
+		    __atomic_load_n(&shared->threads[i].uffd, __ATOMIC_RELAXED))
+			return true;
 	}
 	return false;
 }

@@ -250,3 +250,8 @@ bool op_is_fork(const struct op *op)
 {
 	return operations[op->operation].run == run_fork;
 }
+
+bool op_is_uffd(const struct op *op)
+{
+	return operations[op->operation].run == run_uffd;
+}

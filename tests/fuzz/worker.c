@@ -37,6 +37,13 @@ static bool stopping(const struct shared *shared)
 	return __atomic_load_n(&shared->stop, __ATOMIC_RELAXED);
 }
 
+static long op_go(struct thread *t, const struct op *op)
+{
+	if (op_is_uffd(op))
+		__atomic_store_n(&t->uffd, true, __ATOMIC_RELAXED);
+	return op_run(op);
+}
+
 /* The calls of a program up to the first `n`; gives the new edges and the last call with one. */
 static unsigned int run(struct worker *w, const struct program *program, bool checked,
 			unsigned int *last)
@@ -46,6 +53,7 @@ static unsigned int run(struct worker *w, const struct program *program, bool ch
 	unsigned int new = 0;
 
 	calls_reset();
+	__atomic_store_n(&t->uffd, false, __ATOMIC_RELAXED);
 	time = cost_add(t, nr_operations + COST_RESET, time);
 	for (unsigned int i = 0; i < program->nr_ops && !stopping(w->shared); i++) {
 		const struct op *op = &program->ops[i];
@@ -58,9 +66,9 @@ static unsigned int run(struct worker *w, const struct program *program, bool ch
 			uint64_t left = program->nr_ops - i - 1;
 			uint64_t n = op->args[1].n < left ? op->args[1].n : left;
 
-			if (!op_run(op)) {
+			if (!op_go(t, op)) {
 				while (n--)
-					op_run(++op);
+					op_go(t, ++op);
 				_exit(0);
 			}
 			i += (unsigned int)n;
@@ -74,7 +82,7 @@ static unsigned int run(struct worker *w, const struct program *program, bool ch
 			time = cost_add(t, nr_operations + COST_ORACLE, time);
 		}
 		coverage_begin();
-		ret = op_run(op);
+		ret = op_go(t, op);
 		time = cost_add(t, op->operation, time);
 		fresh = coverage_end(&w->shared->coverage);
 		time = cost_add(t, nr_operations + COST_COVERAGE, time);

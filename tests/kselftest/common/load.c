@@ -63,37 +63,40 @@ static long do_fill(void *arg)
 	return 0;
 }
 
-void peer_fill(struct peer *p, uint64_t address, uint64_t length, uint64_t seed)
-{
-	struct range r = { .seed = seed };
-
-	for (uint64_t at = 0; at < length; at += PIECE) {
-		r.address = address + at;
-		r.length = length - at < PIECE ? length - at : PIECE;
-		assert_ok(peer_call(p, do_fill, &r, sizeof(r)));
-	}
-}
-
 static long do_check(void *arg)
 {
 	return check(arg) ? 0 : -EBADMSG;
 }
 
+static long in_pieces(struct peer *p, peer_function f, struct range *r)
+{
+	uint64_t end = r->address + r->length;
+	long err = 0;
+
+	for (uint64_t at = r->address; !err && at < end; at += PIECE) {
+		r->address = at;
+		r->length = end - at < PIECE ? end - at : PIECE;
+		err = peer_call(p, f, r, sizeof(*r));
+	}
+	return err;
+}
+
+void peer_fill(struct peer *p, uint64_t address, uint64_t length, uint64_t seed)
+{
+	struct range r = { .address = address, .length = length, .seed = seed };
+
+	assert_ok(in_pieces(p, do_fill, &r));
+}
+
 void peer_check(struct peer *p, uint64_t address, uint64_t length, uint64_t seed)
 {
-	struct range r = { .seed = seed };
+	struct range r = { .address = address, .length = length, .seed = seed };
+	long err = in_pieces(p, do_check, &r);
 
-	for (uint64_t at = 0; at < length; at += PIECE) {
-		long err;
-
-		r.address = address + at;
-		r.length = length - at < PIECE ? length - at : PIECE;
-		err = peer_call(p, do_check, &r, sizeof(r));
-		if (err == -EBADMSG)
-			print_error("0x%llx holds 0x%llx\n", (unsigned long long)r.at,
-				    (unsigned long long)r.found);
-		assert_ok(err);
-	}
+	if (err == -EBADMSG)
+		print_error("0x%llx holds 0x%llx\n", (unsigned long long)r.at,
+			    (unsigned long long)r.found);
+	assert_ok(err);
 }
 
 static long do_write(void *arg)
