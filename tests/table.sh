@@ -61,7 +61,7 @@ table_watch() {
 			fail=1
 			echo "not ok $name # exit status $status, kernel log $clean"
 		fi
-		[[ $pass -gt 0 ]] || tail -n 20 "$out"
+		[[ $pass -gt 0 ]] || tail -n 20 "$out" | sed 's/^/# /'
 	fi
 	# shellcheck disable=SC2059
 	printf "$table_format\n" "$name" "${release:-?}" "$pass" "$fail" "$skip" "$clean" \
