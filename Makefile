@@ -81,7 +81,7 @@ unit-programs: $(unit) $(unit_san)
 	@:
 
 ##  kselftest    build the device tests (`make -C tests install` gathers them)
-kselftest: $(kselftest) build/stress/stress
+kselftest: $(kselftest) build/stress/stress build/holder/holder
 	@:
 
 ##  device       run the device tests in the virtual machine (SCALE=0.1: fewer rounds)
@@ -318,6 +318,10 @@ build/unit-san/%: build/obj-san/tests/unit/%.o build/libpeershm-san.a
 build/stress/stress: build/obj/tests/stress/stress.o build/libpeershm.so.0
 	$(call say,LD,$@)
 	$(call link,$(beside))
+
+build/holder/holder: build/obj/tests/holder/holder.o
+	$(call say,LD,$@)
+	$(call link)
 
 # Beside liburcu as programs use either: the library shared, its lock inlined.
 build/bench/libsections.so: build/obj/tests/bench/region.o $(library)

@@ -396,26 +396,6 @@ static void outcomes_add(struct outcomes *to, const struct outcomes *from)
 	to->completed += from->completed;
 }
 
-static void close_event(void *fd)
-{
-	close((int)(intptr_t)fd);
-}
-
-/*
- * The kernel rewrites its code when a tracepoint gets its first event and when it loses its
- * last, and takes long for it: so this process keeps one of each.
- */
-static void hold_tracepoints(void)
-{
-	for (int i = 0; i < NR_TRACEPOINTS; i++) {
-		long id = tracepoint_id(tracepoints[i]);
-		int fd = id < 0 ? -1 : tracepoint_open(id);
-
-		if (fd >= 0)
-			test_cleanup(close_event, (void *)(intptr_t)fd);
-	}
-}
-
 static struct outcomes interrupt_everywhere(struct trial *t)
 {
 	const char *name = operations[t->run.operation].name;
@@ -453,6 +433,8 @@ void interrupt_every_command(const struct backing *b, enum how how)
 	struct region *r;
 
 	backing_needs(b, 2 * STEP(b));
+	for (int i = 0; i < NR_TRACEPOINTS; i++)
+		tracepoint_hold(tracepoints[i]);
 	r = region_new(b, b->capacity);
 	region_grow(r, STEP(b));
 	t.region = r;
@@ -460,7 +442,6 @@ void interrupt_every_command(const struct backing *b, enum how how)
 	t.run.target = operation_target_of(r, STEP(b));
 	stamp(r, STEP(b));
 	taking.bytes = taken(b) + (long)MIB;
-	hold_tracepoints();
 
 	for (int i = 0; i < nr_operations; i++) {
 		struct outcomes some;
