@@ -135,10 +135,8 @@ programs=$#
 ktap_start $((programs * (1 + log_readable) + unload * 5 + leaks_readable))
 [ "$log_readable" = 1 ] || echo "# the kernel log is not readable, so it is no part of the verdict"
 
-# what some tests switch on in the kernel stays on
-"$here/holder" &
-holder=$!
-trap 'kill $holder 2>/dev/null' EXIT
+# what some tests switch on in the scheduler stays on
+"$here/holder" $$
 
 pages_free() {
 	cat /sys/kernel/mm/hugepages/*/free_hugepages 2>/dev/null | xargs

@@ -1,33 +1,77 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Has a perf event until it is killed, or run_kselftest.sh ends, which starts it.
+ * Hold a perf event for as long as the process lives that runs this, run_kselftest.sh.
+ *
+ *   holder PID     PID of that process; returns once it holds the event
  *
  * Linux switches code of its scheduler on when a task gets the first such event, and off a
  * second after the last one has gone, and puts a breakpoint there meanwhile. An emulated CPU
  * can translate that breakpoint just before it is taken away, and run into it later, when the
  * kernel knows of none (QEMU before 8.1): "Oops: int3" in __schedule(). Some tests have such
- * events; with one more that stays, nothing is switched between them.
+ * events; with one that stays, nothing is switched between them.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/perf_event.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
-#include <sys/prctl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int main(void)
+static int event_open(void)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
 		.size = sizeof(attr),
 		.config = PERF_COUNT_SW_DUMMY,
+		.exclude_kernel = 1,
 	};
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC) < 0) {
-		perror("# holder: perf_event_open");
-		return 1;
+	return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+static int fail(const char *what)
+{
+	printf("# holder: %s: %s\n", what, strerror(errno));
+	fflush(stdout);
+	return 1;
+}
+
+/* Nobody who reads what the tests print waits for this. */
+static _Noreturn void hold(struct pollfd *process, int told)
+{
+	if (event_open() < 0)
+		_exit(fail("perf_event_open"));
+	close(told);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		close(fd);
+	poll(process, 1, -1);
+	_exit(0);
+}
+
+int main(int argc, char *argv[])
+{
+	struct pollfd process = { .events = POLLIN };
+	int told[2];
+	char nothing;
+
+	if (argc != 2) {
+		fputs("usage: holder PID\n", stderr);
+		return 2;
 	}
-	for (;;)
-		pause();
+	process.fd = (int)syscall(SYS_pidfd_open, atoi(argv[1]), 0);
+	if (process.fd < 0)
+		return fail("pidfd_open");
+	if (pipe2(told, O_CLOEXEC))
+		return fail("pipe");
+	switch (fork()) {
+	case -1:
+		return fail("fork");
+	case 0:
+		hold(&process, told[1]);
+	}
+	close(told[1]);
+	return read(told[0], &nothing, 1) < 0;
 }

@@ -12,24 +12,32 @@
 
 #define TRACING "/sys/kernel/tracing"
 #define TRACE TRACING "/trace"
+#define COMMANDS TRACING "/options/record-cmd"
 #define EVENT TRACING "/events/workqueue/workqueue_execute_start/enable"
 
 static pid_t watcher;
 
-/* At the end of the program (tracepoint_hold() says why), not of a child that exits. */
+/* Not in a child that exits. */
 static void trace_off(void)
 {
-	if (getpid() == watcher)
-		file_write(EVENT, "0");
+	if (getpid() != watcher)
+		return;
+	file_write(EVENT, "0");
+	file_write(COMMANDS, "1");
 }
 
+/*
+ * Once in a program, and without names of commands, for which the kernel would trace switches
+ * of tasks as well: it rewrites its code for each of those (tests/holder).
+ */
 static void trace_on(void)
 {
 	if (watcher)
 		return;
-	watcher = getpid();
 	assert_int_equal(atexit(trace_off), 0);
+	assert_ok(file_write(COMMANDS, "0"));
 	assert_ok(file_write(EVENT, "1"));
+	watcher = getpid();
 }
 
 static void empty_the_trace(void)

@@ -7,8 +7,6 @@
 #include "harness.h"
 #include "tracepoint.h"
 
-#define MAX_HELD 16
-
 long tracepoint_id(const char *name)
 {
 	static const char *const roots[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
@@ -20,23 +18,6 @@ long tracepoint_id(const char *name)
 		id = file_number(path);
 	}
 	return id;
-}
-
-void tracepoint_hold(const char *name)
-{
-	static long held[MAX_HELD];
-	static int nr_held;
-	long id = tracepoint_id(name);
-
-	if (id < 0)
-		return;
-	for (int i = 0; i < nr_held; i++)
-		if (held[i] == id)
-			return;
-	assert_true(nr_held < MAX_HELD);
-	/* without it the tests are slower, no more */
-	if (tracepoint_open(id) >= 0)
-		held[nr_held++] = id;
 }
 
 int tracepoint_open(long id)
