@@ -27,12 +27,13 @@ static void trace_off(void)
 }
 
 /*
- * Once in a program, and without names of commands, for which the kernel would trace switches
- * of tasks as well: it rewrites its code for each of those (tests/holder).
+ * Unless it is on already (tools/vm/init): once in a program, and without names of commands, for
+ * which the kernel would trace switches of tasks as well. It rewrites its code for each of those
+ * (tests/holder).
  */
 static void trace_on(void)
 {
-	if (watcher)
+	if (watcher || file_number(EVENT) == 1)
 		return;
 	assert_int_equal(atexit(trace_off), 0);
 	assert_ok(file_write(COMMANDS, "0"));
