@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,33 +11,12 @@
 
 #define TRACING "/sys/kernel/tracing"
 #define TRACE TRACING "/trace"
-#define COMMANDS TRACING "/options/record-cmd"
 #define EVENT TRACING "/events/workqueue/workqueue_execute_start/enable"
 
-static pid_t watcher;
-
-/* Not in a child that exits. */
-static void trace_off(void)
+static void trace_off(void *arg)
 {
-	if (getpid() != watcher)
-		return;
+	(void)arg;
 	file_write(EVENT, "0");
-	file_write(COMMANDS, "1");
-}
-
-/*
- * Unless it is on already (tools/vm/init): once in a program, and without names of commands, for
- * which the kernel would trace switches of tasks as well. It rewrites its code for each of those
- * (tests/holder).
- */
-static void trace_on(void)
-{
-	if (watcher || file_number(EVENT) == 1)
-		return;
-	assert_int_equal(atexit(trace_off), 0);
-	assert_ok(file_write(COMMANDS, "0"));
-	assert_ok(file_write(EVENT, "1"));
-	watcher = getpid();
 }
 
 static void empty_the_trace(void)
@@ -57,7 +35,11 @@ void helpers_watch(void)
 		skip_because("this machine has one CPU");
 	if (access(EVENT, W_OK))
 		skip_because("this kernel traces no work items");
-	trace_on();
+	/* in an emulated machine it is on, and has to stay so (tools/vm/init) */
+	if (file_number(EVENT) != 1) {
+		test_cleanup(trace_off, NULL);
+		assert_ok(file_write(EVENT, "1"));
+	}
 	empty_the_trace();
 }
 

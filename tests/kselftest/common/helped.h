@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* From now on helpers are seen; skips where there can be none. */
+/* From now on, until the test ends, helpers are seen; skips where there can be none. */
 void helpers_watch(void);
 
 /* Has one begun since they are watched, or since the last call? */
