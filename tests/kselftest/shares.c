@@ -242,6 +242,19 @@ static uint64_t any_capacity(uint32_t *seed)
 	return (uint64_t)SYSTEM_PAGE << test_random(seed) % 40;
 }
 
+static void unlink_all(void *arg)
+{
+	const struct flood *f = arg;
+	char name[PEERSHM_NAME_SIZE];
+	int fd = device_open(O_RDWR);
+
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "%.50s-%d", f->prefix, i);
+		do_unlink(fd, name);
+	}
+	close(fd);
+}
+
 /* Regions of any capacity made, attached and left, and another's clients tried. */
 static long flood(void *arg)
 {
@@ -275,21 +288,11 @@ static long flood(void *arg)
 			do_unlink(fd, name);
 			close(fd);
 		}
+		/* One that is as large as all of his may be is not to stay for long. */
+		if (test_random(&f->seed) % 16 == 0)
+			unlink_all(f);
 	}
 	return 0;
-}
-
-static void unlink_all(void *arg)
-{
-	const struct flood *f = arg;
-	char name[PEERSHM_NAME_SIZE];
-	int fd = device_open(O_RDWR);
-
-	for (int i = 0; i < 200; i++) {
-		snprintf(name, sizeof(name), "%.50s-%d", f->prefix, i);
-		do_unlink(fd, name);
-	}
-	close(fd);
 }
 
 static void a_flood_of_regions_and_clients_of_one_user_leaves_room_for_others(void **state)
