@@ -235,16 +235,24 @@ static void set_size(struct file *file, u64 size)
 	inode_unlock(inode);
 }
 
-/* To a smaller size, or the same: unmap and free what lies beyond. */
-static int truncate(struct file *file, u64 size)
+/*
+ * To a smaller size, or the same: unmap and free what lies beyond. Page tables
+ * that clients share go then, where hugetlb_fault() may just look at one.
+ */
+static int truncate(const struct backing *b, struct file *file,
+		    struct rw_semaphore *tables, u64 size)
 {
 	struct iattr attr = { .ia_valid = ATTR_SIZE, .ia_size = size };
 	struct inode *inode = file_inode(file);
 	int err;
 
+	if (PEERSHM_FAULTS_LOOK_UNLOCKED && b->pool)
+		down_write(tables);
 	inode_lock(inode);
 	err = peershm_notify_change(file->f_path.dentry, &attr);
 	inode_unlock(inode);
+	if (PEERSHM_FAULTS_LOOK_UNLOCKED && b->pool)
+		up_write(tables);
 	return err;
 }
 
@@ -371,6 +379,7 @@ static int allocate(const struct backing *b, struct file *file, u64 start,
  * peershm_backing_grow() - allocate and zero memory, then make it accessible
  * @backing: kind
  * @file: of it
+ * @tables: held for writing while page tables of it are taken away
  * @old_size: its size
  * @ready: up to where peershm_backing_reserve() has allocated, not less
  * @new_size: the size wanted
@@ -380,8 +389,9 @@ static int allocate(const struct backing *b, struct file *file, u64 start,
  * the size. May sleep for as long as the zeroing takes; a signal ends it with
  * -ERESTARTSYS.
  */
-int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
-			 u64 ready, u64 new_size)
+int peershm_backing_grow(u32 backing, struct file *file,
+			 struct rw_semaphore *tables, u64 old_size, u64 ready,
+			 u64 new_size)
 {
 	/*
 	 * A limit on file sizes is not meant for memory, and would send
@@ -404,7 +414,7 @@ int peershm_backing_grow(u32 backing, struct file *file, u64 old_size,
 	err = allocate(&backings[backing], file, ready, new_size);
 	sigprocmask(SIG_SETMASK, &old_signals, NULL);
 	if (err) {
-		if (truncate(file, old_size))
+		if (truncate(&backings[backing], file, tables, old_size))
 			pr_warn_once("peershm: memory of a failed grow was not freed\n");
 		uncharge(backing, new_size - old_size);
 		/* An empty pool of huge pages is out of memory, too. */
@@ -444,15 +454,17 @@ int peershm_backing_reserve(u32 backing, struct file *file, u64 start, u64 end)
  * peershm_backing_shrink() - unmap memory from every process and free it
  * @backing: kind
  * @file: of it
+ * @tables: held for writing while page tables of it are taken away
  * @old_size: its size, with what lies ready beyond it
  * @new_size: the size wanted, not larger
  *
  * Takes no process's mmap lock. The caller keeps others from changing the size.
  */
-int peershm_backing_shrink(u32 backing, struct file *file, u64 old_size,
+int peershm_backing_shrink(u32 backing, struct file *file,
+			   struct rw_semaphore *tables, u64 old_size,
 			   u64 new_size)
 {
-	int err = truncate(file, new_size);
+	int err = truncate(&backings[backing], file, tables, new_size);
 
 	if (!err)
 		uncharge(backing, old_size - new_size);

@@ -223,6 +223,24 @@ static inline void peershm_notify_again(void)
 #define PEERSHM_MOVE_DEADLOCKS
 #endif
 
+/*
+ * Before 6.3 hugetlb_fault() first looks for the entry without a lock, and so may
+ * read from a page table that it just loses, and that its last owner frees.
+ */
+#define PEERSHM_FAULTS_LOOK_UNLOCKED \
+	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0))
+
+/*
+ * On arm64 what it reads then need not even be memory, and the same goes for all
+ * who look at page tables. From 6.1 on windows can do without sharing (vmalock.c).
+ */
+#if defined(CONFIG_ARM64) && defined(CONFIG_ARCH_WANT_HUGE_PMD_SHARE) && \
+	defined(PEERSHM_MOVE_DEADLOCKS)
+#define PEERSHM_SHARES_NO_TABLES PEERSHM_FAULTS_LOOK_UNLOCKED
+#else
+#define PEERSHM_SHARES_NO_TABLES false
+#endif
+
 /* Before 5.17 a process that dumps core has a flag of its own. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 17, 0)
 #define PEERSHM_GROUP_EXIT (SIGNAL_GROUP_EXIT | SIGNAL_GROUP_COREDUMP)

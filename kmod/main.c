@@ -7,7 +7,8 @@
  *   region->resize
  *   pf->reader.turn
  *     mmap lock of a client
- *       i_mmap lock of the memory
+ *       region->tables
+ *         locks of the memory: of its inode, of its pages, i_mmap
  *       region list lock (region.c)
  *         pf->lock
  *           region->registry

@@ -172,6 +172,23 @@ static enum outcome fault(struct vm_area_struct *vma, unsigned long addr)
 	return got & VM_FAULT_ERROR ? NOT_THIS_PAGE : FAULTED;
 }
 
+/*
+ * One in huge pages of the pool, of which clients may share page tables. It waits
+ * for a truncation under the client's mmap lock, as it would for i_mmap.
+ */
+static enum outcome fault_shared(struct peershm_region *region,
+				 struct vm_area_struct *vma, unsigned long addr)
+{
+	enum outcome outcome;
+
+	if (PEERSHM_FAULTS_LOOK_UNLOCKED)
+		down_read(&region->tables);
+	outcome = fault(vma, addr);
+	if (PEERSHM_FAULTS_LOOK_UNLOCKED)
+		up_read(&region->tables);
+	return outcome;
+}
+
 /* So many small pages are mapped at a time, as the page table is locked then. */
 #define AROUND 64
 
@@ -286,7 +303,8 @@ static unsigned long populate_piece(const struct peershm_client *client,
 		}
 		faults = addr == last ? faults + 1 : 1;
 		last = addr;
-		outcome = fault(vma, addr);
+		outcome = huge ? fault_shared(client->region, vma, addr) :
+				 fault(vma, addr);
 		cond_resched();
 		if (outcome == FAULTED && faults < MAX_FAULTS)
 			continue;

@@ -462,6 +462,7 @@ long peershm_region_create(struct peershm_file *pf, void *arg)
 	kref_init(&region->users);
 	kref_init(&region->ref);
 	mutex_init(&region->resize);
+	init_rwsem(&region->tables);
 	peershm_reserve_prepare(region);
 	peershm_straggler_prepare(region);
 	spin_lock_init(&region->registry);

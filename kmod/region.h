@@ -5,6 +5,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
@@ -58,6 +59,9 @@ struct peershm_region {
 	/* Serialises changes of the size; held while memory is allocated. */
 	struct mutex resize;
 	struct peershm_reserve reserve;
+
+	/* Read: clients' page tables are not taken away (populate.c). */
+	struct rw_semaphore tables;
 
 	spinlock_t registry;		/* protects what follows */
 	u64 size;			/* written with resize held, too */

@@ -73,6 +73,7 @@ static int give_back(struct peershm_region *region)
 
 	lockdep_assert_held(&region->resize);
 	err = peershm_backing_shrink(region->backing, region->file,
+				     &region->tables,
 				     size + region->reserve.have, size);
 	if (!err) {
 		/* Who sees that it is gone sees who lost something with it. */

@@ -117,7 +117,8 @@ static int grow_locked(struct peershm_region *region,
 					  region->reserve.want))
 			return -ENOSPC;
 		err = peershm_backing_grow(region->backing, region->file,
-					   old_size, ready, new_size);
+					   &region->tables, old_size, ready,
+					   new_size);
 		if (err && err != -ENOSPC) {
 			peershm_reserve_used(region, 0);
 			spin_lock(&region->registry);
@@ -254,6 +255,7 @@ static int shrink_locked(struct peershm_region *region,
 		return err;
 	if (args->new_size < old_size) {
 		err = peershm_backing_shrink(region->backing, region->file,
+					     &region->tables,
 					     old_size + region->reserve.have,
 					     args->new_size);
 		if (err) {

@@ -12,6 +12,10 @@
  * without a lock, as if there had been no memory for one, and gets its own when
  * the move is done, if there is memory.
  *
+ * Before Linux 6.3 a look at a shared page table that is just being taken away is
+ * an oops on arm64: by a fault, or a read of /proc/PID/pagemap, next to a shrink or
+ * the migration of a page. Windows there share none at all.
+ *
  * Not mended is what /proc/PID/map_files lets root map: a file of hugetlbfs, as
  * root can make itself.
  */
@@ -45,7 +49,7 @@ static bool is_moved(const struct vm_area_struct *vma)
 static void vmalock_open(struct vm_area_struct *vma)
 {
 	/* It is the other VMA's still. */
-	if (is_moved(vma))
+	if (PEERSHM_SHARES_NO_TABLES || is_moved(vma))
 		vma->vm_private_data = NULL;
 	else
 		hugetlb_ops->open(vma);
@@ -61,6 +65,8 @@ static int vmalock_mremap(struct vm_area_struct *vma)
 {
 	struct address_space *mapping = vma->vm_file->f_mapping;
 
+	if (PEERSHM_SHARES_NO_TABLES)
+		return 0;
 	i_mmap_lock_write(mapping);
 	hugetlb_ops->open(vma);
 	i_mmap_unlock_write(mapping);
@@ -68,8 +74,8 @@ static int vmalock_mremap(struct vm_area_struct *vma)
 }
 
 /**
- * peershm_vmalock_mend() - let a VMA be moved
- * @vma: new and of hugetlbfs, under its mmap lock
+ * peershm_vmalock_mend() - let a VMA be moved, and what else is said above
+ * @vma: new, with its file of hugetlbfs, under its mmap lock
  */
 void peershm_vmalock_mend(struct vm_area_struct *vma)
 {
@@ -82,5 +88,11 @@ void peershm_vmalock_mend(struct vm_area_struct *vma)
 	}
 	mutex_unlock(&ops_lock);
 	vma->vm_ops = &ops;
+	/*
+	 * All that it does for a shared mapping is to free the lock. Faults and
+	 * truncation have that of the page (hugetlb_fault_mutex_table) still.
+	 */
+	if (PEERSHM_SHARES_NO_TABLES)
+		hugetlb_ops->close(vma);
 }
 #endif

@@ -432,6 +432,72 @@ static void a_grow_and_a_shrink_at_once_are_one_after_the_other(void **state)
 	race_on_backing(state, functions, 2);
 }
 
+/* Any size, a few times, out of step with the others. */
+static long resize(struct race *race)
+{
+	for (int i = 0; i < 8; i++) {
+		uint64_t size = test_random(&race->seed) % 8 * race->part;
+		bool grows = test_random(&race->seed) % 2;
+		long err = grows ? do_grow_to(self.fd, 0, size + race->part, NULL) :
+				   do_shrink(self.fd, 0, size, NULL);
+
+		/* What is smaller already cannot shrink to it. */
+		race_expect(err == 0 || (!grows && err == -EINVAL), err);
+	}
+	return 0;
+}
+
+/* Take faults, and have the page tables walked, while others fill and empty them: for the kernel. */
+static long look(struct race *race)
+{
+	for (int i = 0; i < 8; i++) {
+		uint64_t place = test_random(&race->seed) % 8 * race->part;
+		int signal = touch(race->base + place, test_random(&race->seed) % 2);
+
+		race_expect(signal == 0 || signal == SIGBUS, signal);
+		pagemap_present(race->base, 8 * race->part);
+	}
+	return 0;
+}
+
+static long resize_or_look(void *arg)
+{
+	static const char *const names[] = { "resizer 0", "resizer 1", "looker" };
+	struct race *race = arg;
+	long err = join(race, names[race->me]);
+
+	race_expect(err == 0, err);
+	for (unsigned int i = 0; i < race->rounds; i += 8) {
+		struct peershm_peer_map m;
+
+		race_together();
+		err = race->me < 2 ? resize(race) : look(race);
+		if (err)
+			return err;
+		race_together();
+		err = do_peer_map(self.fd, 0, &m);
+		race_expect(err == 0, err);
+		race_expect(m.report.mapped == m.report.nr_peers, m.report.mapped);
+		race_together();
+		err = check_size(race, 8 * race->part);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* A grow maps its peers while a shrink takes away their page tables. */
+static void page_tables_go_while_others_fill_them_and_look(void **state)
+{
+	static const peer_function functions[] = { resize_or_look, resize_or_look, resize_or_look };
+
+	/* A page that goes is in the pool again when the look at it is over. */
+	backing_needs(param_of(state)->backing, 10 * param_of(state)->backing->page);
+	if (machine_is_arm64() && kernel_before(6, 1))
+		skip_because("arm64 before Linux 6.1 does not survive a look at tables that go");
+	race_on_backing(state, functions, 3);
+}
+
 static long grow_past_torn_windows(void *arg)
 {
 	struct race *race = arg;
@@ -588,6 +654,7 @@ int main(void)
 		TEST_SMALL_AND_2M(a_client_killed_at_any_moment_leaves_contents_and_other_clients),
 		TEST(threads_that_attach_and_detach_all_the_time_leave_no_client),
 		TEST_SMALL_AND_2M(a_grow_and_a_shrink_at_once_are_one_after_the_other),
+		TEST_SMALL_AND_2M(page_tables_go_while_others_fill_them_and_look),
 		TEST(a_window_torn_during_a_grow_harms_nobody_else),
 		TEST_SMALL_AND_2M(windows_moved_during_grows_are_mapped_when_they_are_back),
 	};

@@ -297,6 +297,8 @@ static void a_moved_window_shares_page_tables_again(void **state)
 	(void)state;
 	if (b->page != backings[PEERSHM_THP].page)
 		skip_because("a huge page of the pool is a part of a page table here");
+	if (machine_is_arm64() && kernel_before(6, 3) && !kernel_before(6, 1))
+		skip_because("windows share no page tables on arm64 before Linux 6.3");
 	backing_needs(b, length);
 	r = region_new(b, b->capacity);
 	p = peer_join(r, "mover");
@@ -311,6 +313,42 @@ static void a_moved_window_shares_page_tables_again(void **state)
 	assert_int_equal(peer_present(p, r->base, length), 0);
 	peer_load(p, r->base);
 	assert_int_equal(peer_present(p, r->base, length), length);
+}
+
+/* What one has mapped another has not, before and after a move, and whoever came first. */
+static void windows_share_no_page_tables_where_a_look_at_one_that_goes_kills(void **state)
+{
+	const struct backing *b = &backings[PEERSHM_HUGETLB_2M];
+	const uint64_t length = 2 * b->step, there = 0x400000000000;
+	struct peershm_peer_map map;
+	struct region *r;
+	struct peer *p;
+
+	(void)state;
+	if (!machine_is_arm64() || !kernel_before(6, 3))
+		skip_because("a look at them is safe from Linux 6.3 on, and where it is not arm64");
+	if (kernel_before(6, 1))
+		skip_because("before Linux 6.1 a window has to share");
+	backing_needs(b, length);
+	r = region_new(b, b->capacity);
+	p = peer_join(r, "mover");
+	peer_join(r, "other");
+	region_grow(r, length);
+	for (int i = 0; i < 2; i++) {
+		/* A page table of its own is moved. */
+		move_window(p, b, r->base, there);
+		assert_int_equal(peer_present(p, there, length), length);
+		/* Gone, only what is looked at comes back. */
+		assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+		region_grow(r, length);
+		assert_int_equal(peer_present(p, there, length), 0);
+		peer_load(p, there);
+		assert_int_equal(peer_present(p, there, length), b->page);
+		move_window(p, b, there, r->base);
+		assert_int_equal(peer_present(p, r->base, length), b->page);
+		assert_ok(do_peer_map(r->fd, r->id, &map));
+		assert_int_equal(peer_present(p, r->base, length), length);
+	}
 }
 
 static long grow_window(void *arg)
@@ -563,6 +601,7 @@ int main(void)
 		TEST_CASE("a_window_is_moved_and_comes_back_hugetlb_2m",
 			  a_window_is_moved_and_comes_back, PEERSHM_HUGETLB_2M, 0),
 		TEST(a_moved_window_shares_page_tables_again),
+		TEST(windows_share_no_page_tables_where_a_look_at_one_that_goes_kills),
 		TEST_BACKINGS(a_window_cannot_be_made_longer),
 		TEST(nobody_can_make_the_header_writable),
 		TEST_BACKINGS(a_read_only_client_cannot_make_its_window_writable),

@@ -108,6 +108,14 @@ bool kernel_before(unsigned int major, unsigned int minor)
 	return has[0] < major || (has[0] == major && has[1] < minor);
 }
 
+bool machine_is_arm64(void)
+{
+	struct utsname name;
+
+	assert_int_equal(uname(&name), 0);
+	return !strcmp(name.machine, "aarch64");
+}
+
 unsigned int test_seed(void)
 {
 	const char *text = getenv("PEERSHM_TEST_SEED");

@@ -68,6 +68,7 @@ uint32_t test_random(uint32_t *seed);
 
 /* Does an older kernel than this version run? For what the kernel itself learnt later. */
 bool kernel_before(unsigned int major, unsigned int minor);
+bool machine_is_arm64(void);
 
 uint64_t now_ms(void);
 uint64_t now_ns(void);
