@@ -289,7 +289,7 @@ static long flood(void *arg)
 			close(fd);
 		}
 		/* One that is as large as all of his may be is not to stay for long. */
-		if (test_random(&f->seed) % 16 == 0)
+		if (i % 16 == 15)
 			unlink_all(f);
 	}
 	return 0;

@@ -128,8 +128,12 @@ unsigned int test_seed(void)
 
 uint32_t test_random(uint32_t *seed)
 {
-	*seed = *seed * 1664525u + 1013904223u;
-	return *seed >> 8;
+	uint32_t n = *seed += 0x9e3779b9;
+
+	/* Callers take remainders of it: low bits are to be as good as any. */
+	n = (n ^ n >> 16) * 0x7feb352d;
+	n = (n ^ n >> 15) * 0x846ca68b;
+	return n ^ n >> 16;
 }
 
 uint64_t now_ns(void)
