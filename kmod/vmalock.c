@@ -12,9 +12,9 @@
  * without a lock, as if there had been no memory for one, and gets its own when
  * the move is done, if there is memory.
  *
- * Before Linux 6.3 a look at a shared page table that is just being taken away is
- * an oops on arm64: by a fault, or a read of /proc/PID/pagemap, next to a shrink or
- * the migration of a page. Windows there share none at all.
+ * Before Linux 6.3 a look at a shared page table that is just being taken away
+ * can be an oops on arm64: by a fault, or a read of /proc/PID/pagemap, next to a
+ * shrink or the migration of a page. Windows there share none at all.
  *
  * Not mended is what /proc/PID/map_files lets root map: a file of hugetlbfs, as
  * root can make itself.
