@@ -286,6 +286,19 @@ static void a_window_is_moved_and_comes_back(void **state)
 	}
 }
 
+/* A region of so much, in the page tables of two clients; `mover` is one of them. */
+static struct region *mapped_by_two(const struct backing *b, uint64_t length, struct peer **mover)
+{
+	struct region *r;
+
+	backing_needs(b, length);
+	r = region_new(b, b->capacity);
+	*mover = peer_join(r, "mover");
+	peer_join(r, "other");
+	region_grow(r, length);
+	return r;
+}
+
 /* Who has been moved finds by one access what others have mapped, as before. */
 static void a_moved_window_shares_page_tables_again(void **state)
 {
@@ -299,11 +312,7 @@ static void a_moved_window_shares_page_tables_again(void **state)
 		skip_because("a huge page of the pool is a part of a page table here");
 	if (machine_is_arm64() && kernel_before(6, 3) && !kernel_before(6, 1))
 		skip_because("windows share no page tables on arm64 before Linux 6.3");
-	backing_needs(b, length);
-	r = region_new(b, b->capacity);
-	p = peer_join(r, "mover");
-	peer_join(r, "other");
-	region_grow(r, length);
+	r = mapped_by_two(b, length, &p);
 	move_window(p, b, r->base, there);
 	/* It shared before, or it would have its page table with it. */
 	assert_int_equal(peer_present(p, there, length), 0);
@@ -315,7 +324,7 @@ static void a_moved_window_shares_page_tables_again(void **state)
 	assert_int_equal(peer_present(p, r->base, length), length);
 }
 
-/* What one has mapped another has not, before and after a move, and whoever came first. */
+/* What one has mapped another has not, and a move changes nothing about it. */
 static void windows_share_no_page_tables_where_a_look_at_one_that_goes_kills(void **state)
 {
 	const struct backing *b = &backings[PEERSHM_HUGETLB_2M];
@@ -329,11 +338,7 @@ static void windows_share_no_page_tables_where_a_look_at_one_that_goes_kills(voi
 		skip_because("a look at them is safe from Linux 6.3 on, and where it is not arm64");
 	if (kernel_before(6, 1))
 		skip_because("before Linux 6.1 a window has to share");
-	backing_needs(b, length);
-	r = region_new(b, b->capacity);
-	p = peer_join(r, "mover");
-	peer_join(r, "other");
-	region_grow(r, length);
+	r = mapped_by_two(b, length, &p);
 	for (int i = 0; i < 2; i++) {
 		/* A page table of its own is moved. */
 		move_window(p, b, r->base, there);
