@@ -21,12 +21,12 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
-#include "backing.h"
-#include "device.h"
-#include "event.h"
-#include "parallel.h"
-#include "reserve.h"
-#include "straggler.h"
+#include "memory/backing.h"
+#include "device/device.h"
+#include "registry/event.h"
+#include "memory/parallel.h"
+#include "memory/reserve.h"
+#include "registry/straggler.h"
 
 static int __init peershm_init(void)
 {

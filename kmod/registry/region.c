@@ -15,14 +15,14 @@
 #include <linux/uaccess.h>
 #include <linux/user_namespace.h>
 
-#include "backing.h"
-#include "client.h"
-#include "control.h"
-#include "device.h"
-#include "event.h"
-#include "header.h"
-#include "region.h"
-#include "straggler.h"
+#include "memory/backing.h"
+#include "registry/client.h"
+#include "window/control.h"
+#include "device/device.h"
+#include "registry/event.h"
+#include "registry/header.h"
+#include "registry/region.h"
+#include "registry/straggler.h"
 
 static uint max_regions = 256;
 module_param(max_regions, uint, 0644);

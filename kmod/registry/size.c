@@ -7,15 +7,15 @@
 #include <linux/lockdep.h>
 #include <linux/overflow.h>
 
-#include "backing.h"
-#include "client.h"
-#include "event.h"
-#include "header.h"
-#include "map.h"
-#include "region.h"
-#include "reserve.h"
-#include "size.h"
-#include "straggler.h"
+#include "memory/backing.h"
+#include "registry/client.h"
+#include "registry/event.h"
+#include "registry/header.h"
+#include "window/map.h"
+#include "registry/region.h"
+#include "memory/reserve.h"
+#include "registry/size.h"
+#include "registry/straggler.h"
 
 /* How long a shrink waits for a client that it could not reach at once. */
 #define RELINK_MS 1

@@ -15,9 +15,9 @@
 
 #include <uapi/linux/peershm.h>
 
-#include "client.h"
-#include "header.h"
-#include "region.h"
+#include "registry/client.h"
+#include "registry/header.h"
+#include "registry/region.h"
 
 static struct peershm_header_client *entry(struct peershm_header *header,
 					   unsigned int slot)

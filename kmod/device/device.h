@@ -6,7 +6,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-#include "event.h"
+#include "registry/event.h"
 
 struct file;
 struct peershm_client;

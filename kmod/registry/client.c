@@ -15,13 +15,13 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "client.h"
-#include "device.h"
-#include "event.h"
-#include "header.h"
-#include "region.h"
-#include "size.h"
-#include "straggler.h"
+#include "registry/client.h"
+#include "device/device.h"
+#include "registry/event.h"
+#include "registry/header.h"
+#include "registry/region.h"
+#include "registry/size.h"
+#include "registry/straggler.h"
 
 static uint max_user_clients = 128;
 module_param(max_user_clients, uint, 0644);

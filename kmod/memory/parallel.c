@@ -13,7 +13,7 @@
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 
-#include "parallel.h"
+#include "memory/parallel.h"
 
 /* They live on the caller's stack, so that none can be missing. */
 #define MAX_HELPERS 7U

@@ -24,8 +24,8 @@
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 
-#include "fill.h"
-#include "parallel.h"
+#include "memory/fill.h"
+#include "memory/parallel.h"
 
 /* Another CPU can help from about so many bytes on. */
 #define WORTH_HELP SZ_8M

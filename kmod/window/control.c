@@ -18,10 +18,10 @@
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
 
-#include "client.h"
-#include "control.h"
-#include "mapfile.h"
-#include "region.h"
+#include "registry/client.h"
+#include "window/control.h"
+#include "window/mapfile.h"
+#include "registry/region.h"
 
 /**
  * peershm_control_length() - bytes of control pages

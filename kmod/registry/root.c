@@ -13,12 +13,12 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "client.h"
-#include "device.h"
-#include "event.h"
-#include "header.h"
-#include "region.h"
-#include "root.h"
+#include "registry/client.h"
+#include "device/device.h"
+#include "registry/event.h"
+#include "registry/header.h"
+#include "registry/region.h"
+#include "registry/root.h"
 
 static bool inside(const struct peershm_region *region, u64 address)
 {

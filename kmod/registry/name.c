@@ -8,9 +8,9 @@
 #include <linux/lockdep.h>
 #include <linux/string.h>
 
-#include "client.h"
-#include "name.h"
-#include "region.h"
+#include "registry/client.h"
+#include "registry/name.h"
+#include "registry/region.h"
 
 /* The place of @name: where it is, else the one that is to be forgotten next. */
 static struct peershm_name *place_of(const struct peershm_region *region,

@@ -13,10 +13,10 @@
 
 #include <uapi/linux/peershm.h>
 
-#include "event.h"
-#include "name.h"
-#include "reserve.h"
-#include "root.h"
+#include "registry/event.h"
+#include "registry/name.h"
+#include "memory/reserve.h"
+#include "registry/root.h"
 
 struct file;
 struct peershm_client;

@@ -19,15 +19,15 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "backing.h"
-#include "client.h"
-#include "device.h"
-#include "map.h"
-#include "parallel.h"
-#include "populate.h"
-#include "region.h"
-#include "straggler.h"
-#include "window.h"
+#include "memory/backing.h"
+#include "registry/client.h"
+#include "device/device.h"
+#include "window/map.h"
+#include "memory/parallel.h"
+#include "window/populate.h"
+#include "registry/region.h"
+#include "registry/straggler.h"
+#include "window/window.h"
 
 #define DEFAULT_TIMEOUT_MS 100
 #define MAX_TIMEOUT_MS 60000

@@ -27,10 +27,10 @@
 #include <linux/uio.h>
 #include <linux/workqueue.h>
 
-#include "client.h"
-#include "device.h"
-#include "event.h"
-#include "region.h"
+#include "registry/client.h"
+#include "device/device.h"
+#include "registry/event.h"
+#include "registry/region.h"
 
 /* Room for the deaths of all clients at once, and for some life before. */
 #define MIN_LOG_SIZE 64U

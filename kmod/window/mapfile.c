@@ -11,7 +11,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 
-#include "mapfile.h"
+#include "window/mapfile.h"
 
 /* In no directory, so nobody could look it up again. */
 int peershm_mapfile_delete(const struct dentry *dentry)

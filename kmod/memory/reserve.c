@@ -23,11 +23,11 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
-#include "backing.h"
-#include "device.h"
-#include "region.h"
-#include "reserve.h"
-#include "size.h"
+#include "memory/backing.h"
+#include "device/device.h"
+#include "registry/region.h"
+#include "memory/reserve.h"
+#include "registry/size.h"
 
 /* How long until it is tried again: a size is being changed, memory is short. */
 #define BUSY_MS 2

@@ -13,16 +13,16 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
-#include "attach.h"
-#include "backing.h"
-#include "client.h"
-#include "control.h"
-#include "device.h"
-#include "event.h"
-#include "header.h"
-#include "map.h"
-#include "region.h"
-#include "window.h"
+#include "command/attach.h"
+#include "memory/backing.h"
+#include "registry/client.h"
+#include "window/control.h"
+#include "device/device.h"
+#include "registry/event.h"
+#include "registry/header.h"
+#include "window/map.h"
+#include "registry/region.h"
+#include "window/window.h"
 
 /*
  * From here on every grow maps this client; what was granted before is up to

@@ -11,18 +11,18 @@
 
 #include <uapi/linux/peershm.h>
 
-#include "attach.h"
-#include "client.h"
-#include "control.h"
-#include "device.h"
-#include "event.h"
-#include "header.h"
-#include "map.h"
-#include "region.h"
-#include "reserve.h"
-#include "root.h"
-#include "size.h"
-#include "window.h"
+#include "command/attach.h"
+#include "registry/client.h"
+#include "window/control.h"
+#include "device/device.h"
+#include "registry/event.h"
+#include "registry/header.h"
+#include "window/map.h"
+#include "registry/region.h"
+#include "memory/reserve.h"
+#include "registry/root.h"
+#include "registry/size.h"
+#include "window/window.h"
 
 /* A command: its struct may grow, but never be less than it first was. */
 struct command {

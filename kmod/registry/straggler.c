@@ -15,11 +15,11 @@
 #include <linux/minmax.h>
 #include <linux/workqueue.h>
 
-#include "client.h"
-#include "event.h"
-#include "map.h"
-#include "region.h"
-#include "straggler.h"
+#include "registry/client.h"
+#include "registry/event.h"
+#include "window/map.h"
+#include "registry/region.h"
+#include "registry/straggler.h"
 
 /* How long until a client is tried again: doubles from one to the other. */
 #define MIN_PAUSE_MS 10

@@ -25,7 +25,7 @@
 #include <linux/mutex.h>
 #include <linux/sched.h>
 
-#include "vmalock.h"
+#include "window/vmalock.h"
 
 #ifdef PEERSHM_MOVE_DEADLOCKS
 static DEFINE_MUTEX(ops_lock);

@@ -17,11 +17,11 @@
 #include <linux/sched/signal.h>
 #include <linux/userfaultfd_k.h>
 
-#include "backing.h"
-#include "client.h"
-#include "populate.h"
-#include "region.h"
-#include "window.h"
+#include "memory/backing.h"
+#include "registry/client.h"
+#include "window/populate.h"
+#include "registry/region.h"
+#include "window/window.h"
 
 /* A page that is not there after so many faults is being taken away again. */
 #define MAX_FAULTS 3

@@ -17,11 +17,11 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 
-#include "client.h"
-#include "mapfile.h"
-#include "region.h"
-#include "vmalock.h"
-#include "window.h"
+#include "registry/client.h"
+#include "window/mapfile.h"
+#include "registry/region.h"
+#include "window/vmalock.h"
+#include "window/window.h"
 
 static void window_release(struct dentry *dentry)
 {

@@ -22,8 +22,8 @@
 
 #include <uapi/linux/peershm.h>
 
-#include "backing.h"
-#include "fill.h"
+#include "memory/backing.h"
+#include "memory/fill.h"
 
 static ulong max_bytes;
 module_param(max_bytes, ulong, 0644);
