@@ -12,7 +12,7 @@ MANDIR ?= $(PREFIX)/share/man
 
 CFLAGS ?= -O2 -g
 WERROR ?= -Werror
-# the kernel the virtual machine boots, a line of tools/vm/suites
+# the kernel the virtual machine boots, a line of tools/vm/kernels/suites
 KERNEL ?= $(own_kernel)
 # the one that the machine's own compiler and checkers are for
 own_kernel := 6.1
@@ -26,7 +26,7 @@ VM ?= --kernel $(KERNEL) $(machine)
 SELFTEST ?= -u
 
 cflags = -std=gnu11 -D_GNU_SOURCE= -Wall -Wextra $(WERROR) $(CFLAGS) -fvisibility=hidden -pthread \
-	 -Iinclude -Iinclude/uapi -Ilibpeershm -DPEERSHM_VERSION='"$(VERSION)"'
+	 -Iinclude -Iinclude/uapi -Ilibpeershm -Itests/kselftest -DPEERSHM_VERSION='"$(VERSION)"'
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 urcu := -lurcu-bp -lurcu-common
 
@@ -43,11 +43,13 @@ library := $(call objects,libpeershm/*.c,obj)
 library_san := $(call objects,libpeershm/*.c,obj-san)
 peershmctl := $(call objects,tools/peershmctl/*.c,obj)
 demo := $(call objects,tools/demo/*.c,obj)
-common := $(call objects,tests/kselftest/common/*.c,obj)
+common := $(call objects,tests/kselftest/support/*.c,obj)
 unit := $(patsubst tests/unit/%.c,build/unit/%,$(wildcard tests/unit/*.c))
 unit_san := $(unit:build/unit/%=build/unit-san/%)
 bench := $(addprefix build/bench/bin/,memfd_populate memfd_touch memset peershm dpdk)
-kselftest := $(patsubst tests/kselftest/%.c,build/kselftest/%,$(wildcard tests/kselftest/*.c))
+kselftest_rooms := abi map unreachable lifetime memory events users
+kselftest_sources := $(wildcard $(kselftest_rooms:%=tests/kselftest/%/*.c))
+kselftest := $(addprefix build/kselftest/,$(basename $(notdir $(kselftest_sources))))
 decoders := $(patsubst tests/fuzz/decoders/%.c,build/fuzz/%,$(wildcard tests/fuzz/decoders/*.c))
 programs := $(if $(peershmctl),build/peershmctl) $(if $(demo),build/peershm-demo)
 
@@ -62,8 +64,8 @@ all: lib tools $(if $(KDIR)$(shell command -v apt-get),module)
 
 ##  module       the module, for Debian's kernel or with KDIR=/lib/modules/.../build
 module: setup-build
-	$(Q)headers=$(or $(KDIR),$$(tools/vm/kernel $(KERNEL) headers)) && \
-		tools/vm/module $$headers
+	$(Q)headers=$(or $(KDIR),$$(tools/vm/kernels/kernel $(KERNEL) headers)) && \
+		tools/vm/kernels/module $$headers
 
 ##  lib          build/libpeershm.so.0 and build/libpeershm.a
 lib: build/libpeershm.so build/libpeershm.a
@@ -91,9 +93,9 @@ device:
 
 # what goes into the machine, for every kernel of that architecture
 device-programs: kselftest
-	$(Q)arch=$$(tools/vm/kernel $(KERNEL) arch) && case $$arch in \
+	$(Q)arch=$$(tools/vm/kernels/kernel $(KERNEL) arch) && case $$arch in \
 		amd64) $(MAKE) --no-print-directory -C tests install ;; \
-		*) tools/vm/userspace $$arch ;; \
+		*) tools/vm/kernels/userspace $$arch ;; \
 	esac
 
 # with what is there, and the module for that kernel
@@ -101,7 +103,7 @@ device-run: module
 	$(Q)tools/vm/run $(VM) --timeout 3000 $(if $(VM_LOG),--log $(VM_LOG)) -- \
 		env PEERSHM_TEST_SCALE=$(or $(SCALE),1) /kselftest/run_kselftest.sh $(SELFTEST)
 
-##  check-kernels  the device tests on every kernel of tools/vm/suites (KERNELS="5.10 ..." SCALE=)
+##  check-kernels  the device tests on every kernel of tools/vm/kernels/suites (KERNELS="5.10 ..." SCALE=)
 check-kernels:
 	$(call ready,build vm test,lib tools kselftest)
 	$(Q)MAKE='$(MAKE)' SCALE='$(SCALE)' tests/check-kernels $(KERNELS)
@@ -129,19 +131,19 @@ check-mutants:
 ##  fuzz         fuzz the device on the debug kernel (OPS=, SEED=, SAVE=1 keeps the corpus)
 fuzz: setup-debug
 	$(call ready,build vm,fuzz-programs)
-	$(Q)tests/fuzz/fuzz $(or $(OPS),200000) $(if $(SEED),--seed $(SEED))
+	$(Q)tests/fuzz/device/fuzz $(or $(OPS),200000) $(if $(SEED),--seed $(SEED))
 
 ##  fuzz-minimise  what a finding of it needs, and a C program: PROGRAM=build/fuzz/finding
 fuzz-minimise: setup-debug
 	$(call ready,build vm,fuzz-programs)
-	$(Q)tests/fuzz/minimise $(PROGRAM)
+	$(Q)tests/fuzz/device/minimise $(PROGRAM)
 
 ##  fuzz-decoders  libFuzzer on what user space decodes (SECONDS=, for each)
 fuzz-decoders: setup-build setup-fuzz $(decoders)
 	$(Q)tests/fuzz/decoders/run $(or $(SECONDS),20) $(decoders)
 
 fuzz-programs: build/fuzz/device
-	$(Q)tools/vm/module --tree $(CURDIR)/build/module/kcov $$(tools/vm/debug-kernel headers) \
+	$(Q)tools/vm/kernels/module --tree $(CURDIR)/build/module/kcov $$(tools/vm/kernels/debug-kernel headers) \
 		KCOV_INSTRUMENT=y KCFLAGS=-g modules > build/fuzz/module.log || { cat build/fuzz/module.log; exit 1; }
 
 ##  check        set up, build and test everything; ends with the count
@@ -172,7 +174,7 @@ check-full:
 
 ##  lint         every static check there is
 lint: setup-lint lib tools kselftest unit-programs
-	$(Q)headers=$(or $(KDIR),$$(tools/vm/kernel $(own_kernel) headers)) && \
+	$(Q)headers=$(or $(KDIR),$$(tools/vm/kernels/kernel $(own_kernel) headers)) && \
 		tools/lint $$headers
 
 ##  demo         build everything, boot the virtual machine, show the demo
@@ -194,22 +196,22 @@ bench-full: mode := full
 bench-instructions: mode := instructions
 bench bench-full bench-instructions:
 	$(call ready,build vm bench,all bench-programs)
-	$(Q)tests/bench/run $(mode)
+	$(Q)tools/bench/run $(mode)
 
-##  bench-publish  what both have measured, into README.md and tests/bench/published/
+##  bench-publish  what both have measured, into README.md and tools/bench/published/
 bench-publish:
 	$(Q)tools/setup bench
-	$(Q)tests/bench/publish
+	$(Q)tools/bench/publish
 
 ##  bench-compare  instructions of this tree beside those of BASE=revision
 bench-compare:
 	$(call ready,build vm bench,all bench-programs)
-	$(Q)MAKE='$(MAKE)' tests/bench/compare '$(or $(BASE),$(error which revision? make bench-compare BASE=...))'
+	$(Q)MAKE='$(MAKE)' tools/bench/compare '$(or $(BASE),$(error which revision? make bench-compare BASE=...))'
 
 ##  bench-native  the benchmark on this machine, which has the module loaded; as root
 bench-native:
 	$(call ready,build bench,lib bench-programs)
-	$(Q)tests/bench/run --native $(or $(MODE),default)
+	$(Q)tools/bench/run --native $(or $(MODE),default)
 
 bench-programs: $(bench)
 	@:
@@ -249,7 +251,7 @@ build/libpeershm.a build/libpeershm-san.a:
 
 # Programs. In the build tree they find the library beside them; what is installed
 # is linked again, without that path.
-link = $(Q)mkdir -p $(@D) && $(CC) $(cflags) $(LDFLAGS) $(1) -o $@ $(filter %.o %.a %.so.0,$^) $(2)
+link = $(Q)mkdir -p $(@D) && $(CC) $(cflags) $(LDFLAGS) $(1) -o $@ $(filter %.o,$^) $(filter %.a %.so.0,$^) $(2)
 beside := -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..'
 
 build/peershmctl build/peershm-demo: rpath = $(beside)
@@ -263,11 +265,12 @@ build/peershm-demo: $(demo) build/libpeershm.so.0
 
 # the library that the device tests use; tests/coverage counts in the other
 tested := build/libpeershm.so.0
-build/kselftest/%: build/obj/tests/kselftest/%.o $(common) $(tested)
+$(foreach source,$(kselftest_sources),$(eval build/kselftest/$(basename $(notdir $(source))): build/obj/$(source:.c=.o)))
+$(kselftest): $(common) $(tested)
 	$(call say,LD,$@)
 	$(call link,$(beside),-lcmocka -luring $(if $(filter %.a,$(tested)),$(urcu)))
 
-build/fuzz/device: $(call objects,tests/fuzz/*.c,obj)
+build/fuzz/device: $(call objects,tests/fuzz/device/*.c,obj)
 	$(call say,LD,$@)
 	$(call link)
 
@@ -292,19 +295,19 @@ build/unit/injection build/unit-san/injection: private wrap := $(patsubst %,-Wl$
 # 4 GiB, it shares no page table with a region; at a random one, one program in six does, and
 # growing takes 5,000 instructions less for each peer. DPDK's is left out where its libraries
 # cannot be had.
-rounds := build/obj/tests/bench/main.o build/obj/tests/bench/crew.o
-build/bench/bin/memfd_touch build/bench/bin/memfd_populate: build/obj/tests/bench/memfd.o
+rounds := build/obj/tools/bench/main.o build/obj/tools/bench/crew.o
+build/bench/bin/memfd_touch build/bench/bin/memfd_populate: build/obj/tools/bench/memfd.o
 build/bench/bin/peershm: build/libpeershm.so.0
 build/bench/bin/peershm: rpath = -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../..'
-build/bench/bin/%: build/obj/tests/bench/%.o $(rounds) Makefile
+build/bench/bin/%: build/obj/tools/bench/%.o $(rounds) Makefile
 	$(call say,LD,$@)
 	$(call link,$(rpath) -no-pie)
 
-build/bench/bin/dpdk: tests/bench/dpdk.c $(rounds) build/flags | setup-build setup-bench
+build/bench/bin/dpdk: tools/bench/dpdk.c $(rounds) build/flags | setup-build setup-bench
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)! flags="$$(tests/bench/libdpdk cflags)" || \
-		$(CC) $(cflags) $$flags -o $@ $< $(rounds) $$(tests/bench/libdpdk libs)
+	$(Q)! flags="$$(tools/bench/libdpdk cflags)" || \
+		$(CC) $(cflags) $$flags -o $@ $< $(rounds) $$(tools/bench/libdpdk libs)
 
 # with what it tests, which is no part of the library
 structures := arena.c hash.c symbols.c table.c tree.c
@@ -319,17 +322,17 @@ build/stress/stress: build/obj/tests/stress/stress.o build/libpeershm.so.0
 	$(call say,LD,$@)
 	$(call link,$(beside))
 
-build/holder/holder: build/obj/tests/holder/holder.o
+build/holder/holder: build/obj/tests/kselftest/holder.o
 	$(call say,LD,$@)
 	$(call link)
 
 # Beside liburcu as programs use either: the library shared, its lock inlined.
-build/bench/libsections.so: build/obj/tests/bench/region.o $(library)
+build/bench/libsections.so: build/obj/tools/bench/region.o $(library)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(cflags) $(LDFLAGS) -shared -o $@ $^ $(urcu)
 
-build/bench/sections: build/obj/tests/bench/sections.o build/obj/tests/bench/called.o build/bench/libsections.so
+build/bench/sections: build/obj/tools/bench/sections.o build/obj/tools/bench/called.o build/bench/libsections.so
 	$(call say,LD,$@)
 	$(call link,-Wl$(,)-rpath$(,)'$$ORIGIN',build/bench/libsections.so -lurcu-memb)
 
@@ -353,7 +356,7 @@ install: lib build/install/peershmctl
 ##  modules_install  the module, into /lib/modules of the kernel of KDIR
 modules_install: KDIR ?= /lib/modules/$(shell uname -r)/build
 modules_install: module
-	$(Q)tools/vm/module $(KDIR) modules_install INSTALL_MOD_PATH=$(DESTDIR)
+	$(Q)tools/vm/kernels/module $(KDIR) modules_install INSTALL_MOD_PATH=$(DESTDIR)
 
 ##  clean        remove build/; fetched kernels stay in the cache
 clean:

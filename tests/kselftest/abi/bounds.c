@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Memory that was never granted, or was taken back, cannot be touched. */
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "support/harness.h"
+
+static void nothing_can_be_touched_before_the_first_grow(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	long free = backing_free_pages(b);
+	struct region *r = region_new(b, b->capacity);
+	struct peer *p = peer_join(r, "peer");
+
+	assert_int_equal(peer_touch(p, r->base), SIGBUS);
+	assert_int_equal(peer_touch_write(p, r->base), SIGBUS);
+	assert_int_equal(peer_touch(p, r->base + b->capacity - 1), SIGBUS);
+	assert_int_equal(peer_touch_write(p, r->base + b->capacity - 1), SIGBUS);
+	assert_int_equal(region_size(r), 0);
+	if (backing_is_hugetlb(b))
+		assert_int_equal(backing_free_pages(b), free);
+}
+
+static void first_byte_after_the_grown_part_cannot_be_touched(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct peer *peers[2];
+	struct region *r;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	peers[0] = peer_join(r, "before");
+	region_grow(r, b->step);
+	peers[1] = peer_join(r, "after");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(peer_touch_write(peers[i], r->base + b->step - 1), 0);
+		assert_int_equal(peer_touch(peers[i], r->base + b->step), SIGBUS);
+		assert_int_equal(peer_touch_write(peers[i], r->base + b->step), SIGBUS);
+	}
+	assert_int_equal(region_size(r), b->step);
+}
+
+static void shrunk_memory_cannot_be_touched_by_any_peer(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct peer *peers[3];
+	char name[16];
+	struct region *r;
+	uint64_t old;
+
+	backing_needs(b, 2 * b->step);
+	r = region_new(b, b->capacity);
+	region_grow(r, 2 * b->step);
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "peer %d", i);
+		peers[i] = peer_join(r, name);
+		assert_int_equal(peer_touch_write(peers[i], r->base + 2 * b->step - 1), 0);
+	}
+	assert_ok(do_shrink(r->fd, r->id, b->step, &old));
+	assert_int_equal(old, 2 * b->step);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(peer_touch(peers[i], r->base + b->step), SIGBUS);
+		assert_int_equal(peer_touch(peers[i], r->base + 2 * b->step - b->page), SIGBUS);
+		assert_int_equal(peer_touch_write(peers[i], r->base + 2 * b->step - 1), SIGBUS);
+		assert_int_equal(peer_present(peers[i], r->base + b->step, b->step), 0);
+	}
+}
+
+static void memory_below_a_shrink_keeps_its_contents(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	uint64_t last = b->step - sizeof(uint64_t);
+	struct peer *writer, *reader;
+	struct region *r;
+
+	backing_needs(b, 2 * b->step);
+	r = region_new(b, b->capacity);
+	region_grow(r, 2 * b->step);
+	writer = peer_join(r, "writer");
+	reader = peer_join(r, "reader");
+	peer_store(writer, r->base, 0x1111);
+	peer_store(writer, r->base + last, 0x2222);
+	assert_ok(do_shrink(r->fd, r->id, b->step, NULL));
+	assert_int_equal(peer_load(reader, r->base), 0x1111);
+	assert_int_equal(peer_load(reader, r->base + last), 0x2222);
+	assert_int_equal(peer_load(writer, r->base + last), 0x2222);
+}
+
+static void memory_grown_again_reads_as_zero(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct peer *writer, *reader;
+	struct region *r;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	writer = peer_join(r, "writer");
+	reader = peer_join(r, "reader");
+	region_grow(r, b->step);
+	assert_true(peer_all_zero(reader, r->base, b->step));
+	peer_write(writer, r->base, b->step);
+	assert_false(peer_all_zero(reader, r->base, b->step));
+	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+	region_grow(r, b->step);
+	assert_true(peer_all_zero(reader, r->base, b->step));
+	assert_true(peer_all_zero(writer, r->base, b->step));
+}
+
+static void memory_given_back_is_the_systems_again(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	bool pool = backing_is_hugetlb(b);
+	long before, pages;
+	struct region *r;
+
+	backing_needs(b, b->step);
+	pages = backing_free_pages(b);
+	before = meminfo("Shmem:");
+	r = region_new(b, b->capacity);
+	peer_join(r, "peer");
+	region_grow(r, b->step);
+	if (pool)
+		assert_int_equal(backing_free_pages(b), pages - (long)(b->step / b->page));
+	else
+		assert_true(
+			meminfo_until_at_least("Shmem:", before + (long)b->step - (long)MIB, 1000));
+	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+	if (pool)
+		assert_int_equal(backing_free_pages(b), pages);
+	else
+		assert_true(meminfo_until_at_most("Shmem:", before + (long)MIB, 1000));
+}
+
+static long lock_future_memory(void *arg)
+{
+	(void)arg;
+	return mlockall(MCL_CURRENT | MCL_FUTURE) ? -errno : 0;
+}
+
+static void attach_of_a_process_that_locks_its_memory_takes_no_page(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r = region_new(b, b->capacity);
+	long pages = backing_free_pages(b), shmem = meminfo("Shmem:");
+	struct peer *p = peer_new();
+
+	assert_ok(peer_call(p, lock_future_memory, NULL, 0));
+	assert_ok(peer_attach(p, r->name, "locked", 0));
+	if (backing_is_hugetlb(b))
+		assert_int_equal(backing_free_pages(b), pages);
+	assert_true(meminfo("Shmem:") <= shmem + (long)MIB);
+	assert_int_equal(region_size(r), 0);
+	assert_int_equal(peer_touch(p, r->base), SIGBUS);
+}
+
+static void grown_memory_is_in_a_process_that_locks_its_memory(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct peer *p = peer_new();
+	struct faults faults;
+	struct region *r;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	assert_ok(peer_call(p, lock_future_memory, NULL, 0));
+	assert_ok(peer_attach(p, r->name, "locked", 0));
+	region_grow(r, b->step);
+	assert_int_equal(peer_present(p, r->base, b->step), b->step);
+	faults = peer_write(p, r->base, b->step);
+	assert_int_equal(faults.minor + faults.major, 0);
+	assert_int_equal(peer_touch(p, r->base + b->step), SIGBUS);
+}
+
+static long lock_future_memory_below(void *arg)
+{
+	struct rlimit limit = { *(uint64_t *)arg, *(uint64_t *)arg };
+
+	if (setrlimit(RLIMIT_MEMLOCK, &limit))
+		return -errno;
+	return 0;
+}
+
+static long lock_future_only(void *arg)
+{
+	(void)arg;
+	return mlockall(MCL_FUTURE) ? -errno : 0;
+}
+
+static void attach_beyond_the_limit_of_locked_memory_is_eagain(void **state)
+{
+	uint64_t limit = 64 * MIB;
+	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct client *witness = client_new(r, "witness");
+	struct snapshot *before = snapshot_take(witness);
+	struct peershm_region_info info;
+	struct peer *p = peer_new();
+	char name[PEERSHM_NAME_SIZE];
+	int fd;
+
+	(void)state;
+	/* A region that anybody may write. */
+	region_name(name);
+	fd = device_open(O_RDWR);
+	assert_ok(do_create_mode(fd, name, 0666, 0));
+	assert_ok(peer_call(p, lock_future_memory_below, &limit, sizeof(limit)));
+	peer_become(p, 1000, 1000);
+	assert_ok(peer_call(p, lock_future_only, NULL, 0));
+	assert_error_changes_nothing(before, peer_attach(p, name, "locked", 0), -EAGAIN);
+	assert_ok(do_stat(fd, 0, name, &info));
+	assert_int_equal(info.nr_clients, 0);
+	assert_ok(do_unlink(fd, name));
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST_BACKINGS(nothing_can_be_touched_before_the_first_grow),
+		TEST_BACKINGS(first_byte_after_the_grown_part_cannot_be_touched),
+		TEST_BACKINGS(shrunk_memory_cannot_be_touched_by_any_peer),
+		TEST_BACKINGS(memory_below_a_shrink_keeps_its_contents),
+		TEST_BACKINGS(memory_grown_again_reads_as_zero),
+		TEST_BACKINGS(memory_given_back_is_the_systems_again),
+		TEST_BACKINGS(attach_of_a_process_that_locks_its_memory_takes_no_page),
+		TEST_BACKINGS(grown_memory_is_in_a_process_that_locks_its_memory),
+		TEST(attach_beyond_the_limit_of_locked_memory_is_eagain),
+	};
+
+	return test_run(tests);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Owner, group, mode, and how the device was opened, decide who may do what. */
+#include <sched.h>
+#include <unistd.h>
+
+#include "support/harness.h"
+
+#define STEP (1 * MIB)
+#define ALICE 1000
+#define BOB 1001
+#define CAROL 1002
+
+static const struct backing *const small = &backings[PEERSHM_SMALL];
+
+static struct region *region_with_witness(struct client **witness, struct snapshot **before)
+{
+	struct region *r = region_new(small, GIB);
+
+	region_grow(r, STEP);
+	*witness = client_new(r, "witness");
+	*before = snapshot_take(*witness);
+	return r;
+}
+
+static void unlink_by_name(void *name)
+{
+	int fd = device_open(O_RDWR);
+
+	do_unlink(fd, name);
+	close(fd);
+}
+
+/* A region of alice's, group carol's, with that mode. */
+static uint64_t alices_region(char name[PEERSHM_NAME_SIZE], uint32_t mode)
+{
+	struct peershm_create c = { .size = sizeof(c), .capacity = GIB, .mode = mode };
+	struct peershm_region_info info;
+	struct peer *alice = peer_new();
+	struct region *r = region_new(small, GIB);
+
+	region_name(name);
+	assert_ok(peer_attach(alice, r->name, "alice", 0));
+	peer_become(alice, ALICE, CAROL);
+	memcpy(c.name, name, PEERSHM_NAME_SIZE);
+	assert_ok(peer_ioctl(alice, PEERSHM_IOC_CREATE, &c, sizeof(c)));
+	assert_ok(do_stat(r->fd, c.region, NULL, &info));
+	assert_int_equal(info.uid, ALICE);
+	assert_int_equal(info.gid, CAROL);
+	assert_int_equal(info.mode, mode);
+	assert_ok(do_grow(r->fd, c.region, STEP, NULL));
+	return c.region;
+}
+
+/* What a user gets of a region: attach, read-only attach. */
+static void check_access(const char *name, uid_t user, gid_t group, int want, int want_read_only)
+{
+	struct peer *p = peer_new(), *q = peer_new();
+
+	peer_become(p, user, group);
+	peer_become(q, user, group);
+	assert_error(peer_attach(p, name, "p", 0), want);
+	assert_error(peer_attach(q, name, "q", PEERSHM_ATTACH_READ_ONLY), want_read_only);
+	peers_end();
+}
+
+static void owner_group_and_others_get_what_the_mode_says(void **state)
+{
+	static const struct {
+		uint32_t mode;
+		int owner, owner_read, group, group_read, other, other_read;
+	} modes[] = {
+		{ 0600, 0, 0, -EACCES, -EACCES, -EACCES, -EACCES },
+		{ 0640, 0, 0, -EACCES, 0, -EACCES, -EACCES },
+		{ 0660, 0, 0, 0, 0, -EACCES, -EACCES },
+		{ 0664, 0, 0, 0, 0, -EACCES, 0 },
+		{ 0666, 0, 0, 0, 0, 0, 0 },
+		{ 0066, -EACCES, -EACCES, 0, 0, 0, 0 },
+		{ 0606, 0, 0, -EACCES, -EACCES, 0, 0 },
+		{ 0000, -EACCES, -EACCES, -EACCES, -EACCES, -EACCES, -EACCES },
+	};
+	char name[PEERSHM_NAME_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		alices_region(name, modes[i].mode);
+		peers_end();
+		check_access(name, ALICE, ALICE, modes[i].owner, modes[i].owner_read);
+		check_access(name, BOB, CAROL, modes[i].group, modes[i].group_read);
+		check_access(name, BOB, BOB, modes[i].other, modes[i].other_read);
+		check_access(name, 0, 0, 0, 0);
+		unlink_by_name(name);
+	}
+}
+
+static long become_root_of_a_namespace(void *arg)
+{
+	(void)arg;
+	return unshare(CLONE_NEWUSER) ? -errno : 0;
+}
+
+static void root_of_a_user_namespace_is_nobody_outside(void **state)
+{
+	char name[PEERSHM_NAME_SIZE];
+	struct peer *bob = peer_new();
+	long err;
+
+	(void)state;
+	alices_region(name, 0600);
+	peer_become(bob, BOB, BOB);
+	err = peer_call(bob, become_root_of_a_namespace, NULL, 0);
+	if (err)
+		skip_because("no user namespaces: %s", strerror((int)-err));
+	assert_error(peer_attach(bob, name, "bob", 0), -EACCES);
+	assert_error(peer_attach(bob, name, "bob", PEERSHM_ATTACH_READ_ONLY), -EACCES);
+}
+
+struct listing {
+	char name[PEERSHM_NAME_SIZE];
+	int found;
+};
+
+static long list_regions(void *arg)
+{
+	static struct peershm_region_info infos[256];
+	struct peershm_regions r = { .size = sizeof(r), .nr_regions = 256 };
+	struct listing *l = arg;
+	int fd = device_open(O_RDONLY), err;
+
+	r.regions = (uintptr_t)infos;
+	err = xioctl(fd, PEERSHM_IOC_REGIONS, &r);
+	close(fd);
+	l->found = 0;
+	for (uint32_t i = 0; !err && i < r.nr_regions && i < 256; i++)
+		l->found += strcmp(infos[i].name, l->name) == 0;
+	return err;
+}
+
+static void regions_lists_what_the_caller_may_read_and_no_more(void **state)
+{
+	struct peer *bob = peer_new(), *root = peer_new();
+	static const uint32_t modes[] = { 0660, 0664 };
+
+	(void)state;
+	peer_become(bob, BOB, BOB);
+	for (int i = 0; i < 2; i++) {
+		struct listing l;
+
+		alices_region(l.name, modes[i]);
+		assert_ok(peer_call(bob, list_regions, &l, sizeof(l)));
+		assert_int_equal(l.found, i);
+		assert_ok(peer_call(root, list_regions, &l, sizeof(l)));
+		assert_int_equal(l.found, 1);
+	}
+}
+
+static void a_read_only_client_may_change_nothing(void **state)
+{
+	struct snapshot *before;
+	struct client *witness;
+	struct region *r = region_with_witness(&witness, &before);
+	struct peer *p = peer_join_flags(r, "reader", PEERSHM_ATTACH_READ_ONLY);
+	struct peershm_grow g = { .size = sizeof(g), .length = SYSTEM_PAGE };
+	struct peershm_shrink s = { .size = sizeof(s) };
+	struct peershm_set_root root = { .size = sizeof(root), .root = r->base };
+	struct peershm_peer_map m = { .size = sizeof(m) };
+
+	(void)state;
+	before = snapshot_take(witness);
+	assert_error_changes_nothing(before, peer_ioctl(p, PEERSHM_IOC_GROW, &g, sizeof(g)),
+				     -EACCES);
+	assert_error_changes_nothing(before, peer_ioctl(p, PEERSHM_IOC_SHRINK, &s, sizeof(s)),
+				     -EACCES);
+	assert_error_changes_nothing(
+		before, peer_ioctl(p, PEERSHM_IOC_SET_ROOT, &root, sizeof(root)), -EACCES);
+	assert_error_changes_nothing(before, peer_ioctl(p, PEERSHM_IOC_PEER_MAP, &m, sizeof(m)),
+				     -EACCES);
+}
+
+static void a_device_opened_for_reading_changes_nothing(void **state)
+{
+	struct snapshot *before;
+	struct client *witness;
+	struct region *r = region_with_witness(&witness, &before);
+	char name[PEERSHM_NAME_SIZE];
+	int fd = device_open(O_RDONLY);
+
+	(void)state;
+	region_name(name);
+	assert_error_changes_nothing(before, do_create(fd, name, small, GIB, NULL), -EACCES);
+	assert_error_changes_nothing(before, do_attach(fd, r->name, "x", 0, NULL), -EACCES);
+	assert_error_changes_nothing(before, do_grow(fd, r->id, SYSTEM_PAGE, NULL), -EACCES);
+	assert_error_changes_nothing(before, do_shrink(fd, r->id, 0, NULL), -EACCES);
+	assert_error_changes_nothing(before, do_set_root(fd, r->id, 0, r->base), -EACCES);
+	assert_error_changes_nothing(before, do_publish(fd, r->id, "a", 0, r->base), -EACCES);
+	assert_error_changes_nothing(before, do_unlink(fd, r->name), -EACCES);
+	assert_ok(do_stat(fd, 0, r->name, NULL));
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(owner_group_and_others_get_what_the_mode_says),
+		TEST(root_of_a_user_namespace_is_nobody_outside),
+		TEST(regions_lists_what_the_caller_may_read_and_no_more),
+		TEST(a_read_only_client_may_change_nothing),
+		TEST(a_device_opened_for_reading_changes_nothing),
+	};
+
+	return test_run(tests);
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is not to be had is ENOSPC or ENOMEM, and nobody is killed for it. */
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "support/harness.h"
+
+#define STEP (1 * MIB)
+#define LIMIT (32 * MIB)
+
+static void grow_past_capacity_is_enospc(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r;
+	struct client *witness;
+	struct snapshot *before;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	region_grow(r, b->step);
+	witness = client_new(r, "witness");
+	before = snapshot_take(witness);
+	assert_error_changes_nothing(before, do_grow(witness->fd, 0, b->capacity, NULL), -ENOSPC);
+	assert_error_changes_nothing(
+		before, do_grow_to(witness->fd, 0, b->capacity + b->page, NULL), -ENOSPC);
+	assert_error_changes_nothing(
+		before, do_grow(witness->fd, 0, b->capacity - b->step + b->page, NULL), -ENOSPC);
+}
+
+static void grow_to_a_size_there_is_already_changes_nothing(void **state)
+{
+	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct client *witness = client_new(r, "witness");
+	struct peershm_grow g;
+	struct snapshot *before;
+
+	(void)state;
+	region_grow(r, STEP);
+	before = snapshot_take(witness);
+	assert_ok(do_grow_to(witness->fd, 0, STEP / 2, &g));
+	assert_int_equal(g.old_size, STEP);
+	assert_int_equal(g.new_size, STEP);
+	assert_ok(do_grow_to(witness->fd, 0, STEP, &g));
+	assert_int_equal(g.old_size, g.new_size);
+	snapshot_same(before);
+}
+
+static void more_regions_than_the_module_allows_is_enospc(void **state)
+{
+	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct peershm_regions regions = { .size = sizeof(regions) };
+	char name[PEERSHM_NAME_SIZE];
+
+	(void)state;
+	assert_ok(xioctl(r->fd, PEERSHM_IOC_REGIONS, &regions));
+	parameter_set("max_regions", regions.nr_regions);
+	region_name(name);
+	assert_error(do_create(r->fd, name, r->backing, GIB, NULL), -ENOSPC);
+	assert_error(do_stat(r->fd, 0, name, NULL), -ENOENT);
+	parameter_set("max_regions", regions.nr_regions + 1);
+	assert_ok(do_create(r->fd, name, r->backing, GIB, NULL));
+	assert_ok(do_unlink(r->fd, name));
+}
+
+static void more_clients_than_the_region_allows_is_enospc(void **state)
+{
+	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	char name[PEERSHM_NAME_SIZE];
+	struct peer *a = peer_new(), *b = peer_new(), *c = peer_new();
+	struct peershm_region_info before, after;
+
+	(void)state;
+	region_name(name);
+	assert_ok(do_create_mode(r->fd, name, 0600, 2));
+	assert_ok(peer_attach(a, name, "a", 0));
+	assert_ok(peer_attach(b, name, "b", 0));
+	assert_ok(do_stat(r->fd, 0, name, &before));
+	assert_int_equal(before.max_clients, 2);
+	assert_error(peer_attach(c, name, "c", 0), -ENOSPC);
+	assert_ok(do_stat(r->fd, 0, name, &after));
+	assert_memory_equal(&before, &after, sizeof(after));
+	/* A place that becomes free can be taken. */
+	assert_ok(peer_detach(a));
+	assert_ok(peer_attach(c, name, "c", 0));
+	assert_ok(do_unlink(r->fd, name));
+}
+
+static void a_region_for_more_clients_than_the_module_allows_is_enospc(void **state)
+{
+	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct peershm_region_info info;
+	char name[PEERSHM_NAME_SIZE];
+
+	(void)state;
+	parameter_set("max_clients", 3);
+	region_name(name);
+	assert_error(do_create_mode(r->fd, name, 0600, 4), -ENOSPC);
+	assert_error(do_stat(r->fd, 0, name, NULL), -ENOENT);
+	assert_ok(do_create_mode(r->fd, name, 0600, 0));
+	assert_ok(do_stat(r->fd, 0, name, &info));
+	assert_int_equal(info.max_clients, 3);
+	assert_ok(do_unlink(r->fd, name));
+}
+
+static void more_memory_than_the_module_allows_is_enospc(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r = region_new(b, b->capacity);
+	struct client *witness = client_new(r, "witness");
+	struct snapshot *before;
+
+	parameter_set("max_bytes", (long)(2 * b->step));
+	region_grow(r, b->step);
+	before = snapshot_take(witness);
+	assert_error_changes_nothing(before, do_grow(witness->fd, 0, 2 * b->step, NULL), -ENOSPC);
+	/* What was refused does not count, what was given back does not either. */
+	region_grow(r, b->step);
+	assert_error(do_grow(witness->fd, 0, b->page, NULL), -ENOSPC);
+	assert_ok(do_shrink(witness->fd, 0, b->step, NULL));
+	region_grow(r, b->step);
+}
+
+static void no_address_left_is_enospc(void **state)
+{
+	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	char name[PEERSHM_NAME_SIZE];
+
+	(void)state;
+	region_name(name);
+	assert_error(do_create(r->fd, name, r->backing, 64 * 1024 * GIB, NULL), -ENOSPC);
+	assert_error(do_stat(r->fd, 0, name, NULL), -ENOENT);
+}
+
+static void an_empty_pool_of_huge_pages_is_enomem(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct client *witness;
+	struct snapshot *before;
+	struct region *r;
+	long pages;
+
+	backing_needs(b, b->page);
+	pages = backing_free_pages(b);
+	r = region_new(b, (uint64_t)(pages + 8) * GIB);
+	witness = client_new(r, "witness");
+	before = snapshot_take(witness);
+	assert_error_changes_nothing(
+		before, do_grow(witness->fd, 0, (uint64_t)(pages + 1) * b->page, NULL), -ENOMEM);
+	assert_int_equal(backing_free_pages(b), pages);
+
+	/* The last page can be had, the one after it not. */
+	region_grow(r, (uint64_t)pages * b->page);
+	before = snapshot_take(witness);
+	assert_error_changes_nothing(before, do_grow(witness->fd, 0, b->page, NULL), -ENOMEM);
+	assert_int_equal(backing_free_pages(b), 0);
+	assert_int_equal(touch(r->base + (uint64_t)(pages - 1) * b->page, true), 0);
+}
+
+static void the_memory_cgroups_limit_is_enomem_and_nobody_is_killed(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r = region_new(b, b->capacity);
+	struct client *witness = client_new(r, "witness");
+	struct peer *p = peer_join(r, "limited");
+	uint64_t limit = 4 * b->page > LIMIT ? 4 * b->page : LIMIT;
+	struct peershm_grow g = { .size = sizeof(g), .length = 4 * limit };
+	const char *memcg = memcg_new(limit);
+	long shmem = meminfo("Shmem:");
+	struct snapshot *before;
+
+	cgroup_join(memcg, p->pid);
+	before = snapshot_take(witness);
+	assert_error_changes_nothing(before, peer_ioctl(p, PEERSHM_IOC_GROW, &g, sizeof(g)),
+				     -ENOMEM);
+	assert_int_equal(memcg_event(memcg, "oom_kill"), 0);
+	assert_true(peer_runs(p));
+	assert_true(meminfo_until_at_most("Shmem:", shmem + (long)MIB, 2000));
+	/* What fits is still to be had. */
+	g.size = sizeof(g);
+	g.length = limit / 4;
+	assert_ok(peer_ioctl(p, PEERSHM_IOC_GROW, &g, sizeof(g)));
+	assert_int_equal(memcg_event(memcg, "oom_kill"), 0);
+}
+
+static void memory_is_charged_to_the_group_of_who_grew_it(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct region *r = region_new(b, b->capacity);
+	struct peer *grower = peer_join(r, "grower"), *user = peer_join(r, "user");
+	const char *growers = memcg_new(256 * MIB), *users = memcg_new(256 * MIB);
+	struct peershm_grow g = { .size = sizeof(g), .length = LIMIT };
+	char path[256];
+	long before;
+
+	cgroup_join(growers, grower->pid);
+	cgroup_join(users, user->pid);
+	snprintf(path, sizeof(path), "%s/memory.current", users);
+	before = file_number(path);
+	assert_ok(peer_ioctl(grower, PEERSHM_IOC_GROW, &g, sizeof(g)));
+	peer_write(user, r->base, LIMIT);
+	assert_true(file_number(path) < before + (long)(LIMIT / 2));
+	snprintf(path, sizeof(path), "%s/memory.current", growers);
+	assert_true(file_number(path) >= (long)LIMIT);
+}
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+static long catch_signal(void *arg)
+{
+	struct sigaction action = { .sa_handler = do_nothing };
+
+	(void)arg;
+	return sigaction(SIGUSR1, &action, NULL) ? -errno : 0;
+}
+
+struct grow_order {
+	uint64_t length;
+};
+
+static long grow_in_peer(void *arg)
+{
+	return do_grow(self.fd, 0, ((struct grow_order *)arg)->length, NULL);
+}
+
+/* Memory a large grow has taken so far. */
+static long taken(const struct backing *b)
+{
+	if (backing_is_hugetlb(b))
+		return -backing_free_pages(b) * (long)b->page;
+	return meminfo("Shmem:");
+}
+
+struct taking {
+	const struct backing *backing;
+	long bytes;
+};
+
+static bool has_taken(void *arg)
+{
+	const struct taking *t = arg;
+
+	return taken(t->backing) >= t->bytes;
+}
+
+static bool has_taken_no_more(void *arg)
+{
+	const struct taking *t = arg;
+
+	return taken(t->backing) <= t->bytes;
+}
+
+static void a_signal_during_a_large_grow_is_eintr_and_gives_all_back(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct grow_order order = { 1 * GIB };
+	struct taking taking = { b, 0 };
+	struct client *witness;
+	struct snapshot *before;
+	struct region *r;
+	struct peer *p;
+	long start;
+
+	if (backing_is_hugetlb(b)) {
+		order.length = (uint64_t)backing_free_pages(b) * b->page;
+		backing_needs(b, 64 * MIB);
+	}
+	r = region_new(b, 4 * GIB);
+	witness = client_new(r, "witness");
+	p = peer_join(r, "interrupted");
+	assert_ok(peer_call(p, catch_signal, NULL, 0));
+	before = snapshot_take(witness);
+	start = taken(b);
+
+	peer_start(p, grow_in_peer, &order, sizeof(order));
+	taking.bytes = start + (long)(4 * MIB);
+	assert_true(test_until(has_taken, &taking, 10000));
+	assert_int_equal(kill(p->pid, SIGUSR1), 0);
+	assert_error(peer_finish(p, NULL, 0), -EINTR);
+	snapshot_same(before);
+	taking.bytes = start + (long)MIB;
+	assert_true(test_until(has_taken_no_more, &taking, 5000));
+
+	/* It can go on. */
+	order.length = b->step;
+	assert_ok(peer_call(p, grow_in_peer, &order, sizeof(order)));
+}
+
+static void a_client_killed_during_a_large_grow_leaves_the_region_whole(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct grow_order order = { 1 * GIB };
+	struct taking taking = { b, 0 };
+	struct client *witness;
+	struct region *r;
+	struct peer *p;
+	long start;
+
+	if (backing_is_hugetlb(b)) {
+		order.length = (uint64_t)backing_free_pages(b) * b->page;
+		backing_needs(b, 64 * MIB);
+	}
+	r = region_new(b, 4 * GIB);
+	witness = client_new(r, "witness");
+	p = peer_join(r, "killed");
+	start = taken(b);
+	peer_start(p, grow_in_peer, &order, sizeof(order));
+	taking.bytes = start + (long)(4 * MIB);
+	assert_true(test_until(has_taken, &taking, 10000));
+	peer_kill(p);
+	assert_true(region_until_clients(r, 1, 5000));
+	assert_int_equal(region_size(r), 0);
+	assert_int_equal(touch(r->base, false), SIGBUS);
+	taking.bytes = start + (long)MIB;
+	assert_true(test_until(has_taken_no_more, &taking, 5000));
+	assert_ok(do_grow(witness->fd, 0, b->step, NULL));
+	assert_int_equal(touch(r->base, true), 0);
+}
+
+static long limit_file_size(void *arg)
+{
+	struct rlimit limit = { 4096, 4096 };
+
+	(void)arg;
+	return setrlimit(RLIMIT_FSIZE, &limit) ? -errno : 0;
+}
+
+static void the_limit_of_file_sizes_does_not_hit_a_grower(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct grow_order order = { b->step };
+	struct region *r;
+	struct peer *p, *other;
+	uint64_t size = 0;
+
+	backing_needs(b, b->step);
+	r = region_new(b, b->capacity);
+	other = peer_join(r, "other");
+	p = peer_join(r, "limited");
+	assert_ok(peer_call(p, limit_file_size, NULL, 0));
+	assert_ok(peer_call(p, grow_in_peer, &order, sizeof(order)));
+	assert_true(peer_runs(p));
+	size = region_size(r);
+	assert_int_equal(size, b->step);
+	assert_int_equal(peer_present(other, r->base, b->step), b->step);
+	assert_int_equal(peer_touch(other, r->base + b->step), SIGBUS);
+	assert_int_equal(peer_touch_write(other, r->base + b->step - 1), 0);
+}
+
+#define TEST_BACKING(f, suffix, b) TEST_CASE(#f suffix, f, b, 0)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST_BACKINGS(grow_past_capacity_is_enospc),
+		TEST(grow_to_a_size_there_is_already_changes_nothing),
+		TEST(more_regions_than_the_module_allows_is_enospc),
+		TEST(more_clients_than_the_region_allows_is_enospc),
+		TEST(a_region_for_more_clients_than_the_module_allows_is_enospc),
+		TEST_BACKING(more_memory_than_the_module_allows_is_enospc, "_small", PEERSHM_SMALL),
+		TEST_BACKING(more_memory_than_the_module_allows_is_enospc, "_thp", PEERSHM_THP),
+		TEST(no_address_left_is_enospc),
+		TEST_BACKING(an_empty_pool_of_huge_pages_is_enomem, "_hugetlb_2m",
+			     PEERSHM_HUGETLB_2M),
+		TEST_BACKING(an_empty_pool_of_huge_pages_is_enomem, "_hugetlb_1g",
+			     PEERSHM_HUGETLB_1G),
+		TEST_BACKING(the_memory_cgroups_limit_is_enomem_and_nobody_is_killed, "_small",
+			     PEERSHM_SMALL),
+		TEST_BACKING(the_memory_cgroups_limit_is_enomem_and_nobody_is_killed, "_thp",
+			     PEERSHM_THP),
+		TEST_BACKING(memory_is_charged_to_the_group_of_who_grew_it, "_small",
+			     PEERSHM_SMALL),
+		TEST_BACKING(memory_is_charged_to_the_group_of_who_grew_it, "_thp", PEERSHM_THP),
+		TEST_BACKING(a_signal_during_a_large_grow_is_eintr_and_gives_all_back, "_small",
+			     PEERSHM_SMALL),
+		TEST_BACKING(a_signal_during_a_large_grow_is_eintr_and_gives_all_back, "_thp",
+			     PEERSHM_THP),
+		TEST_BACKING(a_signal_during_a_large_grow_is_eintr_and_gives_all_back,
+			     "_hugetlb_2m", PEERSHM_HUGETLB_2M),
+		TEST_BACKING(a_client_killed_during_a_large_grow_leaves_the_region_whole, "_small",
+			     PEERSHM_SMALL),
+		TEST_BACKING(a_client_killed_during_a_large_grow_leaves_the_region_whole, "_thp",
+			     PEERSHM_THP),
+		TEST_BACKING(a_client_killed_during_a_large_grow_leaves_the_region_whole,
+			     "_hugetlb_2m", PEERSHM_HUGETLB_2M),
+		TEST_BACKINGS(the_limit_of_file_sizes_does_not_hit_a_grower),
+	};
+
+	return test_run(tests);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every command beside every other, by two clients, and by two threads of one client through
+ * one file. Whichever is first, and whatever the other then gets: the region is right when
+ * both are done. On a kernel that watches for data races (make check-debug), what commands
+ * do to each other's data is seen here. PEERSHM_TEST_OPERATIONS=NAME,... tries these alone.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/harness.h"
+#include "support/operation.h"
+
+#define PAIR_MS 20
+#define MAX_OPERATIONS 64
+
+/* What a peer is told, and what it tells. */
+struct order {
+	struct operation_target target;
+	int operations[2]; /* of its threads; NONE: there is no such thread */
+	unsigned int ms;
+	/* out */
+	unsigned int done[2];
+	long unexpected;
+};
+
+#define NONE (-1)
+
+/* One command came before or between what the other did. */
+static bool is_expected(long err)
+{
+	static const int errors[] = { 0,      EEXIST, EBUSY,	 ENOTCONN,
+				      ENOENT, EINVAL, ECANCELED, EALREADY };
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		if (err == -errors[i])
+			return true;
+	}
+	return false;
+}
+
+static void repeat(struct order *o, int thread)
+{
+	int operation = o->operations[thread];
+	struct operation_target target = o->target;
+	uint64_t end = now_ms() + o->ms;
+	long err;
+
+	do {
+		err = operation_prepare(operation, &target);
+		if (!err)
+			err = operations[operation].run(&target);
+		if (!err) {
+			o->done[thread]++;
+			err = operation_undo(operation, &target);
+		}
+		if (!is_expected(err))
+			o->unexpected = err;
+	} while (now_ms() < end && !o->unexpected);
+}
+
+static void *repeat_second(void *arg)
+{
+	repeat(arg, 1);
+	return NULL;
+}
+
+static long carry_out(void *arg)
+{
+	struct order *o = arg;
+	bool second = o->operations[1] != NONE;
+	pthread_t thread;
+
+	if (second && pthread_create(&thread, NULL, repeat_second, o))
+		return -EAGAIN;
+	if (o->operations[0] != NONE)
+		repeat(o, 0);
+	if (second)
+		pthread_join(thread, NULL);
+	return 0;
+}
+
+/* STAT, CLIENTS, the header, and this process's page tables tell the same. */
+static void check_region(const struct region *r, const struct client *witness, int nr_clients,
+			 uint64_t size)
+{
+	struct peershm_header *h = malloc(witness->at.header_length);
+	struct peershm_client_info client;
+	struct peershm_region_info info;
+
+	assert_non_null(h);
+	assert_ok(header_copy(witness, h));
+	assert_ok(do_stat(witness->fd, 0, NULL, &info));
+	assert_int_equal(info.active, size);
+	assert_int_equal(h->size, size);
+	assert_int_equal(h->watermark, size);
+	assert_int_equal(h->root, 0);
+	assert_int_equal(h->generation, info.generation);
+	assert_int_equal(h->nr_clients, nr_clients);
+	assert_int_equal(do_clients(witness->fd, 0, &client, 1), nr_clients);
+	assert_int_equal(client.id, witness->at.client);
+	assert_int_equal(client.mapped, size);
+	assert_int_equal(header_client(h, 0)->id, client.id);
+	assert_int_equal(header_client(h, 0)->mapped, size);
+	assert_int_equal(pagemap_present(r->base, size), size);
+	assert_int_equal(touch(r->base + size, false), SIGBUS);
+	free(h);
+}
+
+static bool is_inside(int operation)
+{
+	return operations[operation].where == OPERATION_INSIDE;
+}
+
+/* A peer, and whether it is a client. It stays for as many pairs as it can. */
+struct side {
+	struct peer *peer;
+	bool inside;
+};
+
+static void side_end(struct side *side)
+{
+	if (side->peer)
+		peer_end(side->peer);
+	side->peer = NULL;
+}
+
+static int is_client(const struct side *side)
+{
+	return side->peer && side->inside;
+}
+
+static void side_make(struct side *side, const struct region *r, bool inside)
+{
+	if (side->peer && side->inside == inside)
+		return;
+	side_end(side);
+	side->peer = operation_peer(r, inside);
+	side->inside = inside;
+}
+
+static void run_pair(const struct region *r, struct side *sides, const struct order *order,
+		     bool threads, unsigned int *done)
+{
+	int i = order->operations[0], j = order->operations[1];
+	struct order first = *order, second = *order;
+
+	side_make(&sides[0], r, is_inside(i) || (threads && is_inside(j)));
+	if (threads) {
+		assert_ok(peer_call(sides[0].peer, carry_out, &first, sizeof(first)));
+	} else {
+		side_make(&sides[1], r, is_inside(j));
+		first.operations[1] = NONE;
+		second.operations[0] = NONE;
+		peer_start(sides[0].peer, carry_out, &first, sizeof(first));
+		assert_ok(peer_call(sides[1].peer, carry_out, &second, sizeof(second)));
+		assert_ok(peer_finish(sides[0].peer, &first, sizeof(first)));
+		first.done[1] = second.done[1];
+	}
+	if (first.unexpected || second.unexpected)
+		print_error("%s beside %s: %s, %s\n", operations[i].name, operations[j].name,
+			    strerror((int)-first.unexpected), strerror((int)-second.unexpected));
+	assert_ok(first.unexpected);
+	assert_ok(second.unexpected);
+	done[i] += first.done[0];
+	done[j] += first.done[1];
+	if (operation_attaches(i) || operation_attaches(j)) {
+		side_end(&sides[0]);
+		side_end(&sides[1]);
+	}
+}
+
+/* Is it one of those that were asked for? */
+static bool is_wanted(int operation)
+{
+	const char *list = getenv("PEERSHM_TEST_OPERATIONS"), *name = operations[operation].name;
+	size_t length = strlen(name);
+
+	for (; list && *list; list += strcspn(list, ","), list += *list == ',') {
+		if (strcspn(list, ",") == length && !strncmp(list, name, length))
+			return true;
+	}
+	return !list;
+}
+
+static void run_all_pairs(const struct backing *b, bool threads)
+{
+	struct region *r = region_new(b, b->capacity);
+	struct order order = { .ms = test_scale(PAIR_MS) };
+	unsigned int done[MAX_OPERATIONS] = { 0 }, all = 0;
+	struct side sides[2] = { 0 };
+	struct client *witness;
+	int nr_clients;
+
+	assert_true(nr_operations <= MAX_OPERATIONS);
+	region_grow(r, STEP(b));
+	witness = client_new(r, "witness");
+	order.target = operation_target_of(r, STEP(b));
+	for (int i = 0; i < nr_operations; i++) {
+		for (int j = i; j < nr_operations; j++) {
+			if (!is_wanted(i) || !is_wanted(j))
+				continue;
+			order.operations[0] = i;
+			order.operations[1] = j;
+			run_pair(r, sides, &order, threads, done);
+			nr_clients = 1 + is_client(&sides[0]) + is_client(&sides[1]);
+			assert_true(region_until_clients(r, nr_clients, DEADLINE_MS));
+			operation_clean(witness->fd, &order.target);
+			check_region(r, witness, nr_clients, STEP(b));
+		}
+	}
+	for (int i = 0; i < nr_operations; i++) {
+		if (!done[i] && is_wanted(i))
+			print_error("%s never succeeded\n", operations[i].name);
+		assert_true(done[i] > 0 || !is_wanted(i));
+		all += done[i];
+	}
+	assert_true(all > 0);
+	print_message("# %u commands\n", all);
+}
+
+static void two_clients_may_do_anything_at_once(void **state)
+{
+	run_all_pairs(param_of(state)->backing, false);
+}
+
+static void two_threads_of_one_client_may_do_anything_at_once(void **state)
+{
+	run_all_pairs(param_of(state)->backing, true);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(two_clients_may_do_anything_at_once),
+		TEST(two_threads_of_one_client_may_do_anything_at_once),
+	};
+
+	return test_run(tests);
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Read sections across processes, and shrinks that wait for them. */
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <peershm.h>
+
+#include "support/harness.h"
+
+#define SHORT_MS 100
+
+static struct peershm *shm;
+
+static void close_handle(void *handle)
+{
+	peershm_close(*(struct peershm **)handle);
+	*(struct peershm **)handle = NULL;
+}
+
+struct open_order {
+	char region[PEERSHM_NAME_SIZE];
+	unsigned int flags;
+};
+
+static long open_reader(void *arg)
+{
+	const struct open_order *o = arg;
+
+	return peershm_open(&shm, o->region, "reader", o->flags, NULL);
+}
+
+/* This process as a client, and a peer that is another one. */
+static struct peer *region_with_reader(unsigned int flags)
+{
+	static const struct peershm_options options = { .capacity = GIB, .size = 4 * MIB };
+	struct open_order o = { .flags = flags };
+	struct peer *p = peer_new();
+
+	region_name(o.region);
+	assert_ok(peershm_open(&shm, o.region, "test", PEERSHM_CREATE, &options));
+	test_cleanup(close_handle, &shm);
+	assert_ok(peer_call(p, open_reader, &o, sizeof(o)));
+	return p;
+}
+
+static long enter(void *arg)
+{
+	(void)arg;
+	return peershm_read_lock(shm);
+}
+
+static long leave(void *arg)
+{
+	(void)arg;
+	peershm_read_unlock(shm);
+	return 0;
+}
+
+static long leave_late(void *arg)
+{
+	usleep(SHORT_MS * 1000);
+	return leave(arg);
+}
+
+static long announce(void *arg)
+{
+	struct peershm_region_info info;
+	long err = peershm_stat(shm, &info);
+	int fd = -1;
+
+	(void)arg;
+	/* By hand: the library withdraws by itself. */
+	for (int i = 3; !err && i < 64; i++) {
+		struct peershm_shrink s = { .size = sizeof(s), .flags = PEERSHM_SHRINK_ANNOUNCE };
+
+		s.new_size = MIB;
+		if (!xioctl(i, PEERSHM_IOC_SHRINK, &s))
+			fd = i;
+	}
+	return fd < 0 ? -ENOENT : err;
+}
+
+static void nothing_changed(void)
+{
+	assert_int_equal(peershm_size(shm), 4 * MIB);
+	assert_int_equal(peershm_header(shm)->watermark, 4 * MIB);
+	assert_int_equal(touch((uintptr_t)peershm_base(shm) + 4 * MIB - 1, true), 0);
+}
+
+static void check_waiting(struct peer *p)
+{
+	for (int depth = 1; depth <= 3; depth++)
+		assert_ok(peer_call(p, enter, NULL, 0));
+	for (int depth = 3; depth >= 1; depth--) {
+		assert_error(peershm_synchronize(shm, SHORT_MS), -ETIMEDOUT);
+		assert_non_null(strstr(peershm_strerror(ETIMEDOUT), "reader"));
+		assert_ok(peer_call(p, leave, NULL, 0));
+	}
+	assert_ok(peershm_synchronize(shm, DEADLINE_MS));
+}
+
+static void a_nested_section_of_another_process_is_waited_for(void **state)
+{
+	(void)state;
+	check_waiting(region_with_reader(0));
+}
+
+static void a_section_of_a_read_only_client_is_waited_for(void **state)
+{
+	(void)state;
+	check_waiting(region_with_reader(PEERSHM_READ_ONLY));
+}
+
+static void shrink_waits_for_a_section_and_then_revokes(void **state)
+{
+	struct peer *p = region_with_reader(0);
+
+	(void)state;
+	assert_ok(peer_call(p, enter, NULL, 0));
+	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -ETIMEDOUT);
+	nothing_changed();
+	peer_start(p, leave_late, NULL, 0);
+	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
+	assert_ok(peer_finish(p, NULL, 0));
+	assert_int_equal(peershm_size(shm), MIB);
+	assert_int_equal(peershm_header(shm)->watermark, MIB);
+	assert_int_equal(peer_touch(p, (uintptr_t)peershm_base(shm) + MIB), SIGBUS);
+}
+
+static void force_waits_for_nobody(void **state)
+{
+	struct peer *p = region_with_reader(0);
+
+	(void)state;
+	assert_ok(peer_call(p, enter, NULL, 0));
+	assert_ok(peershm_shrink_force(shm, MIB));
+	assert_int_equal(peershm_size(shm), MIB);
+	assert_ok(peer_call(p, leave, NULL, 0));
+}
+
+static void a_reader_that_dies_inside_is_not_waited_for(void **state)
+{
+	struct peer *p = region_with_reader(0);
+
+	(void)state;
+	assert_ok(peer_call(p, enter, NULL, 0));
+	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -ETIMEDOUT);
+	peer_kill(p);
+	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
+}
+
+static void a_reader_that_is_stopped_inside_is_etimedout(void **state)
+{
+	struct peer *p = region_with_reader(0);
+
+	(void)state;
+	assert_ok(peer_call(p, enter, NULL, 0));
+	peer_stop(p);
+	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -ETIMEDOUT);
+	nothing_changed();
+	peer_continue(p);
+	assert_ok(peer_call(p, leave, NULL, 0));
+	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
+}
+
+/* In a peer: a reader by hand, whose control page stays mapped when it has left. */
+static uint32_t *page;
+
+static long leave_page_behind(void *arg)
+{
+	const struct open_order *o = arg;
+	struct peershm_attach at;
+	int fd = device_open(O_RDWR);
+	int err = do_attach(fd, o->region, "forger", PEERSHM_ATTACH_READ_ONLY, &at);
+	size_t size = sysconf(_SC_PAGESIZE);
+
+	/* The second client's. */
+	if (!err)
+		page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			    (off_t)PEERSHM_CONTROL_OFFSET + 2 * (off_t)size);
+	if (!err && page == MAP_FAILED)
+		err = -errno;
+	return err ? err : do_detach(fd);
+}
+
+static long write_page(void *arg)
+{
+	for (long i = 0; i < sysconf(_SC_PAGESIZE) / (long)sizeof(*page); i++)
+		__atomic_store_n(&page[i], *(uint32_t *)arg, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static void who_has_left_cannot_forge_the_sections_of_who_came_after(void **state)
+{
+	static const struct peershm_options options = { .capacity = GIB, .size = 4 * MIB };
+	struct open_order o = { .flags = PEERSHM_READ_ONLY };
+	struct peer *forger = peer_new(), *reader = peer_new();
+	uint32_t none = 0, one = 1;
+
+	(void)state;
+	region_name(o.region);
+	assert_ok(peershm_open(&shm, o.region, "test", PEERSHM_CREATE, &options));
+	test_cleanup(close_handle, &shm);
+	assert_ok(peer_call(forger, leave_page_behind, &o, sizeof(o)));
+	assert_ok(peer_call(reader, open_reader, &o, sizeof(o)));
+	assert_ok(peer_call(reader, enter, NULL, 0));
+	assert_ok(peer_call(forger, write_page, &none, sizeof(none)));
+	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -ETIMEDOUT);
+	nothing_changed();
+	assert_ok(peer_call(reader, leave, NULL, 0));
+	assert_ok(peer_call(forger, write_page, &one, sizeof(one)));
+	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
+}
+
+static void an_announcement_falls_with_its_client(void **state)
+{
+	struct peer *p = region_with_reader(0);
+
+	(void)state;
+	assert_ok(peer_call(p, announce, NULL, 0));
+	assert_int_equal(peershm_header(shm)->watermark, MIB);
+	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -EBUSY);
+	peer_kill(p);
+	nothing_changed();
+	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
+}
+
+/* As many regions as a thread can read in at once, and one more. */
+#define REGIONS 129
+
+static struct {
+	struct peershm *handle;
+	char name[PEERSHM_NAME_SIZE];
+} many[REGIONS];
+
+static void unlink_many(void *arg)
+{
+	(void)arg;
+	for (unsigned int i = 0; i < REGIONS; i++) {
+		peershm_close(many[i].handle);
+		many[i].handle = NULL;
+		peershm_unlink(many[i].name);
+	}
+}
+
+static void a_thread_reads_in_128_regions_and_no_more(void **state)
+{
+	static const struct peershm_options options = { .capacity = MIB };
+
+	(void)state;
+	test_cleanup(unlink_many, NULL);
+	for (unsigned int i = 0; i < REGIONS; i++) {
+		snprintf(many[i].name, sizeof(many[i].name), "t-%d-%u", (int)getpid(), i);
+		assert_ok(peershm_open(&many[i].handle, many[i].name, "test", PEERSHM_CREATE,
+				       &options));
+	}
+	for (unsigned int i = 0; i < REGIONS - 1; i++)
+		assert_ok(peershm_read_lock(many[i].handle));
+	assert_error(peershm_read_lock(many[REGIONS - 1].handle), -ENOSPC);
+	assert_non_null(strstr(peershm_strerror(ENOSPC), "128 regions"));
+	for (unsigned int i = 0; i < REGIONS - 1; i++)
+		peershm_read_unlock(many[i].handle);
+	peershm_close(many[0].handle);
+	many[0].handle = NULL;
+	assert_ok(peershm_read_lock(many[REGIONS - 1].handle));
+	peershm_read_unlock(many[REGIONS - 1].handle);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_nested_section_of_another_process_is_waited_for),
+		TEST(a_section_of_a_read_only_client_is_waited_for),
+		TEST(shrink_waits_for_a_section_and_then_revokes),
+		TEST(force_waits_for_nobody),
+		TEST(a_reader_that_dies_inside_is_not_waited_for),
+		TEST(a_reader_that_is_stopped_inside_is_etimedout),
+		TEST(who_has_left_cannot_forge_the_sections_of_who_came_after),
+		TEST(an_announcement_falls_with_its_client),
+		TEST(a_thread_reads_in_128_regions_and_no_more),
+	};
+
+	return test_run(tests);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is seen of regions and clients while others come and go, thousands of times over. */
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "support/harness.h"
+#include "support/race.h"
+
+static const struct backing *const small = &backings[PEERSHM_SMALL];
+
+static int join(const struct race *race, const char *name)
+{
+	return client_attach(&self, race->region, name, 0);
+}
+
+static long make_and_unlink(void *arg)
+{
+	struct race *race = arg;
+	char name[PEERSHM_NAME_SIZE];
+	uint64_t id, last = 0;
+	int fd = device_open(O_RDWR), err;
+	long balance = 0;
+
+	memcpy(name, race->region, sizeof(name));
+	name[0] = 'u';
+	race_together();
+	for (unsigned int i = 0; i < race->rounds; i++) {
+		if (test_random(&race->seed) & 1) {
+			err = do_create(fd, name, small, GIB, &id);
+			race_expect(err == 0 || err == -EEXIST, err);
+			if (!err) {
+				balance++;
+				race_expect(id > last, id);
+				last = id;
+			}
+		} else {
+			err = do_unlink(fd, name);
+			race_expect(err == 0 || err == -ENOENT, err);
+			if (!err)
+				balance--;
+		}
+		err = client_attach(&self, name, race->me ? "one" : "two", 0);
+		race_expect(err == 0 || err == -ENOENT, err);
+		if (!err)
+			client_leave(&self);
+	}
+	race_shared->values[race->me] = (uint64_t)balance;
+	race_together();
+	balance = (long)(race_shared->values[0] + race_shared->values[1]);
+	race_expect(balance == 0 || balance == 1, balance);
+	race_together();
+	if (race->me == 0) {
+		err = do_unlink(fd, name);
+		race_expect(err == (balance ? 0 : -ENOENT), err);
+	}
+	return 0;
+}
+
+static void one_name_made_and_unlinked_by_two_is_one_region_at_most(void **state)
+{
+	static const peer_function functions[] = { make_and_unlink, make_and_unlink };
+
+	(void)state;
+	race_run(region_new(small, GIB), functions, 2, test_scale(2000));
+}
+
+/* Reads the header while others come and go: every copy makes sense in itself. */
+static long read_header(void *arg)
+{
+	struct race *race = arg;
+	struct peershm_header *h;
+	uint64_t last = 0;
+	long err = join(race, "reader");
+
+	race_expect(err == 0, err);
+	h = malloc(self.at.header_length);
+	race_expect(h, 0);
+	for (unsigned int i = 0; i < race->rounds; i++) {
+		unsigned int live = 0;
+
+		err = header_copy(&self, h);
+		race_expect(err == 0, err);
+		for (unsigned int j = 0; j < h->max_clients; j++) {
+			const struct peershm_header_client *c = header_client(h, j);
+
+			race_expect((c->state == PEERSHM_CLIENT_LIVE) == (c->id != 0), c->id);
+			if (c->state != PEERSHM_CLIENT_LIVE)
+				continue;
+			live++;
+			race_expect(c->mapped <= h->size, c->mapped);
+			race_expect(c->pid > 0 && c->base == h->base && c->name[0], c->pid);
+		}
+		race_expect(h->nr_clients == live, h->nr_clients);
+		race_expect(h->generation >= last, h->generation);
+		race_expect(h->size <= h->capacity, h->size);
+		last = h->generation;
+	}
+	free(h);
+	return 0;
+}
+
+static long come_and_go(void *arg)
+{
+	struct race *race = arg;
+	long err;
+
+	for (unsigned int i = 0; i < race->rounds / 4; i++) {
+		err = join(race, "visitor");
+		race_expect(err == 0, err);
+		err = do_grow(self.fd, 0, race->part, NULL);
+		race_expect(err == 0, err);
+		err = do_shrink(self.fd, 0, 0, NULL);
+		race_expect(err == 0, err);
+		client_leave(&self);
+	}
+	return 0;
+}
+
+static void every_copy_of_the_header_makes_sense(void **state)
+{
+	static const peer_function functions[] = { read_header, come_and_go };
+
+	(void)state;
+	race_run(region_new(small, GIB), functions, 2, test_scale(8000));
+}
+
+/* KCSAN sees here what is read without a lock while it changes. */
+
+struct mapper {
+	int fd;
+	bool stop; /* atomic */
+	unsigned int mapped;
+};
+
+static void *map_all_the_while(void *arg)
+{
+	struct mapper *m = arg;
+
+	while (!__atomic_load_n(&m->stop, __ATOMIC_RELAXED))
+		if (mmap(NULL, (size_t)getpagesize(), PROT_READ, MAP_SHARED, m->fd, 0) !=
+		    MAP_FAILED)
+			m->mapped++;
+	return NULL;
+}
+
+static long attach_while_mapped(void *arg)
+{
+	const struct race *race = arg;
+	struct mapper m = { .fd = device_open(O_RDWR) };
+	pthread_t thread;
+
+	race_expect(pthread_create(&thread, NULL, map_all_the_while, &m) == 0, 0);
+	for (unsigned int i = 0; i < race->rounds; i++) {
+		int err = do_attach(m.fd, race->region, "attacher", 0, NULL);
+
+		race_expect(err == 0, err);
+		err = do_detach(m.fd);
+		race_expect(err == 0, err);
+	}
+	__atomic_store_n(&m.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	race_expect(m.mapped == 0, m.mapped);
+	close(m.fd);
+	return 0;
+}
+
+static void only_the_thread_that_attaches_can_map_the_window(void **state)
+{
+	static const peer_function functions[] = { attach_while_mapped };
+
+	(void)state;
+	race_run(region_new(small, GIB), functions, 1, test_scale(2000));
+}
+
+static long make_one_after_the_other(void *arg)
+{
+	const struct race *race = arg;
+	char name[PEERSHM_NAME_SIZE];
+	int fd = device_open(O_RDWR);
+	uint64_t id;
+
+	memcpy(name, race->region, sizeof(name));
+	name[0] = 'l';
+	for (unsigned int i = 0; i < race->rounds; i++) {
+		int err = do_create(fd, name, small, GIB, &id);
+
+		race_expect(err == 0, err);
+		err = do_unlink(fd, name);
+		race_expect(err == 0, err);
+	}
+	race_together();
+	return 0;
+}
+
+static long list_all_the_while(void *arg)
+{
+	const struct race *race = arg;
+	int fd = device_open(O_RDWR);
+
+	for (unsigned int i = 0; i < race->rounds; i++) {
+		struct peershm_region_info infos[3] = { 0 };
+		struct peershm_regions args = {
+			.size = sizeof(args),
+			.nr_regions = 3,
+			.regions = (uintptr_t)infos,
+		};
+
+		race_expect(xioctl(fd, PEERSHM_IOC_REGIONS, &args) == 0, 0);
+		race_expect(args.nr_regions == 1 || args.nr_regions == 2, args.nr_regions);
+		for (unsigned int n = 0; n < args.nr_regions; n++)
+			race_expect(infos[n].id >= race->id, n);
+	}
+	race_together();
+	return 0;
+}
+
+static void regions_are_listed_while_others_come_and_go(void **state)
+{
+	static const peer_function functions[] = { make_one_after_the_other, list_all_the_while };
+
+	(void)state;
+	race_run(region_new(small, GIB), functions, 2, test_scale(4000));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(one_name_made_and_unlinked_by_two_is_one_region_at_most),
+		TEST(every_copy_of_the_header_makes_sense),
+		TEST(only_the_thread_that_attaches_can_map_the_window),
+		TEST(regions_are_listed_while_others_come_and_go),
+	};
+
+	return test_run(tests);
+}

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Users who mean harm, and calls that nobody makes by accident. */
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/harness.h"
+#include "support/race.h"
+
+#define ALICE 1000
+#define BOB 1001
+#define CAROL 1002
+
+/* Which none of the other tests uses: the regions of the others count, too. */
+#define MALLORY 1003
+
+static const struct backing *const small = &backings[PEERSHM_SMALL];
+
+/* The name that is made and unlinked: the same in all peers of the race. */
+static char contested[PEERSHM_NAME_SIZE];
+
+/* What the peers of that race tell each other in race_shared->values. */
+enum {
+	LAST_ID,
+	CREATOR_DONE,
+	UNLINKED_BY_NAME,
+	UNLINKED_BY_ID
+};
+
+static uint64_t shared_value(int which)
+{
+	return __atomic_load_n(&race_shared->values[which], __ATOMIC_ACQUIRE);
+}
+
+static void share_value(int which, uint64_t value)
+{
+	__atomic_store_n(&race_shared->values[which], value, __ATOMIC_RELEASE);
+}
+
+static long create_for_ever(void *arg)
+{
+	const struct race *race = arg;
+	uint64_t id, last = race->id;
+	int fd = device_open(O_RDWR);
+
+	race_expect(fd >= 0, fd);
+	share_value(LAST_ID, last);
+	race_together();
+	for (unsigned int i = 0; i < race->rounds; i++) {
+		uint64_t end = now_ms() + DEADLINE_MS;
+		long err;
+
+		do {
+			err = do_create(fd, contested, small, GIB, &id);
+			race_expect(now_ms() < end, i);
+		} while (err == -EEXIST);
+		race_expect(err == 0, err);
+		/* It counts; others may have made regions meanwhile, but not that many. */
+		race_expect(id > last, id);
+		race_expect(id - last < 100000, id);
+		last = id;
+		share_value(LAST_ID, last);
+	}
+	share_value(CREATOR_DONE, 1);
+	close(fd);
+	return 0;
+}
+
+static long unlink_by_name_for_ever(void *arg)
+{
+	int fd = device_open(O_RDWR);
+	uint64_t n = 0;
+
+	(void)arg;
+	race_expect(fd >= 0, fd);
+	race_together();
+	while (!shared_value(CREATOR_DONE)) {
+		long err = do_unlink(fd, contested);
+
+		race_expect(err == 0 || err == -ENOENT, err);
+		n += err == 0;
+	}
+	share_value(UNLINKED_BY_NAME, n);
+	close(fd);
+	return 0;
+}
+
+/* Of the region that comes next, before its creator knows the id. */
+static long unlink_by_id_for_ever(void *arg)
+{
+	int fd = device_open(O_RDWR);
+	uint64_t n = 0;
+
+	(void)arg;
+	race_expect(fd >= 0, fd);
+	race_together();
+	while (!shared_value(CREATOR_DONE)) {
+		long err = do_unlink_id(fd, shared_value(LAST_ID) + 1);
+
+		race_expect(err == 0 || err == -ENOENT, err);
+		n += err == 0;
+	}
+	share_value(UNLINKED_BY_ID, n);
+	close(fd);
+	return 0;
+}
+
+static void a_region_unlinked_while_it_is_created_gives_its_own_id(void **state)
+{
+	static const peer_function functions[] = { create_for_ever, unlink_by_name_for_ever,
+						   unlink_by_id_for_ever };
+	struct region *r = region_new(small, GIB);
+	unsigned int rounds = test_scale(2000);
+	uint64_t unlinked;
+
+	(void)state;
+	region_name(contested);
+	race_run(r, functions, 3, rounds);
+	unlinked = shared_value(UNLINKED_BY_NAME) + shared_value(UNLINKED_BY_ID);
+	/* The last one may be left. */
+	assert_in_range(unlinked, rounds - 1, rounds);
+	assert_error(do_unlink(r->fd, contested), unlinked == rounds ? -ENOENT : 0);
+}
+
+#define MOST_NAMES 8
+
+struct making {
+	uint64_t capacity;
+	char names[MOST_NAMES][PEERSHM_NAME_SIZE];
+	unsigned int made; /* out */
+	int unlink_first;  /* give one back before */
+};
+
+/* Make regions until that is an error, which is the answer. */
+static long make_regions(void *arg)
+{
+	struct making *m = arg;
+	int fd = device_open(O_RDWR);
+	long err = 0;
+
+	if (fd < 0)
+		return fd;
+	if (m->unlink_first)
+		err = do_unlink(fd, m->names[0]);
+	m->made = 0;
+	for (int i = 0; !err && i < MOST_NAMES; i++) {
+		err = do_create(fd, m->names[i], small, m->capacity, NULL);
+		if (err == -EEXIST)
+			err = 0;
+		else
+			m->made += err == 0;
+	}
+	close(fd);
+	return err;
+}
+
+static long become_root_of_a_namespace(void *arg)
+{
+	(void)arg;
+	return unshare(CLONE_NEWUSER) ? -errno : 0;
+}
+
+/* Mallory has 3 regions' worth and no more; others are not kept from having theirs. */
+static void mallory_takes_only_three_regions(void)
+{
+	struct making mallorys = { .capacity = GIB }, bobs = { .capacity = GIB };
+	struct peer *mallory = peer_new(), *bob = peer_new();
+	char name[PEERSHM_NAME_SIZE];
+	int fd;
+
+	for (int i = 0; i < MOST_NAMES; i++) {
+		region_name(mallorys.names[i]);
+		region_name(bobs.names[i]);
+	}
+	peer_become(mallory, MALLORY, MALLORY);
+	peer_become(bob, BOB, BOB);
+	assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)), -ENOSPC);
+	assert_int_equal(mallorys.made, 3);
+	assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)), -ENOSPC);
+	assert_int_equal(mallorys.made, 0);
+
+	/* What is given back can be had again. */
+	mallorys.unlink_first = 1;
+	assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)), -ENOSPC);
+	assert_int_equal(mallorys.made, 1);
+
+	/* To be root of a namespace of one's own does not help. */
+	mallorys.unlink_first = 0;
+	if (peer_call(mallory, become_root_of_a_namespace, NULL, 0) == 0) {
+		assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)),
+			     -ENOSPC);
+		assert_int_equal(mallorys.made, 0);
+	}
+
+	assert_error(peer_call(bob, make_regions, &bobs, sizeof(bobs)), -ENOSPC);
+	assert_int_equal(bobs.made, 3);
+	fd = device_open(O_RDWR);
+	for (int i = 0; i < 5; i++) {
+		region_name(name);
+		assert_ok(do_create(fd, name, small, GIB, NULL));
+	}
+	close(fd);
+}
+
+static void one_user_takes_only_his_share_of_regions(void **state)
+{
+	(void)state;
+	parameter_set("max_user_regions", 3);
+	mallory_takes_only_three_regions();
+}
+
+static void one_user_takes_only_his_share_of_address_space(void **state)
+{
+	(void)state;
+	parameter_set("max_user_capacity", (long)(4 * GIB - SYSTEM_PAGE));
+	mallory_takes_only_three_regions();
+}
+
+static volatile sig_atomic_t nr_alarms;
+
+static void count_alarm(int signal)
+{
+	(void)signal;
+	nr_alarms++;
+}
+
+struct timed_grow {
+	uint64_t length;
+	unsigned int tries; /* out: until a signal came while it grew */
+	int mask_changed;   /* out */
+};
+
+static long grow_under_a_timer(void *arg)
+{
+	const struct itimerval often = { { 0, 5000 }, { 0, 5000 } }, never = { 0 };
+	struct sigaction action = { .sa_handler = count_alarm, .sa_flags = SA_RESTART };
+	struct timed_grow *t = arg;
+	sigset_t before, after;
+	int alarms;
+	long err;
+
+	memset(&before, 0, sizeof(before));
+	memset(&after, 0, sizeof(after));
+	if (sigaction(SIGALRM, &action, NULL) || sigprocmask(SIG_SETMASK, NULL, &before))
+		return -errno;
+	if (setitimer(ITIMER_REAL, &often, NULL))
+		return -errno;
+	do {
+		t->tries++;
+		alarms = nr_alarms;
+		err = do_grow(self.fd, 0, t->length, NULL);
+		alarms = nr_alarms - alarms;
+		if (!err && !alarms)
+			err = do_shrink(self.fd, 0, 0, NULL);
+	} while (!err && !alarms && t->tries < 50);
+	setitimer(ITIMER_REAL, &never, NULL);
+	if (sigprocmask(SIG_SETMASK, NULL, &after))
+		return -errno;
+	for (int i = 1; i < SIGRTMAX; i++)
+		t->mask_changed |= sigismember(&before, i) != sigismember(&after, i);
+	return err ? err : alarms;
+}
+
+static void a_periodic_signal_with_sa_restart_does_not_keep_a_grow_from_ending(void **state)
+{
+	const struct backing *b = param_of(state)->backing;
+	struct timed_grow t = { .length = b->page > 64 * MIB ? b->page : 64 * MIB };
+	struct region *r;
+	struct peer *p;
+
+	backing_needs(b, t.length);
+	r = region_new(b, b->capacity);
+	p = peer_join(r, "alarmed");
+	/* The handler has run when the grow was done. */
+	assert_true(peer_call(p, grow_under_a_timer, &t, sizeof(t)) > 0);
+	assert_int_equal(t.mask_changed, 0);
+	assert_int_equal(region_size(r), t.length);
+	assert_int_equal(peer_present(p, r->base, t.length), t.length);
+}
+
+struct heir {
+	pid_t pid; /* out */
+	int fd;	   /* out */
+};
+
+/* A child of the client's that has its open file and does nothing with it. */
+static long leave_an_heir(void *arg)
+{
+	struct heir *h = arg;
+
+	h->fd = self.fd;
+	h->pid = fork();
+	if (h->pid < 0)
+		return -errno;
+	if (h->pid == 0) {
+		for (;;)
+			pause();
+	}
+	return 0;
+}
+
+static void end_heir(void *arg)
+{
+	const struct heir *h = arg;
+
+	kill(h->pid, SIGKILL);
+	waitpid(h->pid, NULL, 0);
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+}
+
+struct gone {
+	const struct region *region;
+	long memory; /* what was taken before */
+};
+
+/* Memory of that backing that is in use. */
+static long taken(const struct backing *b)
+{
+	if (backing_is_hugetlb(b))
+		return -backing_free_pages(b) * (long)b->page;
+	return meminfo("Shmem:");
+}
+
+static bool is_gone(void *arg)
+{
+	const struct gone *g = arg;
+
+	return do_stat(g->region->fd, g->region->id, NULL, NULL) == -ENOENT &&
+	       taken(g->region->backing) <= g->memory;
+}
+
+static void an_inherited_file_does_not_keep_the_memory(void **state)
+{
+	static struct heir heir;
+	const struct backing *b = param_of(state)->backing;
+	struct peershm_create again = { .size = sizeof(again), .capacity = b->capacity };
+	struct gone gone = { .memory = taken(b) + (long)MIB };
+	struct peer *parent;
+	struct region *r;
+	char path[64];
+
+	backing_needs(b, b->step);
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	r = region_new(b, b->capacity);
+	gone.region = r;
+	region_grow(r, b->step);
+	parent = peer_join(r, "parent");
+	assert_ok(peer_call(parent, leave_an_heir, &heir, sizeof(heir)));
+	test_cleanup(end_heir, &heir);
+	assert_false(is_gone(&gone));
+	assert_ok(do_unlink(r->fd, r->name));
+	peer_kill(parent);
+	assert_true(test_until(is_gone, &gone, 10000));
+
+	/* Its address is free as well, and the child still has the file. */
+	region_name(again.name);
+	again.base = r->base;
+	again.backing = b->id;
+	assert_ok(xioctl(r->fd, PEERSHM_IOC_CREATE, &again));
+	assert_int_equal(again.base, r->base);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)heir.pid, heir.fd);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+struct unlinking {
+	char name[PEERSHM_NAME_SIZE];
+	uint64_t region;
+	int by_name, by_id; /* out */
+};
+
+static long try_unlink(void *arg)
+{
+	struct unlinking *u = arg;
+	int fd = device_open(O_RDWR);
+
+	if (fd < 0)
+		return fd;
+	u->by_name = do_unlink(fd, u->name);
+	u->by_id = do_unlink_id(fd, u->region);
+	close(fd);
+	return 0;
+}
+
+static long create_in_peer(void *arg)
+{
+	struct unlinking *u = arg;
+	int fd = device_open(O_RDWR);
+	long err;
+
+	if (fd < 0)
+		return fd;
+	err = do_create_mode(fd, u->name, 0060, 0);
+	close(fd);
+	return err;
+}
+
+static void only_the_owner_may_unlink(void **state)
+{
+	struct unlinking u = { .region = 0 };
+	struct peer *bob = peer_new(), *alice = peer_new(), *carol = peer_new();
+	struct peershm_region_info info;
+	int fd = device_open(O_RDWR);
+
+	(void)state;
+	assert_true(fd >= 0);
+	peer_become(bob, BOB, BOB);
+	peer_become(alice, ALICE, CAROL);
+	peer_become(carol, CAROL, CAROL);
+
+	region_name(u.name);
+	assert_ok(do_create_mode(fd, u.name, 0666, 0));
+	assert_ok(do_stat(fd, 0, u.name, &info));
+	u.region = info.id;
+	assert_ok(peer_call(bob, try_unlink, &u, sizeof(u)));
+	assert_error(u.by_name, -EACCES);
+	assert_error(u.by_id, -EACCES);
+	assert_ok(do_stat(fd, 0, u.name, &info));
+	assert_int_equal(info.id, u.region);
+	assert_int_equal(info.flags & PEERSHM_HEADER_UNLINKED, 0);
+	assert_ok(do_unlink(fd, u.name));
+
+	/* Not the group; and the owner whatever the mode is. */
+	region_name(u.name);
+	assert_ok(peer_call(alice, create_in_peer, &u, sizeof(u)));
+	assert_ok(do_stat(fd, 0, u.name, &info));
+	u.region = info.id;
+	assert_ok(peer_call(carol, try_unlink, &u, sizeof(u)));
+	assert_error(u.by_name, -EACCES);
+	assert_error(u.by_id, -EACCES);
+	assert_ok(peer_call(alice, try_unlink, &u, sizeof(u)));
+	assert_error(u.by_name, 0);
+	assert_error(u.by_id, -ENOENT);
+	assert_error(do_stat(fd, 0, u.name, NULL), -ENOENT);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_region_unlinked_while_it_is_created_gives_its_own_id),
+		TEST(one_user_takes_only_his_share_of_regions),
+		TEST(one_user_takes_only_his_share_of_address_space),
+		TEST_BACKINGS(a_periodic_signal_with_sa_restart_does_not_keep_a_grow_from_ending),
+		TEST_BACKINGS(an_inherited_file_does_not_keep_the_memory),
+		TEST(only_the_owner_may_unlink),
+	};
+
+	return test_run(tests);
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One user takes only a share of what there is; the others have theirs. */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "support/harness.h"
+
+#define BOB 1001
+/* Which none of the other tests uses: the regions of the others count, too. */
+#define MALLORY 1004
+
+static const struct backing *const small = &backings[PEERSHM_SMALL];
+
+struct memory {
+	char name[PEERSHM_NAME_SIZE];
+	uint64_t id;
+	int created, grown, shrunk, reserved, regrown; /* out */
+};
+
+static long grow_a_region(void *arg)
+{
+	struct memory *m = arg;
+	int fd = device_open(O_RDWR);
+
+	if (fd < 0)
+		return fd;
+	m->created = do_create(fd, m->name, small, GIB, &m->id);
+	m->grown = do_grow(fd, m->id, 4 * MIB, NULL);
+	close(fd);
+	return 0;
+}
+
+static long grow_it_more(void *arg)
+{
+	struct memory *m = arg;
+	struct peershm_set_reserve reserve = { .size = sizeof(reserve),
+					       .region = m->id,
+					       .reserve = 8 * MIB };
+	int fd = device_open(O_RDWR);
+
+	if (fd < 0)
+		return fd;
+	m->grown = do_grow(fd, m->id, SYSTEM_PAGE, NULL);
+	m->reserved = xioctl(fd, PEERSHM_IOC_SET_RESERVE, &reserve);
+	m->shrunk = do_shrink(fd, m->id, 0, NULL);
+	m->regrown = do_grow(fd, m->id, 4 * MIB, NULL);
+	close(fd);
+	return 0;
+}
+
+static void one_user_takes_only_his_share_of_memory(void **state)
+{
+	struct memory one = { .id = 0 }, two = { .id = 0 }, three = { .id = 0 }, bobs = { .id = 0 };
+	struct peer *mallory = peer_new(), *bob = peer_new();
+	struct peershm_region_info info;
+	int fd = device_open(O_RDWR);
+
+	(void)state;
+	assert_true(fd >= 0);
+	parameter_set("max_user_bytes", 8 * MIB);
+	region_name(one.name);
+	region_name(two.name);
+	region_name(three.name);
+	region_name(bobs.name);
+	peer_become(mallory, MALLORY, MALLORY);
+	peer_become(bob, BOB, BOB);
+	assert_ok(peer_call(mallory, grow_a_region, &one, sizeof(one)));
+	assert_ok(one.grown);
+	assert_ok(peer_call(mallory, grow_a_region, &two, sizeof(two)));
+	assert_ok(two.grown);
+	assert_ok(peer_call(mallory, grow_a_region, &three, sizeof(three)));
+	assert_ok(three.created);
+	assert_error(three.grown, -ENOSPC);
+	assert_ok(do_stat(fd, three.id, NULL, &info));
+	assert_int_equal(info.active, 0);
+
+	/* Not by a page, not as a reserve; but again what was given back. */
+	assert_ok(peer_call(mallory, grow_it_more, &two, sizeof(two)));
+	assert_error(two.grown, -ENOSPC);
+	assert_error(two.reserved, -ENOSPC);
+	assert_ok(two.shrunk);
+	assert_ok(two.regrown);
+
+	/* Who has the right to more has it, in a region of his own. */
+	assert_error(do_grow(fd, two.id, SYSTEM_PAGE, NULL), -ENOSPC);
+	assert_ok(peer_call(bob, grow_a_region, &bobs, sizeof(bobs)));
+	assert_ok(bobs.grown);
+	region_grow(region_new(small, GIB), 16 * MIB);
+	/* A region that is gone does not count. */
+	assert_ok(do_unlink(fd, one.name));
+	assert_ok(do_grow(fd, two.id, 4 * MIB, NULL));
+	close(fd);
+}
+
+static void one_user_is_only_so_many_clients_of_anothers_region(void **state)
+{
+	struct region r = { .backing = small };
+	struct peer *mallory[4], *bob = peer_new(), *root = peer_new();
+	char name[16];
+
+	(void)state;
+	parameter_set("max_user_clients", 3);
+	region_name(r.name);
+	r.fd = device_open(O_RDWR);
+	assert_ok(do_create_mode(r.fd, r.name, 0644, 8));
+	peer_become(bob, BOB, BOB);
+	for (int i = 0; i < 4; i++) {
+		mallory[i] = peer_new();
+		peer_become(mallory[i], MALLORY, MALLORY);
+		snprintf(name, sizeof(name), "mallory %d", i);
+		assert_error(peer_attach(mallory[i], r.name, name, PEERSHM_ATTACH_READ_ONLY),
+			     i < 3 ? 0 : -ENOSPC);
+	}
+	assert_ok(peer_attach(bob, r.name, "bob", PEERSHM_ATTACH_READ_ONLY));
+	for (int i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "root %d", i);
+		assert_ok(peer_attach(i ? peer_new() : root, r.name, name, 0));
+	}
+	/* Whose client died may come again. */
+	peer_kill(mallory[0]);
+	assert_ok(peer_attach(mallory[3], r.name, "mallory 3", PEERSHM_ATTACH_READ_ONLY));
+	close(r.fd);
+}
+
+/* In a peer: come and go as a reader, but for the control pages. */
+struct pages {
+	char region[PEERSHM_NAME_SIZE];
+	int n; /* out: how many */
+	void *page[4];
+};
+
+static long leave_pages_behind(void *arg)
+{
+	struct pages *p = arg;
+	int fd = device_open(O_RDWR);
+	int err = 0;
+
+	while (p->n < 4) {
+		err = do_attach(fd, p->region, "reader", PEERSHM_ATTACH_READ_ONLY, NULL);
+		if (err)
+			break;
+		/* His are the first entries of the region. */
+		p->page[p->n] =
+			mmap(NULL, SYSTEM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			     (off_t)PEERSHM_CONTROL_OFFSET + (1 + p->n) * (off_t)SYSTEM_PAGE);
+		if (p->page[p->n] == MAP_FAILED)
+			err = -errno;
+		else
+			p->n++;
+		do_detach(fd);
+		if (err)
+			break;
+	}
+	close(fd);
+	return err;
+}
+
+static long give_a_page_back(void *arg)
+{
+	struct pages *p = arg;
+
+	return munmap(p->page[--p->n], SYSTEM_PAGE) ? -errno : 0;
+}
+
+static void pages_left_behind_count_as_clients_of_their_user(void **state)
+{
+	struct pages pages = { .n = 0 };
+	struct peer *mallory = peer_new();
+	struct region r = { .backing = small };
+
+	(void)state;
+	parameter_set("max_user_clients", 2);
+	region_name(r.name);
+	r.fd = device_open(O_RDWR);
+	test_close(r.fd);
+	assert_ok(do_create_mode(r.fd, r.name, 0644, 3));
+	memcpy(pages.region, r.name, sizeof(pages.region));
+	peer_become(mallory, MALLORY, MALLORY);
+	assert_error(peer_call(mallory, leave_pages_behind, &pages, sizeof(pages)), -ENOSPC);
+	assert_int_equal(pages.n, 2);
+	assert_ok(peer_attach(peer_new(), r.name, "other", 0));
+	assert_ok(peer_call(mallory, give_a_page_back, &pages, sizeof(pages)));
+	assert_ok(peer_attach(mallory, r.name, "reader", PEERSHM_ATTACH_READ_ONLY));
+}
+
+struct watching {
+	uint64_t id;
+	int fd; /* out */
+};
+
+static long watch(void *arg)
+{
+	struct watching *w = arg;
+
+	w->fd = device_open(O_RDONLY);
+	return w->fd < 0 ? w->fd : do_watch(w->fd, w->id);
+}
+
+static long close_watching(void *arg)
+{
+	return close(((struct watching *)arg)->fd);
+}
+
+static void one_user_watches_anothers_region_only_so_many_times(void **state)
+{
+	struct peer *mallory = peer_new(), *bob = peer_new();
+	struct watching first = { .fd = -1 }, w;
+	struct peershm_region_info info;
+	char name[PEERSHM_NAME_SIZE];
+	int fd = device_open(O_RDWR);
+
+	(void)state;
+	test_close(fd);
+	parameter_set("max_user_clients", 3);
+	region_name(name);
+	assert_ok(do_create_mode(fd, name, 0644, 8));
+	assert_ok(do_stat(fd, 0, name, &info));
+	first.id = info.id;
+	w = first;
+	peer_become(mallory, MALLORY, MALLORY);
+	peer_become(bob, BOB, BOB);
+	assert_ok(peer_call(mallory, watch, &first, sizeof(first)));
+	for (int i = 1; i < 5; i++)
+		assert_error(peer_call(mallory, watch, &w, sizeof(w)), i < 3 ? 0 : -ENOSPC);
+	assert_ok(peer_call(bob, watch, &w, sizeof(w)));
+	for (int i = 0; i < 4; i++)
+		assert_ok(peer_call(i ? peer_new() : bob, watch, &w, sizeof(w)));
+	/* Who watches no more may watch again. */
+	assert_ok(peer_call(mallory, close_watching, &first, sizeof(first)));
+	assert_ok(peer_call(mallory, watch, &w, sizeof(w)));
+}
+
+struct flood {
+	char prefix[PEERSHM_NAME_SIZE], victim[PEERSHM_NAME_SIZE];
+	unsigned int rounds;
+	uint32_t seed;
+	unsigned int created, refused, attached; /* out */
+};
+
+static uint64_t any_capacity(uint32_t *seed)
+{
+	return (uint64_t)SYSTEM_PAGE << test_random(seed) % 40;
+}
+
+static void unlink_all(void *arg)
+{
+	const struct flood *f = arg;
+	char name[PEERSHM_NAME_SIZE];
+	int fd = device_open(O_RDWR);
+
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "%.50s-%d", f->prefix, i);
+		do_unlink(fd, name);
+	}
+	close(fd);
+}
+
+/* Regions of any capacity made, attached and left, and another's clients tried. */
+static long flood(void *arg)
+{
+	struct flood *f = arg;
+
+	for (unsigned int i = 0; i < f->rounds; i++) {
+		char name[PEERSHM_NAME_SIZE];
+		struct client c;
+		int err, fd = device_open(O_RDWR);
+
+		if (fd < 0)
+			return fd;
+		snprintf(name, sizeof(name), "%.50s-%u", f->prefix, test_random(&f->seed) % 200);
+		err = do_create(fd, name, small, any_capacity(&f->seed), NULL);
+		close(fd);
+		f->created += err == 0;
+		f->refused += err == -ENOSPC;
+		if (err && err != -ENOSPC && err != -EEXIST)
+			return err;
+		err = client_attach(&c, test_random(&f->seed) % 2 ? name : f->victim, "mallory", 0);
+		if (!err) {
+			f->attached++;
+			do_grow(c.fd, 0, any_capacity(&f->seed), NULL);
+			if (test_random(&f->seed) % 2)
+				client_leave(&c);
+			else /* the window is left behind */
+				close(c.fd);
+		}
+		if (test_random(&f->seed) % 4 == 0) {
+			fd = device_open(O_RDWR);
+			do_unlink(fd, name);
+			close(fd);
+		}
+		/* One that is as large as all of his may be is not to stay for long. */
+		if (i % 16 == 15)
+			unlink_all(f);
+	}
+	return 0;
+}
+
+static void a_flood_of_regions_and_clients_of_one_user_leaves_room_for_others(void **state)
+{
+	static struct flood f;
+	struct region *r = region_new(small, GIB);
+	struct client *c = client_new(r, "victim");
+	struct peer *mallory = peer_new();
+	unsigned int rounds = 0;
+	long err;
+
+	(void)state;
+	parameter_set("max_user_regions", 16);
+	parameter_set("max_user_bytes", 64 * MIB);
+	memset(&f, 0, sizeof(f));
+	f.rounds = test_scale(3000);
+	f.seed = test_seed();
+	snprintf(f.prefix, sizeof(f.prefix), "flood-%d", (int)getpid());
+	memcpy(f.victim, r->name, sizeof(f.victim));
+	test_cleanup(unlink_all, &f);
+	peer_become(mallory, MALLORY, MALLORY);
+	peer_start(mallory, flood, &f, sizeof(f));
+	do {
+		char name[PEERSHM_NAME_SIZE];
+		struct client mine;
+
+		snprintf(name, sizeof(name), "own-%d", (int)getpid());
+		assert_ok(do_create(r->fd, name, small, GIB, NULL));
+		assert_ok(client_attach(&mine, name, "me", 0));
+		assert_ok(do_grow(mine.fd, 0, MIB, NULL));
+		client_leave(&mine);
+		assert_ok(do_unlink(r->fd, name));
+		assert_ok(do_grow(c->fd, 0, SYSTEM_PAGE, NULL));
+		assert_int_equal(region_nr_clients(r), 1); /* its mode lets nobody else */
+		rounds++;
+		err = peer_finish_within(mallory, &f, sizeof(f), 0);
+	} while (err == -ETIMEDOUT && rounds < 20000);
+	assert_ok(err);
+	print_message("# %u regions made, %u refused, %u attaches\n", f.created, f.refused,
+		      f.attached);
+	assert_true(f.created > 0);
+	assert_true(f.attached > 0);
+	peer_kill(mallory);
+	unlink_all(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(one_user_takes_only_his_share_of_memory),
+		TEST(one_user_is_only_so_many_clients_of_anothers_region),
+		TEST(pages_left_behind_count_as_clients_of_their_user),
+		TEST(one_user_watches_anothers_region_only_so_many_times),
+		TEST(a_flood_of_regions_and_clients_of_one_user_leaves_room_for_others),
+	};
+
+	return test_run(tests);
+}
