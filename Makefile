@@ -295,19 +295,22 @@ build/unit/injection build/unit-san/injection: private wrap := $(patsubst %,-Wl$
 # 4 GiB, it shares no page table with a region; at a random one, one program in six does, and
 # growing takes 5,000 instructions less for each peer. DPDK's is left out where its libraries
 # cannot be had.
-rounds := build/obj/tools/bench/main.o build/obj/tools/bench/crew.o
-build/bench/bin/memfd_touch build/bench/bin/memfd_populate: build/obj/tools/bench/memfd.o
+rounds := $(addprefix build/obj/tools/bench/subjects/,rounds.o crew.o)
+build/bench/bin/memfd_touch build/bench/bin/memfd_populate: build/obj/tools/bench/rivals/memfd.o
 build/bench/bin/peershm: build/libpeershm.so.0
 build/bench/bin/peershm: rpath = -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../..'
-build/bench/bin/%: build/obj/tools/bench/%.o $(rounds) Makefile
+rivals := $(addprefix build/bench/bin/,memfd_populate memfd_touch memset)
+build/bench/bin/peershm: build/obj/tools/bench/subjects/peershm.o
+$(rivals): build/bench/bin/%: build/obj/tools/bench/rivals/%.o
+build/bench/bin/peershm $(rivals): $(rounds) Makefile
 	$(call say,LD,$@)
 	$(call link,$(rpath) -no-pie)
 
-build/bench/bin/dpdk: tools/bench/dpdk.c $(rounds) build/flags | setup-build setup-bench
+build/bench/bin/dpdk: tools/bench/rivals/dpdk.c $(rounds) build/flags | setup-build setup-bench
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)! flags="$$(tools/bench/libdpdk cflags)" || \
-		$(CC) $(cflags) $$flags -o $@ $< $(rounds) $$(tools/bench/libdpdk libs)
+	$(Q)! flags="$$(tools/bench/rivals/libdpdk cflags)" || \
+		$(CC) $(cflags) $$flags -o $@ $< $(rounds) $$(tools/bench/rivals/libdpdk libs)
 
 # with what it tests, which is no part of the library
 structures := arena.c hash.c symbols.c table.c tree.c
@@ -327,12 +330,12 @@ build/holder/holder: build/obj/tests/kselftest/holder.o
 	$(call link)
 
 # Beside liburcu as programs use either: the library shared, its lock inlined.
-build/bench/libsections.so: build/obj/tools/bench/region.o $(library)
+build/bench/libsections.so: build/obj/tools/bench/subjects/fake_region.o $(library)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(cflags) $(LDFLAGS) -shared -o $@ $^ $(urcu)
 
-build/bench/sections: build/obj/tools/bench/sections.o build/obj/tools/bench/called.o build/bench/libsections.so
+build/bench/sections: build/obj/tools/bench/subjects/sections.o build/obj/tools/bench/rivals/liburcu.o build/bench/libsections.so
 	$(call say,LD,$@)
 	$(call link,-Wl$(,)-rpath$(,)'$$ORIGIN',build/bench/libsections.so -lurcu-memb)
 

@@ -3,7 +3,7 @@
 #include <stddef.h>
 
 #include "memfd.h"
-#include "subject.h"
+#include "../subjects/subject.h"
 
 const struct subject subject = {
 	.name = "memfd-touch",

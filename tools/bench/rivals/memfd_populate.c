@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 
 #include "memfd.h"
-#include "subject.h"
+#include "../subjects/subject.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A region on a device that is none, so that the bench needs no module. */
-#include "../../tests/unit/fake_device.h"
+#include "../../../tests/unit/fake_device.h"
 
-#include "bench.h"
+#include "sections.h"
 
 PEERSHM_API struct peershm *bench_open(void)
 {

@@ -12,7 +12,7 @@
 
 #include <urcu/urcu-memb.h>
 
-#include "bench.h"
+#include "sections.h"
 
 #define ROUNDS 101
 #define PAIRS 1000000UL

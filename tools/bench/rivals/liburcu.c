@@ -2,7 +2,7 @@
 /* What is called and not inlined: an empty function, and liburcu as it comes. */
 #include <urcu/urcu-memb.h>
 
-#include "bench.h"
+#include "../subjects/sections.h"
 
 static __attribute__((noinline)) void empty(void)
 {

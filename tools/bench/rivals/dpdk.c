@@ -9,7 +9,7 @@
 #include <rte_errno.h>
 #include <rte_malloc.h>
 
-#include "subject.h"
+#include "../subjects/subject.h"
 
 static const char *const backings[] = { "hugetlb-2m", NULL };
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "subject.h"
+#include "../subjects/subject.h"
 
 static const char *const backings[] = { "thp", NULL };
 

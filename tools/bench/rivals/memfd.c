@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "memfd.h"
-#include "subject.h"
+#include "../subjects/subject.h"
 
 /* Peers exist before the memfd does: they open it by way of the one who grows. */
 #define MEMFD_NUMBER 100
