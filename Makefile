@@ -119,7 +119,7 @@ check-debug:
 coverage:
 	$(Q)tools/setup debug coverage
 	$(call ready,build vm test,all)
-	$(Q)MAKE='$(MAKE)' tests/coverage
+	$(Q)MAKE='$(MAKE)' tests/coverage/run
 
 ##  check-mutants  do the device tests catch the mistakes in tests/mutants?
 check-mutants:
@@ -161,7 +161,7 @@ stress:
 ##  check-model  read sections, in every state that the model in tests/model has
 check-model:
 	$(Q)tools/setup model
-	$(Q)tests/check-model
+	$(Q)tests/model/check
 
 ##  bench-sections  what a read section costs, beside liburcu's memb flavour
 bench-sections: build/bench/sections
@@ -263,7 +263,7 @@ build/peershm-demo: $(demo) build/libpeershm.so.0
 	$(call say,LD,$@)
 	$(call link,$(rpath))
 
-# the library that the device tests use; tests/coverage counts in the other
+# the library that the device tests use; tests/coverage/run counts in the other
 tested := build/libpeershm.so.0
 $(foreach source,$(kselftest_sources),$(eval build/kselftest/$(basename $(notdir $(source))): build/obj/$(source:.c=.o)))
 $(kselftest): $(common) $(tested)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * libpeershm/section.c as a model: two readers and one who waits. spin goes
- * through every interleaving (tests/check-model).
+ * through every interleaving (tests/model/check).
  *
  * Stores of a reader wait in a buffer of its own, as in a processor, until it
  * drains or membarrier() makes the reader pass a barrier; its loads see its own

@@ -24,7 +24,7 @@ struct answer {
 	char arg[PEER_ARG_SIZE];
 };
 
-/* How long a peer may take to end by itself before it is killed (coverage_exit.h). */
+/* How long a peer may take to end by itself before it is killed (tests/coverage/exit.h). */
 #ifndef PEER_END_MS
 #define PEER_END_MS 0
 #endif
