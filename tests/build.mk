@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Programs that test: on the device (kselftest, stress), without it (unit), and at random (fuzz).
+
+kselftest_rooms := abi map unreachable lifetime memory events users
+kselftest_sources := $(wildcard $(kselftest_rooms:%=tests/kselftest/%/*.c))
+kselftest := $(addprefix $(BUILD)/kselftest/,$(basename $(notdir $(kselftest_sources))))
+support := $(call objects,tests/kselftest/support/*.c)
+unit := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
+decoders := $(patsubst tests/fuzz/decoders/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/decoders/*.c))
+
+$(BUILD)/obj/tests/%.o: | setup-test
+
+# a device test is its source, what all share, and the library: tests/coverage/run counts in the static one
+tested := $(BUILD)/libpeershm.so.0
+$(foreach source,$(kselftest_sources),$(eval \
+	$(BUILD)/kselftest/$(basename $(notdir $(source))): $(BUILD)/obj/$(source:.c=.o)))
+$(kselftest): $(support) $(tested)
+	$(call say,LD,$@)
+	$(call link,$(beside),-lcmocka -luring $(if $(filter %.a,$(tested)),$(urcu)))
+
+$(BUILD)/holder/holder: $(BUILD)/obj/tests/kselftest/holder.o
+	$(call say,LD,$@)
+	$(call link)
+
+$(BUILD)/stress/stress: $(BUILD)/obj/tests/stress/stress.o $(BUILD)/libpeershm.so.0
+	$(call say,LD,$@)
+	$(call link,$(beside))
+
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libpeershm.a
+	$(call say,LD,$@)
+	$(call link,$(wrap),-lcmocka $(urcu))
+
+# makes the system calls of the library fail
+$(BUILD)/unit/injection: private wrap := $(patsubst %,-Wl$(,)--wrap=%, \
+	mmap madvise pthread_atfork pthread_key_create pthread_setspecific fopen getline read stat \
+	getrlimit open)
+
+# with what it tests, which is no part of the library
+$(BUILD)/unit/demo_structures: $(call objects,$(patsubst %,tools/demo/%.c,arena hash symbols table tree))
+
+$(BUILD)/fuzz/device: $(call objects,tests/fuzz/device/*.c)
+	$(call say,LD,$@)
+	$(call link)
+
+# with what they test, which sees its own branches
+$(BUILD)/fuzz/size: tools/peershmctl/size.c
+$(BUILD)/fuzz/%: tests/fuzz/decoders/%.c $(wildcard libpeershm/*.[ch] include/*.h include/uapi/linux/*.h) | setup-fuzz
+	$(call say,CLANG,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(cflags) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ \
+		$(filter %.c,$^) $(urcu)
+
+# The same programs with the sanitizers, in a build directory of their own.
+sanitized := sanitized
+sanitizers := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+.PHONY: sanitized kselftest unit-programs fuzz-programs
+sanitized: | setup-test
+	+$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/san CFLAGS='$(CFLAGS) $(sanitizers)' sanitized= unit-programs
+
+##  kselftest    build the device tests (`make -C tests install` gathers them)
+kselftest: $(kselftest) $(BUILD)/stress/stress $(BUILD)/holder/holder
+	@:
+
+unit-programs: $(unit) $(sanitized)
+	@:
+
+fuzz-programs: $(BUILD)/fuzz/device
+	$(Q)tools/vm/kernels/module --tree $(CURDIR)/build/module/kcov $$(tools/vm/kernels/debug-kernel headers) \
+		KCOV_INSTRUMENT=y KCFLAGS=-g modules > build/fuzz/module.log || { cat build/fuzz/module.log; exit 1; }
+
+##  unit         build and run the tests that need no device, plain and sanitized
+unit: unit-programs
+	$(Q)tests/run_programs $(unit) $(if $(sanitized),$(unit:$(BUILD)/%=$(BUILD)/san/%))
+
+##  device       run the device tests in the virtual machine (SCALE=0.1: fewer rounds)
+device:
+	$(call ready,build vm test,all device-programs)
+	$(Q)$(MAKE) --no-print-directory device-run
+
+# what goes into the machine, for every kernel of that architecture
+device-programs: kselftest
+	$(Q)arch=$$(tools/vm/kernels/kernel $(KERNEL) arch) && case $$arch in \
+		amd64) $(MAKE) --no-print-directory -C tests install ;; \
+		*) tools/vm/kernels/userspace $$arch ;; \
+	esac
+
+# with what is there, and the module for that kernel
+device-run: module
+	$(Q)tools/vm/run $(VM) --timeout 3000 $(if $(VM_LOG),--log $(VM_LOG)) -- \
+		env PEERSHM_TEST_SCALE=$(or $(SCALE),1) /kselftest/run_kselftest.sh $(SELFTEST)
+
+##  check-kernels  the device tests on every kernel of tools/vm/kernels/suites (KERNELS="5.10 ..." SCALE=)
+check-kernels:
+	$(call ready,build vm test,lib tools kselftest)
+	$(Q)MAKE='$(MAKE)' SCALE='$(SCALE)' tests/check-kernels $(KERNELS)
+
+##  check-debug  the device tests on kernels with every checker on, built once
+check-debug:
+	$(Q)tools/setup debug
+	$(call ready,build vm test,all kselftest)
+	$(Q)$(MAKE) --no-print-directory -C tests install
+	$(Q)tests/check-debug $(DEBUG)
+
+##  coverage     which lines of module and library the tests reach, and why not the others
+coverage:
+	$(Q)tools/setup debug coverage
+	$(call ready,build vm test,all)
+	$(Q)MAKE='$(MAKE)' tests/coverage/run
+
+##  check-mutants  do the device tests catch the mistakes in tests/mutants?
+check-mutants:
+	$(Q)tools/setup debug
+	$(call ready,build vm test,all kselftest)
+	$(Q)$(MAKE) --no-print-directory -C tests install
+	$(Q)tests/check-mutants $(MUTANTS)
+
+##  fuzz         fuzz the device on the debug kernel (OPS=, SEED=, SAVE=1 keeps the corpus)
+fuzz: setup-debug
+	$(call ready,build vm,fuzz-programs)
+	$(Q)tests/fuzz/device/fuzz $(or $(OPS),200000) $(if $(SEED),--seed $(SEED))
+
+##  fuzz-minimise  what a finding of it needs, and a C program: PROGRAM=build/fuzz/finding
+fuzz-minimise: setup-debug
+	$(call ready,build vm,fuzz-programs)
+	$(Q)tests/fuzz/device/minimise $(PROGRAM)
+
+##  fuzz-decoders  libFuzzer on what user space decodes (SECONDS=, for each)
+fuzz-decoders: setup-build setup-fuzz $(decoders)
+	$(Q)tests/fuzz/decoders/run $(or $(SECONDS),20) $(decoders)
+
+##  check        set up, build and test everything; ends with the count
+check:
+	$(Q)tools/setup build vm test lint bench
+	$(Q)MAKE='$(MAKE)' tests/check
+
+##  stress       random attach, grow, shrink, kill, stop, restart: ROUNDS=10000 SEED=
+stress:
+	$(call ready,build vm test,all kselftest)
+	$(Q)$(MAKE) --no-print-directory -C tests install
+	$(Q)tools/vm/run $(VM) --timeout $(or $(TIMEOUT),3600) $(if $(VM_LOG),--log $(VM_LOG)) -- \
+		/kselftest/stress $(or $(ROUNDS),10000) $(SEED)
+
+##  check-model  read sections, in every state that the model in tests/model has
+check-model:
+	$(Q)tools/setup model
+	$(Q)tests/model/check
+
+##  check-full   and the other kernels, the debug kernels, stress, fuzzer, two mutants
+check-full:
+	$(Q)tools/setup build vm test lint bench debug arm64
+	$(Q)MAKE='$(MAKE)' tests/check --full
+
+##  lint         every static check there is
+lint: setup-lint lib tools kselftest unit-programs
+	$(Q)headers=$(or $(KDIR),$$(tools/vm/kernels/kernel $(own_kernel) headers)) && \
+		tools/lint $$headers
