@@ -148,7 +148,7 @@ void pshm_find_remove(struct peershm *handle)
 	 * and the caller may free it. Readers pass over another process's handles
 	 * by their epoch, so for those there is nobody to wait for.
 	 */
-	if (seen && handle->epoch == pshm_fork_epoch()) {
+	if (seen && handle->epoch == pshm_process_epoch()) {
 		if (empty(current)) {
 			unused = current;
 			rcu_assign_pointer(current, NULL);
@@ -177,7 +177,7 @@ void pshm_find_inherit(uint64_t parent, uint64_t child,
 
 PEERSHM_API struct peershm *peershm_find(const void *address)
 {
-	uint64_t epoch = pshm_fork_epoch();
+	uint64_t epoch = pshm_process_epoch();
 	struct peershm *handle = NULL;
 	struct range *range;
 

@@ -26,18 +26,67 @@
 
 #include "internal.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t *page;	    /* written under lock, read anywhere; never freed */
-static uint64_t last_epoch; /* under lock; copied by fork, so a child's differs */
-static uint64_t forking;    /* under lock: the epoch of the process that forks */
+static pthread_mutex_t epoch_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t *epoch_page; /* written under epoch_lock, read anywhere; never freed */
+static uint64_t last_epoch;  /* under epoch_lock; copied by fork, so a child's differs */
+
+void pshm_process_lock(void)
+{
+	pthread_mutex_lock(&epoch_lock);
+}
+
+void pshm_process_unlock(void)
+{
+	pthread_mutex_unlock(&epoch_lock);
+}
+
+static int make_epoch_page(void)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	uint64_t *map =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED)
+		return -ENOMEM;
+	if (madvise(map, size, MADV_WIPEONFORK) < 0) {
+		munmap(map, size);
+		return -ENOMEM;
+	}
+	/* Pairs with the acquire in pshm_process_epoch(): the page, then its address. */
+	__atomic_store_n(&epoch_page, map, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int pshm_process_enter(uint64_t *epoch)
+{
+	int err = epoch_page ? 0 : make_epoch_page();
+
+	if (err)
+		return err;
+	if (!*epoch_page)
+		__atomic_store_n(epoch_page, ++last_epoch, __ATOMIC_RELAXED);
+	*epoch = *epoch_page;
+	return 0;
+}
+
+uint64_t pshm_process_epoch(void)
+{
+	/* Pairs with the release in make_epoch_page(). */
+	const uint64_t *map = __atomic_load_n(&epoch_page, __ATOMIC_ACQUIRE);
+
+	return map ? __atomic_load_n(map, __ATOMIC_RELAXED) : 0;
+}
+
+static bool have_handlers; /* under the process's lock */
+static uint64_t forking;   /* under the same: the epoch of the process that forks */
 
 static void before_fork(void)
 {
-	pthread_mutex_lock(&lock);
+	pshm_process_lock();
 	pshm_section_lock();
 	pshm_find_lock();
 	urcu_bp_before_fork();
-	forking = *page;
+	forking = pshm_process_epoch();
 }
 
 static void after_fork_parent(void)
@@ -45,65 +94,31 @@ static void after_fork_parent(void)
 	urcu_bp_after_fork_parent();
 	pshm_find_unlock();
 	pshm_section_unlock();
-	pthread_mutex_unlock(&lock);
+	pshm_process_unlock();
 }
 
 static void after_fork_child(void)
 {
+	uint64_t child;
+
 	urcu_bp_after_fork_child();
-	if (forking) {
-		__atomic_store_n(page, ++last_epoch, __ATOMIC_RELAXED);
-		pshm_find_inherit(forking, last_epoch, pshm_attach_again);
-	}
+	if (forking && !pshm_process_enter(&child))
+		pshm_find_inherit(forking, child, pshm_attach_again);
 	pshm_find_unlock();
 	pshm_section_unlock();
-	pthread_mutex_unlock(&lock);
-}
-
-static int make_page(uint64_t **made)
-{
-	size_t size = (size_t)sysconf(_SC_PAGESIZE);
-	uint64_t *map =
-		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int err;
-
-	if (map == MAP_FAILED)
-		return -ENOMEM;
-	err = madvise(map, size, MADV_WIPEONFORK) < 0 ? -ENOMEM : 0;
-	if (!err)
-		err = -pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-	if (err) {
-		munmap(map, size);
-		return err;
-	}
-	/* Pairs with the acquire in pshm_fork_epoch(): the page, then its address. */
-	__atomic_store_n(&page, map, __ATOMIC_RELEASE);
-	*made = map;
-	return 0;
+	pshm_process_unlock();
 }
 
 int pshm_fork_enter(uint64_t *epoch)
 {
-	uint64_t *mine;
-	int err = 0;
+	int err;
 
-	pthread_mutex_lock(&lock);
-	mine = page;
-	if (!mine)
-		err = make_page(&mine);
-	if (!err) {
-		if (!*mine)
-			__atomic_store_n(mine, ++last_epoch, __ATOMIC_RELAXED);
-		*epoch = *mine;
-	}
-	pthread_mutex_unlock(&lock);
+	pshm_process_lock();
+	err = pshm_process_enter(epoch);
+	if (!err && !have_handlers)
+		err = -pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+	if (!err)
+		have_handlers = true;
+	pshm_process_unlock();
 	return err ? pshm_fail(err, NULL) : 0;
-}
-
-uint64_t pshm_fork_epoch(void)
-{
-	/* Pairs with the release in make_page(). */
-	const uint64_t *map = __atomic_load_n(&page, __ATOMIC_ACQUIRE);
-
-	return map ? __atomic_load_n(map, __ATOMIC_RELAXED) : 0;
 }

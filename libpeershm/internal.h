@@ -115,8 +115,11 @@ void pshm_detach(const struct peershm *handle);
 int pshm_attach_again(struct peershm *handle, uint64_t epoch);
 
 /* fork.c: which process a handle belongs to. */
-int pshm_fork_enter(uint64_t *epoch); /* the process's, made on first use */
-uint64_t pshm_fork_epoch(void);	      /* 0: no handle is this process's */
+int pshm_fork_enter(uint64_t *epoch);	 /* the process's, made on first use */
+int pshm_process_enter(uint64_t *epoch); /* the same; with the lock held, without a message */
+uint64_t pshm_process_epoch(void);	 /* 0: no handle is this process's */
+void pshm_process_lock(void);
+void pshm_process_unlock(void);
 
 /* section.c */
 int pshm_section_wait(struct peershm *handle, uint32_t timeout_ms);

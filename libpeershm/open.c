@@ -247,7 +247,7 @@ PEERSHM_API void peershm_close(struct peershm *handle)
 	 * A child of fork has neither window nor header, and something else may
 	 * lie at their addresses by now. The client is the parent's.
 	 */
-	if (handle->client && handle->epoch == pshm_fork_epoch()) {
+	if (handle->client && handle->epoch == pshm_process_epoch()) {
 		pshm_attach_unmap(handle);
 		pshm_detach(handle);
 	}

@@ -11,11 +11,11 @@ int pshm_handle_check(const struct peershm *handle)
 {
 	if (!handle)
 		return pshm_fail(-EINVAL, "there is no handle");
-	if (handle->epoch != pshm_fork_epoch() && handle->lost)
+	if (handle->epoch != pshm_process_epoch() && handle->lost)
 		return pshm_fail(-ENOTCONN,
 				 "this child of fork could not attach again to region %s: %s",
 				 handle->region_name, pshm_sentence(-handle->lost));
-	if (handle->epoch != pshm_fork_epoch())
+	if (handle->epoch != pshm_process_epoch())
 		return pshm_fail(-ENOTCONN,
 				 "the handle was opened by the parent of this process: open the "
 				 "region after fork() and daemon(), or with PEERSHM_REATTACH");

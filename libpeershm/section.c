@@ -468,7 +468,7 @@ void pshm_section_close(struct peershm *handle)
 		return;
 	handle->sections = NULL;
 	/* Readers and pages are the parent's in a child of fork. */
-	if (handle->epoch == pshm_fork_epoch()) {
+	if (handle->epoch == pshm_process_epoch()) {
 		pthread_mutex_lock(&lock);
 		for (struct peershm_reader *r = s->readers; r; r = r->next)
 			__atomic_store_n(&r->handle, NOBODY, __ATOMIC_RELAXED);
