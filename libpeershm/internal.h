@@ -10,7 +10,7 @@
  *
  * Locks, outermost first (none is held while the device is entered, but by
  * fork.c in a child that has no other thread yet):
- *   fork.c lock     the epoch page
+ *   process.c lock  the epoch page
  *   section.c lock  who reads in which slot; what a handle's sections need
  *   find.c writers  the map from address to handle
  */
@@ -35,7 +35,7 @@
  * and so before it has a second thread, by pshm_attach_again().
  */
 struct peershm {
-	uint64_t epoch; /* of the process that opened it, see fork.c */
+	uint64_t epoch; /* of the process that opened it, see process.c */
 	int fd;		/* of the device */
 	bool read_only;
 	bool dump;
@@ -114,9 +114,11 @@ void pshm_attach_unmap(struct peershm *handle);
 void pshm_detach(const struct peershm *handle);
 int pshm_attach_again(struct peershm *handle, uint64_t epoch);
 
-/* fork.c: which process a handle belongs to. */
-int pshm_fork_enter(uint64_t *epoch);	 /* the process's, made on first use */
-int pshm_process_enter(uint64_t *epoch); /* the same; with the lock held, without a message */
+/* fork.c: the process's epoch, and from then on the handlers around its forks. */
+int pshm_fork_enter(uint64_t *epoch);
+
+/* process.c: which process a handle belongs to. */
+int pshm_process_enter(uint64_t *epoch); /* made on first use; with the lock held */
 uint64_t pshm_process_epoch(void);	 /* 0: no handle is this process's */
 void pshm_process_lock(void);
 void pshm_process_unlock(void);
