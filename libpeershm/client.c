@@ -28,13 +28,11 @@ PEERSHM_API int peershm_clients(struct peershm *handle, struct peershm_client_in
 PEERSHM_API int peershm_header_clients(const struct peershm *handle,
 				       struct peershm_header_client *clients, size_t n)
 {
-	int err = pshm_handle_check(handle);
+	int err = pshm_handle_check_window(handle);
 	int found;
 
 	if (err)
 		return err;
-	if (!handle->header)
-		return pshm_fail(-ENOTCONN, "the handle is for administration and has no window");
 	found = pshm_header_list(handle->header, handle->header_length, clients, clients ? n : 0);
 	if (found == -EAGAIN)
 		return pshm_fail(found, "the header changes all the time: ask peershm_clients()");

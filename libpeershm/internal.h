@@ -186,7 +186,12 @@ int pshm_reason_region(int err, const struct peershm *handle);
 /* region.c. What is usable gives errno where it is not. */
 bool pshm_handle_usable(const struct peershm *handle);
 bool pshm_handle_stat(const struct peershm *handle, struct peershm_region_info *info);
-int pshm_handle_check(const struct peershm *handle); /* -ENOTCONN in a child */
-int pshm_stat_name(int fd, const char *name, struct peershm_region_info *info);
+int pshm_handle_check(const struct peershm *handle);	    /* -ENOTCONN in a child */
+int pshm_handle_check_window(const struct peershm *handle); /* and without window */
+
+/* Asking the device about regions. These give -errno and leave the message alone. */
+int pshm_query_name(int fd, const char *name, struct peershm_region_info *info);
+int pshm_query_region(const struct peershm *handle, struct peershm_region_info *info);
+int pshm_query_regions(int fd, struct peershm_region_info *regions, size_t n); /* how many */
 
 #endif /* PEERSHM_INTERNAL_H */

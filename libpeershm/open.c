@@ -74,7 +74,7 @@ static void unmake(struct request *request)
 static int look_up(struct peershm *handle, const struct request *request)
 {
 	struct peershm_region_info info;
-	int err = pshm_stat_name(handle->fd, request->name, &info);
+	int err = pshm_query_name(handle->fd, request->name, &info);
 
 	if (err == -ENOENT)
 		return pshm_fail(err, "there is no region of this name");

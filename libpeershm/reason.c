@@ -52,13 +52,15 @@ static bool overlap(const struct peershm_region_info *region, const struct peers
 /* The regions that the caller may know of, for free(); gives how many. */
 static uint32_t list_regions(int fd, struct peershm_region_info **regions)
 {
-	struct peershm_regions list = { .size = sizeof(list), .nr_regions = MAX_LISTED };
+	int found;
 
 	*regions = pshm_alloc(MAX_LISTED * sizeof(**regions));
-	list.regions = (uintptr_t)*regions;
-	if (!*regions || pshm_device_command(fd, PEERSHM_IOC_REGIONS, &list))
+	if (!*regions)
 		return 0;
-	return list.nr_regions < MAX_LISTED ? list.nr_regions : MAX_LISTED;
+	found = pshm_query_regions(fd, *regions, MAX_LISTED);
+	if (found < 0)
+		return 0;
+	return found < MAX_LISTED ? (uint32_t)found : MAX_LISTED;
 }
 
 /* The region that has the range asked for. */
@@ -221,15 +223,6 @@ int pshm_reason_create(int err, int fd, const struct peershm_create *create)
 	}
 }
 
-static int stat_again(const struct peershm *handle, struct peershm_region_info *region)
-{
-	struct peershm_stat command = { .size = sizeof(command), .region = handle->region };
-	int err = pshm_device_command(handle->fd, PEERSHM_IOC_STAT, &command);
-
-	*region = command.info;
-	return err;
-}
-
 /* Who may read a region is told who may write it. */
 static int denied(int err, const struct peershm_region_info *region)
 {
@@ -246,7 +239,7 @@ int pshm_reason_unlink(int err, int fd, const char *name)
 
 	if (err == -ENOENT)
 		return pshm_fail(err, "there is no region of this name");
-	if (err == -EACCES && !pshm_stat_name(fd, name, &region))
+	if (err == -EACCES && !pshm_query_name(fd, name, &region))
 		return pshm_fail(err, "denied: only the owner, user %u, may remove the region",
 				 region.uid);
 	if (err == -EACCES)
@@ -297,7 +290,7 @@ int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach)
 
 	if (err == -ENOENT)
 		return pshm_fail(err, "there is no region of this name");
-	if (pshm_stat_name(fd, attach->region_name, &region))
+	if (pshm_query_name(fd, attach->region_name, &region))
 		return pshm_fail(err, NULL); /* one that may not read it is told no more */
 	switch (err) {
 	case -EACCES:
@@ -361,7 +354,7 @@ int pshm_reason_client(int err, const struct peershm *handle, const char *name, 
 {
 	struct peershm_region_info region;
 
-	if (err != -ENOENT || (!handle->client && stat_again(handle, &region)))
+	if (err != -ENOENT || (!handle->client && pshm_query_region(handle, &region)))
 		return pshm_reason_region(err, handle);
 	if (*name)
 		return pshm_fail(err, "there is no client named %s", name);
@@ -374,7 +367,7 @@ int pshm_reason_region(int err, const struct peershm *handle)
 
 	if (err == -EACCES && handle->read_only)
 		return pshm_fail(err, "the region was opened read-only");
-	if (err == -EACCES && !stat_again(handle, &region))
+	if (err == -EACCES && !pshm_query_region(handle, &region))
 		return denied(err, &region);
 	if (err == -ENOENT)
 		return pshm_fail(err, "the region is gone");

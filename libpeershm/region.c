@@ -32,43 +32,74 @@ bool pshm_handle_usable(const struct peershm *handle)
 	return !err;
 }
 
-static bool has_window(const struct peershm *handle)
+int pshm_handle_check_window(const struct peershm *handle)
 {
-	if (!pshm_handle_usable(handle))
-		return false;
-	if (handle->header)
-		return true;
-	errno = -pshm_fail(-ENOTCONN, "the handle is for administration and has no window");
-	return false;
+	int err = pshm_handle_check(handle);
+
+	if (!err && !handle->header)
+		err = pshm_fail(-ENOTCONN, "the handle is for administration and has no window");
+	return err;
 }
 
-int pshm_stat_name(int fd, const char *name, struct peershm_region_info *info)
+static bool has_window(const struct peershm *handle)
 {
-	struct peershm_stat command = { .size = sizeof(command) };
+	int err = pshm_handle_check_window(handle);
+
+	if (err)
+		errno = -err;
+	return !err;
+}
+
+static int query(int fd, struct peershm_stat *command, struct peershm_region_info *info)
+{
 	int err;
 
-	strncpy(command.name, name, sizeof(command.name) - 1);
-	err = pshm_device_command(fd, PEERSHM_IOC_STAT, &command);
+	command->size = sizeof(*command);
+	err = pshm_device_command(fd, PEERSHM_IOC_STAT, command);
 	if (!err)
-		*info = command.info;
+		*info = command->info;
 	return err;
+}
+
+int pshm_query_name(int fd, const char *name, struct peershm_region_info *info)
+{
+	struct peershm_stat command = { 0 };
+
+	strncpy(command.name, name, sizeof(command.name) - 1);
+	return query(fd, &command, info);
+}
+
+int pshm_query_region(const struct peershm *handle, struct peershm_region_info *info)
+{
+	struct peershm_stat command = { .region = handle->region };
+
+	return query(handle->fd, &command, info);
+}
+
+int pshm_query_regions(int fd, struct peershm_region_info *regions, size_t n)
+{
+	struct peershm_regions command = {
+		.size = sizeof(command),
+		.regions = (uintptr_t)regions,
+		.nr_regions = !regions	  ? 0 :
+			      n < INT_MAX ? (uint32_t)n :
+					    INT_MAX,
+	};
+	int err = pshm_device_command(fd, PEERSHM_IOC_REGIONS, &command);
+
+	return err ? err : (int)command.nr_regions;
 }
 
 PEERSHM_API int peershm_stat(struct peershm *handle, struct peershm_region_info *info)
 {
-	struct peershm_stat command = { .size = sizeof(command) };
 	int err = pshm_handle_check(handle);
 
 	if (err)
 		return err;
 	if (!info)
 		return pshm_fail(-EINVAL, "there is no place for what the region is");
-	command.region = handle->region;
-	err = pshm_device_command(handle->fd, PEERSHM_IOC_STAT, &command);
-	if (err)
-		return pshm_reason_region(err, handle);
-	*info = command.info;
-	return 0;
+	err = pshm_query_region(handle, info);
+	return err ? pshm_reason_region(err, handle) : 0;
 }
 
 /* A handle without window has no header, so it asks the kernel. */
@@ -150,21 +181,14 @@ PEERSHM_API int peershm_set_reserve(struct peershm *handle, uint64_t bytes)
 
 PEERSHM_API int peershm_regions(struct peershm_region_info *regions, size_t n)
 {
-	struct peershm_regions command = {
-		.size = sizeof(command),
-		.regions = (uintptr_t)regions,
-		.nr_regions = !regions	  ? 0 :
-			      n < INT_MAX ? (uint32_t)n :
-					    INT_MAX,
-	};
 	int fd = pshm_device_open(O_RDONLY);
-	int err;
+	int found;
 
 	if (fd < 0)
 		return pshm_reason_device(fd, O_RDONLY);
-	err = pshm_device_command(fd, PEERSHM_IOC_REGIONS, &command);
+	found = pshm_query_regions(fd, regions, n);
 	pshm_device_close(fd);
-	return err ? pshm_fail(err, NULL) : (int)command.nr_regions;
+	return found < 0 ? pshm_fail(found, NULL) : found;
 }
 
 PEERSHM_API int peershm_unlink(const char *name)

@@ -398,11 +398,9 @@ static void take_slot(struct pshm_sections *s, struct peershm_reader *reader)
 static int join(struct peershm *handle, struct peershm_reader **joined)
 {
 	struct peershm_reader *reader;
-	int err = 0;
+	int err = pshm_handle_check_window(handle);
 
-	if (!handle->header)
-		return pshm_fail(-ENOTCONN, "the handle is for administration and has no window");
-	if (!mine)
+	if (!err && !mine)
 		err = make_mine();
 	if (err)
 		return err;
@@ -638,12 +636,10 @@ int pshm_section_wait(struct peershm *handle, uint32_t timeout_ms)
 
 PEERSHM_API int peershm_synchronize(struct peershm *handle, uint32_t timeout_ms)
 {
-	int err = pshm_handle_check(handle);
+	int err = pshm_handle_check_window(handle);
 
 	if (err)
 		return err;
-	if (!handle->header)
-		return pshm_fail(-ENOTCONN, "the handle is for administration and has no window");
 	if (handle->read_only)
 		return pshm_fail(-EACCES, "the region was opened read-only");
 	return pshm_section_wait(handle, timeout_ms);
