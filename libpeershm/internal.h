@@ -183,13 +183,15 @@ int pshm_reason_client(int err, const struct peershm *handle, const char *name, 
 int pshm_reason_control(int err, const struct peershm *handle);
 int pshm_reason_region(int err, const struct peershm *handle);
 
-/* region.c. What is usable gives errno where it is not. */
-bool pshm_handle_usable(const struct peershm *handle);
+/* region.c */
 bool pshm_handle_stat(const struct peershm *handle, struct peershm_region_info *info);
+
+/* handle.c. What is usable gives errno where it is not. */
+bool pshm_handle_usable(const struct peershm *handle);
 int pshm_handle_check(const struct peershm *handle);	    /* -ENOTCONN in a child */
 int pshm_handle_check_window(const struct peershm *handle); /* and without window */
 
-/* Asking the device about regions. These give -errno and leave the message alone. */
+/* query.c: asking the device about regions. These give -errno and leave the message alone. */
 int pshm_query_name(int fd, const char *name, struct peershm_region_info *info);
 int pshm_query_region(const struct peershm *handle, struct peershm_region_info *info);
 int pshm_query_regions(int fd, struct peershm_region_info *regions, size_t n); /* how many */

@@ -2,93 +2,8 @@
 /* A region: what it is, and its size. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <string.h>
 
 #include "internal.h"
-
-int pshm_handle_check(const struct peershm *handle)
-{
-	if (!handle)
-		return pshm_fail(-EINVAL, "there is no handle");
-	if (handle->epoch != pshm_process_epoch() && handle->lost)
-		return pshm_fail(-ENOTCONN,
-				 "this child of fork could not attach again to region %s: %s",
-				 handle->region_name, pshm_sentence(-handle->lost));
-	if (handle->epoch != pshm_process_epoch())
-		return pshm_fail(-ENOTCONN,
-				 "the handle was opened by the parent of this process: open the "
-				 "region after fork() and daemon(), or with PEERSHM_REATTACH");
-	return 0;
-}
-
-/* For what gives a pointer or a size: 0 or NULL, and errno. */
-bool pshm_handle_usable(const struct peershm *handle)
-{
-	int err = pshm_handle_check(handle);
-
-	if (err)
-		errno = -err;
-	return !err;
-}
-
-int pshm_handle_check_window(const struct peershm *handle)
-{
-	int err = pshm_handle_check(handle);
-
-	if (!err && !handle->header)
-		err = pshm_fail(-ENOTCONN, "the handle is for administration and has no window");
-	return err;
-}
-
-static bool has_window(const struct peershm *handle)
-{
-	int err = pshm_handle_check_window(handle);
-
-	if (err)
-		errno = -err;
-	return !err;
-}
-
-static int query(int fd, struct peershm_stat *command, struct peershm_region_info *info)
-{
-	int err;
-
-	command->size = sizeof(*command);
-	err = pshm_device_command(fd, PEERSHM_IOC_STAT, command);
-	if (!err)
-		*info = command->info;
-	return err;
-}
-
-int pshm_query_name(int fd, const char *name, struct peershm_region_info *info)
-{
-	struct peershm_stat command = { 0 };
-
-	strncpy(command.name, name, sizeof(command.name) - 1);
-	return query(fd, &command, info);
-}
-
-int pshm_query_region(const struct peershm *handle, struct peershm_region_info *info)
-{
-	struct peershm_stat command = { .region = handle->region };
-
-	return query(handle->fd, &command, info);
-}
-
-int pshm_query_regions(int fd, struct peershm_region_info *regions, size_t n)
-{
-	struct peershm_regions command = {
-		.size = sizeof(command),
-		.regions = (uintptr_t)regions,
-		.nr_regions = !regions	  ? 0 :
-			      n < INT_MAX ? (uint32_t)n :
-					    INT_MAX,
-	};
-	int err = pshm_device_command(fd, PEERSHM_IOC_REGIONS, &command);
-
-	return err ? err : (int)command.nr_regions;
-}
 
 PEERSHM_API int peershm_stat(struct peershm *handle, struct peershm_region_info *info)
 {
@@ -112,11 +27,6 @@ bool pshm_handle_stat(const struct peershm *handle, struct peershm_region_info *
 	return !err;
 }
 
-PEERSHM_API void *peershm_base(const struct peershm *handle)
-{
-	return has_window(handle) ? (void *)(uintptr_t)handle->base : NULL;
-}
-
 PEERSHM_API uint64_t peershm_size(const struct peershm *handle)
 {
 	struct peershm_region_info info = { 0 };
@@ -128,36 +38,6 @@ PEERSHM_API uint64_t peershm_size(const struct peershm *handle)
 		return pshm_handle_stat(handle, &info) ? info.active : 0;
 	size = pshm_header_size(handle->header);
 	return size < handle->capacity ? size : handle->capacity;
-}
-
-PEERSHM_API uint64_t peershm_capacity(const struct peershm *handle)
-{
-	return pshm_handle_usable(handle) ? handle->capacity : 0;
-}
-
-PEERSHM_API uint64_t peershm_page_size(const struct peershm *handle)
-{
-	return pshm_handle_usable(handle) ? handle->page_size : 0;
-}
-
-PEERSHM_API uint64_t peershm_client_id(const struct peershm *handle)
-{
-	return pshm_handle_usable(handle) ? handle->client : 0;
-}
-
-PEERSHM_API const char *peershm_client_name(const struct peershm *handle)
-{
-	return pshm_handle_usable(handle) && handle->client ? handle->client_name : NULL;
-}
-
-PEERSHM_API uint64_t peershm_generation(const struct peershm *handle)
-{
-	return pshm_handle_usable(handle) ? handle->generation : 0;
-}
-
-PEERSHM_API const struct peershm_header *peershm_header(const struct peershm *handle)
-{
-	return has_window(handle) ? handle->header : NULL;
 }
 
 PEERSHM_API int peershm_set_reserve(struct peershm *handle, uint64_t bytes)

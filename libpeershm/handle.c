@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A handle: whether it may be used, and what it knows by itself. */
+#include <errno.h>
+
+#include "internal.h"
+
+int pshm_handle_check(const struct peershm *handle)
+{
+	if (!handle)
+		return pshm_fail(-EINVAL, "there is no handle");
+	if (handle->epoch != pshm_process_epoch() && handle->lost)
+		return pshm_fail(-ENOTCONN,
+				 "this child of fork could not attach again to region %s: %s",
+				 handle->region_name, pshm_sentence(-handle->lost));
+	if (handle->epoch != pshm_process_epoch())
+		return pshm_fail(-ENOTCONN,
+				 "the handle was opened by the parent of this process: open the "
+				 "region after fork() and daemon(), or with PEERSHM_REATTACH");
+	return 0;
+}
+
+/* For what gives a pointer or a size: 0 or NULL, and errno. */
+bool pshm_handle_usable(const struct peershm *handle)
+{
+	int err = pshm_handle_check(handle);
+
+	if (err)
+		errno = -err;
+	return !err;
+}
+
+int pshm_handle_check_window(const struct peershm *handle)
+{
+	int err = pshm_handle_check(handle);
+
+	if (!err && !handle->header)
+		err = pshm_fail(-ENOTCONN, "the handle is for administration and has no window");
+	return err;
+}
+
+static bool has_window(const struct peershm *handle)
+{
+	int err = pshm_handle_check_window(handle);
+
+	if (err)
+		errno = -err;
+	return !err;
+}
+
+PEERSHM_API void *peershm_base(const struct peershm *handle)
+{
+	return has_window(handle) ? (void *)(uintptr_t)handle->base : NULL;
+}
+
+PEERSHM_API uint64_t peershm_capacity(const struct peershm *handle)
+{
+	return pshm_handle_usable(handle) ? handle->capacity : 0;
+}
+
+PEERSHM_API uint64_t peershm_page_size(const struct peershm *handle)
+{
+	return pshm_handle_usable(handle) ? handle->page_size : 0;
+}
+
+PEERSHM_API uint64_t peershm_client_id(const struct peershm *handle)
+{
+	return pshm_handle_usable(handle) ? handle->client : 0;
+}
+
+PEERSHM_API const char *peershm_client_name(const struct peershm *handle)
+{
+	return pshm_handle_usable(handle) && handle->client ? handle->client_name : NULL;
+}
+
+PEERSHM_API uint64_t peershm_generation(const struct peershm *handle)
+{
+	return pshm_handle_usable(handle) ? handle->generation : 0;
+}
+
+PEERSHM_API const struct peershm_header *peershm_header(const struct peershm *handle)
+{
+	return has_window(handle) ? handle->header : NULL;
+}
