@@ -2,8 +2,10 @@
 /* Becoming a client of a region, also again in a child of fork, and leaving it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -50,6 +52,81 @@ int pshm_attach_open(bool read_only)
 	if (read_only && (fd == -EACCES || fd == -EPERM || fd == -EROFS))
 		fd = pshm_device_open(O_RDONLY);
 	return fd;
+}
+
+static int range_of_mapping(int err, const struct peershm_region_info *region)
+{
+	uint64_t end = region->base + region->capacity;
+	char takers[512];
+
+	if (!pshm_maps_overlap("/proc/self/maps", region->base, end, takers, sizeof(takers)))
+		return pshm_fail(err, "range 0x%" PRIx64 "-0x%" PRIx64 " is taken by a mapping",
+				 (uint64_t)region->base, end);
+	return pshm_fail(err, "range 0x%" PRIx64 "-0x%" PRIx64 " is taken by %s",
+			 (uint64_t)region->base, end, takers);
+}
+
+static int taken_client_name(int err, int fd, const struct peershm_attach *attach,
+			     const struct peershm_region_info *region)
+{
+	struct peershm_resolve resolve = { .size = sizeof(resolve), .region = region->id };
+
+	memcpy(resolve.name, attach->client_name, sizeof(resolve.name));
+	if (!pshm_device_command(fd, PEERSHM_IOC_RESOLVE, &resolve) && resolve.pid)
+		return pshm_fail(err, "client name %s is that of a live process, PID %d",
+				 attach->client_name, resolve.pid);
+	return pshm_fail(err, "client name %s is that of a live process", attach->client_name);
+}
+
+static int no_room_to_attach(int err, const struct peershm_region_info *region)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY &&
+	    limit.rlim_cur < region->capacity)
+		return pshm_fail(err,
+				 "the window takes %" PRIu64 " bytes of address space, and "
+				 "RLIMIT_AS (ulimit -v) allows this process %" PRIu64,
+				 (uint64_t)region->capacity, (uint64_t)limit.rlim_cur);
+	return pshm_fail(err, NULL);
+}
+
+int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach)
+{
+	struct peershm_region_info region;
+
+	if (err == -ENOENT)
+		return pshm_fail(err, "there is no region of this name");
+	if (pshm_query_name(fd, attach->region_name, &region))
+		return pshm_fail(err, NULL); /* one that may not read it is told no more */
+	switch (err) {
+	case -EACCES:
+		if (!(attach->flags & PEERSHM_ATTACH_READ_ONLY))
+			return pshm_reason_denied(err, &region);
+		return pshm_fail(err, "denied: the region has mode %04o, owner %u and group %u",
+				 region.mode, region.uid, region.gid);
+	case -EADDRINUSE:
+		return range_of_mapping(err, &region);
+	case -EAGAIN:
+		return pshm_fail(err,
+				 "this process locks its memory (mlockall) and the window, %" PRIu64
+				 " bytes, exceeds its RLIMIT_MEMLOCK: raise RLIMIT_MEMLOCK, give "
+				 "it CAP_IPC_LOCK, or open the region before "
+				 "mlockall(MCL_FUTURE)",
+				 (uint64_t)region.capacity);
+	case -EEXIST:
+		return taken_client_name(err, fd, attach, &region);
+	case -ENOMEM:
+		return no_room_to_attach(err, &region);
+	case -ENOSPC:
+		return pshm_fail(err,
+				 "the region takes %u clients and has them (" PSHM_PARAMETERS
+				 "max_clients is the module's limit), or as many of this user as "
+				 "max_user_clients says",
+				 region.max_clients);
+	default:
+		return pshm_fail(err, NULL);
+	}
 }
 
 int pshm_attach(struct peershm *handle, const char *client)

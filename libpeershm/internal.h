@@ -172,15 +172,22 @@ struct pshm_policy {
 void pshm_policy_adopt(const struct peershm *handle, struct pshm_policy *own);
 void pshm_policy_restore(const struct pshm_policy *own);
 
-/* reason.c: pshm_fail() with what a failed command can be blamed on. */
+/*
+ * pshm_fail() with what a failed command can be blamed on, beside the call that
+ * failed; what several can fail for is in reason.c.
+ */
 int pshm_reason_device(int err, int flags);
-int pshm_reason_pool(int err);
 int pshm_reason_create(int err, int fd, const struct peershm_create *create);
 int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach);
 int pshm_reason_grow(int err, const struct peershm *handle, uint64_t size);
 int pshm_reason_unlink(int err, int fd, const char *name);
-int pshm_reason_client(int err, const struct peershm *handle, const char *name, pid_t pid);
 int pshm_reason_control(int err, const struct peershm *handle);
+
+/* reason.c */
+int pshm_reason_pool(int err);
+const char *pshm_reason_memory(uint32_t backing);
+int pshm_reason_denied(int err, const struct peershm_region_info *region);
+int pshm_reason_client(int err, const struct peershm *handle, const char *name, pid_t pid);
 int pshm_reason_region(int err, const struct peershm *handle);
 
 /* region.c */

@@ -8,10 +8,13 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "internal.h"
+
+#define NOT_LOADED "the peershm module is not loaded (modprobe peershm, or insmod peershm.ko)"
 
 static int kernel_open(const char *path, int flags)
 {
@@ -75,6 +78,30 @@ int pshm_device_open(int flags)
 	int fd = pshm_system->open(PEERSHM_DEVICE, flags | O_CLOEXEC | O_NONBLOCK);
 
 	return fd < 0 ? -errno : fd;
+}
+
+int pshm_reason_device(int err, int flags)
+{
+	struct stat node;
+
+	switch (err) {
+	case -ENOENT:
+	case -ENODEV:
+	case -ENXIO:
+		return pshm_fail(-ENODEV, "%s", NOT_LOADED);
+	case -EACCES:
+	case -EPERM:
+		if (stat(PEERSHM_DEVICE, &node) < 0)
+			return pshm_fail(err, "%s cannot be opened", PEERSHM_DEVICE);
+		return pshm_fail(err,
+				 "%s has mode %04o, owner %u and group %u: this process may not "
+				 "open it for %s",
+				 PEERSHM_DEVICE, node.st_mode & 07777, node.st_uid, node.st_gid,
+				 (flags & O_ACCMODE) == O_RDONLY ? "reading" :
+								   "reading and writing");
+	default:
+		return pshm_fail(err, NULL);
+	}
 }
 
 void pshm_device_close(int fd)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Growing and peer mapping: the calls that reach into the other clients. */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "internal.h"
 
@@ -53,6 +54,23 @@ static int grow(const struct peershm *handle, struct peershm_grow *command)
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_GROW, command);
 	pshm_policy_restore(&own);
 	return err;
+}
+
+int pshm_reason_grow(int err, const struct peershm *handle, uint64_t size)
+{
+	switch (err) {
+	case -ENOMEM:
+		return pshm_fail(err, "%s", pshm_reason_memory(handle->backing));
+	case -ENOSPC:
+		if (size > handle->capacity)
+			return pshm_fail(err, "beyond the region's capacity of %" PRIu64 " bytes",
+					 handle->capacity);
+		return pshm_fail(err, "the module's limit on the memory of all regions, or of its "
+				      "owner's, is reached (" PSHM_PARAMETERS "max_bytes, "
+				      "max_user_bytes)");
+	default:
+		return pshm_reason_region(err, handle);
+	}
 }
 
 PEERSHM_API int peershm_grow(struct peershm *handle, uint64_t size, struct peershm_report *report)

@@ -71,6 +71,20 @@ PEERSHM_API int peershm_regions(struct peershm_region_info *regions, size_t n)
 	return found < 0 ? pshm_fail(found, NULL) : found;
 }
 
+int pshm_reason_unlink(int err, int fd, const char *name)
+{
+	struct peershm_region_info region;
+
+	if (err == -ENOENT)
+		return pshm_fail(err, "there is no region of this name");
+	if (err == -EACCES && !pshm_query_name(fd, name, &region))
+		return pshm_fail(err, "denied: only the owner, user %u, may remove the region",
+				 region.uid);
+	if (err == -EACCES)
+		return pshm_fail(err, "denied: only the owner may remove the region");
+	return pshm_fail(err, NULL);
+}
+
 PEERSHM_API int peershm_unlink(const char *name)
 {
 	struct peershm_unlink command = { .size = sizeof(command) };

@@ -355,6 +355,16 @@ static int make_sections(struct peershm *handle)
 	return 0;
 }
 
+int pshm_reason_control(int err, const struct peershm *handle)
+{
+	if (err == -EACCES && handle->read_only)
+		return pshm_fail(err,
+				 "%s could be opened for reading alone: this process cannot "
+				 "tell the others where it reads",
+				 PEERSHM_DEVICE);
+	return pshm_fail(err, NULL);
+}
+
 /* With the lock held: make this client one that has sections. */
 static int map_own(struct peershm *handle)
 {
