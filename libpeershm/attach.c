@@ -91,7 +91,7 @@ static int no_room_to_attach(int err, const struct peershm_region_info *region)
 	return pshm_fail(err, NULL);
 }
 
-int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach)
+static int attach_failed(int err, int fd, const struct peershm_attach *attach)
 {
 	struct peershm_region_info region;
 
@@ -137,7 +137,7 @@ int pshm_attach(struct peershm *handle, const char *client)
 	fill(handle, client, &command);
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_ATTACH, &command);
 	if (err)
-		return pshm_reason_attach(err, handle->fd, &command);
+		return attach_failed(err, handle->fd, &command);
 	attached(handle, &command);
 	return 0;
 }

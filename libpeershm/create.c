@@ -148,13 +148,11 @@ static int not_taken(int err, const struct peershm_create *create)
 			 (uint64_t)create->capacity);
 }
 
-int pshm_reason_create(int err, int fd, const struct peershm_create *create)
+static int create_failed(int err, int fd, const struct peershm_create *create)
 {
 	switch (err) {
 	case -EADDRINUSE:
 		return range_of_region(err, fd, create);
-	case -EEXIST:
-		return pshm_fail(err, "there is a region of this name already");
 	case -EINVAL:
 		return not_taken(err, create);
 	case -ENODEV:
@@ -168,4 +166,12 @@ int pshm_reason_create(int err, int fd, const struct peershm_create *create)
 	default:
 		return pshm_fail(err, NULL);
 	}
+}
+
+/* Gives -EEXIST without a message: that may be no failure. */
+int pshm_create(int fd, struct peershm_create *create)
+{
+	int err = pshm_device_command(fd, PEERSHM_IOC_CREATE, create);
+
+	return err && err != -EEXIST ? create_failed(err, fd, create) : err;
 }

@@ -80,6 +80,7 @@ extern const struct pshm_system *pshm_system;
 
 /* These give -errno and leave the message alone, so that clean-up keeps it. */
 int pshm_device_open(int flags);
+int pshm_device_open_failed(int err, int flags); /* pshm_fail() for an open that failed */
 void pshm_device_close(int fd);
 int pshm_device_command(int fd, unsigned long command, void *argument);
 int pshm_device_map_header(int fd, size_t length, const struct peershm_header **header);
@@ -172,18 +173,13 @@ struct pshm_policy {
 void pshm_policy_adopt(const struct peershm *handle, struct pshm_policy *own);
 void pshm_policy_restore(const struct pshm_policy *own);
 
-/*
- * pshm_fail() with what a failed command can be blamed on, beside the call that
- * failed; what several can fail for is in reason.c.
- */
-int pshm_reason_device(int err, int flags);
-int pshm_reason_create(int err, int fd, const struct peershm_create *create);
-int pshm_reason_attach(int err, int fd, const struct peershm_attach *attach);
-int pshm_reason_grow(int err, const struct peershm *handle, uint64_t size);
-int pshm_reason_unlink(int err, int fd, const char *name);
-int pshm_reason_control(int err, const struct peershm *handle);
+/* create.c: -EEXIST comes without a message, all else with one. */
+int pshm_create(int fd, struct peershm_create *create);
 
-/* reason.c */
+/* peer.c: what a failed GROW can be blamed on. */
+int pshm_grow_failed(int err, const struct peershm *handle, uint64_t size);
+
+/* reason.c: what several commands can fail for. */
 int pshm_reason_pool(int err);
 const char *pshm_reason_memory(uint32_t backing);
 int pshm_reason_denied(int err, const struct peershm_region_info *region);
@@ -191,7 +187,7 @@ int pshm_reason_client(int err, const struct peershm *handle, const char *name, 
 int pshm_reason_region(int err, const struct peershm *handle);
 
 /* region.c */
-bool pshm_handle_stat(const struct peershm *handle, struct peershm_region_info *info);
+bool pshm_region_stat(const struct peershm *handle, struct peershm_region_info *info);
 
 /* handle.c. What is usable gives errno where it is not. */
 bool pshm_handle_usable(const struct peershm *handle);

@@ -80,7 +80,7 @@ int pshm_device_open(int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-int pshm_reason_device(int err, int flags)
+int pshm_device_open_failed(int err, int flags)
 {
 	struct stat node;
 

@@ -34,7 +34,7 @@ static int maker_open(const struct peershm *handle, struct request *request)
 		request->maker = handle->fd;
 	if (request->maker < 0)
 		request->maker = pshm_device_open(O_RDWR);
-	return request->maker < 0 ? pshm_reason_device(request->maker, O_RDWR) : 0;
+	return request->maker < 0 ? pshm_device_open_failed(request->maker, O_RDWR) : 0;
 }
 
 static void maker_close(const struct peershm *handle, struct request *request)
@@ -54,11 +54,11 @@ static int create(const struct peershm *handle, struct request *request)
 		err = maker_open(handle, request);
 	if (err)
 		return err;
-	err = pshm_device_command(request->maker, PEERSHM_IOC_CREATE, &command);
+	err = pshm_create(request->maker, &command);
 	if (!err)
 		request->made = command.region;
-	else if (err != -EEXIST || request->flags & PEERSHM_EXCLUSIVE)
-		pshm_reason_create(err, request->maker, &command);
+	else if (err == -EEXIST && request->flags & PEERSHM_EXCLUSIVE)
+		pshm_fail(err, "there is a region of this name already");
 	return err;
 }
 
@@ -139,7 +139,7 @@ static int ensure_size(struct peershm *handle, struct request *request)
 		return 0;
 	command.length = wanted;
 	err = pshm_device_command(fd, PEERSHM_IOC_GROW, &command);
-	return err ? pshm_reason_grow(err, handle, wanted) : 0;
+	return err ? pshm_grow_failed(err, handle, wanted) : 0;
 }
 
 static int open_region(struct peershm *handle, struct request *request)
@@ -150,7 +150,7 @@ static int open_region(struct peershm *handle, struct request *request)
 	handle->fd = request->client ? pshm_attach_open(handle->read_only) :
 				       pshm_device_open(flags);
 	if (handle->fd < 0)
-		return pshm_reason_device(handle->fd, flags);
+		return pshm_device_open_failed(handle->fd, flags);
 	err = find_or_make(handle, request);
 	if (!err && handle->client)
 		err = pshm_attach_map(handle);

@@ -56,7 +56,7 @@ static int grow(const struct peershm *handle, struct peershm_grow *command)
 	return err;
 }
 
-int pshm_reason_grow(int err, const struct peershm *handle, uint64_t size)
+int pshm_grow_failed(int err, const struct peershm *handle, uint64_t size)
 {
 	switch (err) {
 	case -ENOMEM:
@@ -95,7 +95,7 @@ PEERSHM_API int peershm_grow(struct peershm *handle, uint64_t size, struct peers
 	if (err == -EFAULT && report)
 		return report_failed(err, report);
 	if (err)
-		return pshm_reason_grow(err, handle, rounded);
+		return pshm_grow_failed(err, handle, rounded);
 	report_to_caller(report, &command.report);
 	if (report) {
 		report->old_size = command.old_size;
@@ -128,7 +128,7 @@ PEERSHM_API void *peershm_extend(struct peershm *handle, uint64_t length)
 		uint64_t size = peershm_size(handle);
 
 		size = rounded > UINT64_MAX - size ? UINT64_MAX : size + rounded;
-		errno = -pshm_reason_grow(err, handle, size);
+		errno = -pshm_grow_failed(err, handle, size);
 		return NULL;
 	}
 	return (void *)(uintptr_t)(handle->base + command.old_size);

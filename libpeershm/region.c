@@ -18,7 +18,7 @@ PEERSHM_API int peershm_stat(struct peershm *handle, struct peershm_region_info 
 }
 
 /* A handle without window has no header, so it asks the kernel. */
-bool pshm_handle_stat(const struct peershm *handle, struct peershm_region_info *info)
+bool pshm_region_stat(const struct peershm *handle, struct peershm_region_info *info)
 {
 	int err = peershm_stat((struct peershm *)(uintptr_t)handle, info);
 
@@ -35,7 +35,7 @@ PEERSHM_API uint64_t peershm_size(const struct peershm *handle)
 	if (!pshm_handle_usable(handle))
 		return 0;
 	if (!handle->header)
-		return pshm_handle_stat(handle, &info) ? info.active : 0;
+		return pshm_region_stat(handle, &info) ? info.active : 0;
 	size = pshm_header_size(handle->header);
 	return size < handle->capacity ? size : handle->capacity;
 }
@@ -65,13 +65,13 @@ PEERSHM_API int peershm_regions(struct peershm_region_info *regions, size_t n)
 	int found;
 
 	if (fd < 0)
-		return pshm_reason_device(fd, O_RDONLY);
+		return pshm_device_open_failed(fd, O_RDONLY);
 	found = pshm_query_regions(fd, regions, n);
 	pshm_device_close(fd);
 	return found < 0 ? pshm_fail(found, NULL) : found;
 }
 
-int pshm_reason_unlink(int err, int fd, const char *name)
+static int unlink_failed(int err, int fd, const char *name)
 {
 	struct peershm_region_info region;
 
@@ -95,10 +95,10 @@ PEERSHM_API int peershm_unlink(const char *name)
 		return err;
 	fd = pshm_device_open(O_RDWR);
 	if (fd < 0)
-		return pshm_reason_device(fd, O_RDWR);
+		return pshm_device_open_failed(fd, O_RDWR);
 	err = pshm_device_command(fd, PEERSHM_IOC_UNLINK, &command);
 	if (err)
-		pshm_reason_unlink(err, fd, name);
+		unlink_failed(err, fd, name);
 	pshm_device_close(fd);
 	return err;
 }

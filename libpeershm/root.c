@@ -16,7 +16,7 @@ PEERSHM_API void *peershm_root(const struct peershm *handle)
 	if (handle->header)
 		root = pshm_header_root(handle->header);
 	else
-		root = pshm_handle_stat(handle, &info) ? info.root : 0;
+		root = pshm_region_stat(handle, &info) ? info.root : 0;
 	return (void *)(uintptr_t)root;
 }
 

@@ -355,7 +355,7 @@ static int make_sections(struct peershm *handle)
 	return 0;
 }
 
-int pshm_reason_control(int err, const struct peershm *handle)
+static int map_own_failed(int err, const struct peershm *handle)
 {
 	if (err == -EACCES && handle->read_only)
 		return pshm_fail(err,
@@ -382,7 +382,7 @@ static int map_own(struct peershm *handle)
 	err = pshm_device_map_control(handle->fd, (1 + (uint64_t)entry) * s->page, s->page, true,
 				      &map);
 	if (err)
-		return pshm_reason_control(err, handle);
+		return map_own_failed(err, handle);
 	s->fence = pshm_membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) != 0;
 	mode = map;
 	__atomic_store_n(&mode->mode, s->fence ? MODE_FENCE : MODE_BARRIER, __ATOMIC_RELAXED);
