@@ -4,7 +4,7 @@
  * as the static library shows them to the program's linker.
  *
  * Dependencies point one way: open, region, root, shrink, peer, client, event -> fork ->
- * attach -> section -> reason -> options, maps, ioctl, error; peer -> policy; open,
+ * attach -> section -> reason -> options, maps, device, error; peer -> policy; open,
  * fork -> find; attach, section, region, root -> header. header and maps know no
  * device, so their tests run anywhere.
  *
@@ -59,7 +59,7 @@ struct peershm {
 };
 
 /*
- * ioctl.c: the one door to the system. Tests put their own functions here to
+ * device.c: the one door to the system. Tests put their own functions here to
  * stand for a device and to make any step fail.
  */
 struct pshm_system {
