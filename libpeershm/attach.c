@@ -219,7 +219,7 @@ int pshm_attach_again(struct peershm *handle, uint64_t epoch)
 	struct peershm child;
 	int err = 0;
 
-	pshm_section_close(handle); /* the parent's: frees what it says here */
+	pshm_reader_close(handle); /* the parent's: frees what it says here */
 	child = *handle;
 	pshm_device_close(handle->fd);
 	handle->fd = -1;

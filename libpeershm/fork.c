@@ -23,7 +23,7 @@ static uint64_t forking;   /* under the same: the epoch of the process that fork
 static void before_fork(void)
 {
 	pshm_process_lock();
-	pshm_section_lock();
+	pshm_control_lock();
 	pshm_find_lock();
 	urcu_bp_before_fork();
 	forking = pshm_process_epoch();
@@ -33,7 +33,7 @@ static void after_fork_parent(void)
 {
 	urcu_bp_after_fork_parent();
 	pshm_find_unlock();
-	pshm_section_unlock();
+	pshm_control_unlock();
 	pshm_process_unlock();
 }
 
@@ -45,7 +45,7 @@ static void after_fork_child(void)
 	if (forking && !pshm_process_enter(&child))
 		pshm_find_inherit(forking, child, pshm_attach_again);
 	pshm_find_unlock();
-	pshm_section_unlock();
+	pshm_control_unlock();
 	pshm_process_unlock();
 }
 

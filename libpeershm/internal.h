@@ -125,10 +125,15 @@ void pshm_process_lock(void);
 void pshm_process_unlock(void);
 
 /* section.c */
-int pshm_section_wait(struct peershm *handle, uint32_t timeout_ms);
-void pshm_section_close(struct peershm *handle);
-void pshm_section_lock(void); /* for fork.c, around a fork */
-void pshm_section_unlock(void);
+int pshm_grace_wait(struct peershm *handle, uint32_t timeout_ms);
+void pshm_reader_close(struct peershm *handle);
+bool pshm_reader_inside(const struct peershm *handle); /* this thread, a section */
+/* A handle's control pages. The first with the lock held, the second not. */
+int pshm_control_map_own(struct peershm *handle);
+int pshm_control_map_all(struct peershm *handle);
+void pshm_control_close(struct peershm *handle);
+void pshm_control_lock(void); /* also for fork.c, around a fork */
+void pshm_control_unlock(void);
 
 /* find.c */
 int pshm_find_add(struct peershm *handle);

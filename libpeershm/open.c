@@ -241,7 +241,7 @@ PEERSHM_API void peershm_close(struct peershm *handle)
 		return;
 	if (handle->client) {
 		pshm_find_remove(handle);
-		pshm_section_close(handle);
+		pshm_reader_close(handle);
 	}
 	/*
 	 * A child of fork has neither window nor header, and something else may

@@ -108,7 +108,7 @@ _Static_assert(sizeof(struct mode) == sizeof(struct peershm_slot), "lines of a p
 _Static_assert(sizeof(struct peershm_reader) == 32, "the binary interface");
 _Static_assert(sizeof(struct peershm_slot) == 64, "the binary interface");
 
-/* What a handle's sections need; all but `shared` under `lock`. */
+/* What a handle's sections need; all but `shared` under the lock. */
 struct pshm_sections {
 	size_t page;		  /* bytes of a control page */
 	struct peershm_slot *own; /* this client's, a page; NULL: not mapped */
@@ -124,7 +124,7 @@ struct pshm_sections {
 	} shared;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*
  * A thread's readers are a page of their own, which reads zero in a child of
@@ -135,16 +135,16 @@ static struct peershm_reader none = { .handle = (const struct peershm *)&none };
 PEERSHM_API __thread struct peershm_reader *peershm_reader_ = &none;
 
 static pthread_key_t key;
-static bool have_key; /* under `lock` */
+static bool have_key; /* under the lock */
 
-void pshm_section_lock(void)
+void pshm_control_lock(void)
 {
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&control_lock);
 }
 
-void pshm_section_unlock(void)
+void pshm_control_unlock(void)
 {
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&control_lock);
 }
 
 static void enter_slot(struct peershm_slot *slot)
@@ -260,12 +260,12 @@ static void thread_ends(void *readers)
 {
 	struct peershm_reader *r = readers;
 
-	pthread_mutex_lock(&lock);
+	pshm_control_lock();
 	for (int i = 0; i < READERS; i++) {
 		if (r[i].handle && r[i].handle != NOBODY)
 			unjoin(&r[i]);
 	}
-	pthread_mutex_unlock(&lock);
+	pshm_control_unlock();
 	peershm_reader_ = &none;
 	mine = NULL;
 	munmap(readers, READERS * sizeof(*r));
@@ -276,11 +276,11 @@ static int make_key(void)
 {
 	int err = 0;
 
-	pthread_mutex_lock(&lock);
+	pshm_control_lock();
 	if (!have_key)
 		err = -pthread_key_create(&key, thread_ends);
 	have_key = !err;
-	pthread_mutex_unlock(&lock);
+	pshm_control_unlock();
 	return err;
 }
 
@@ -303,7 +303,7 @@ static int make_mine(void)
 	return 0;
 }
 
-static size_t slots(const struct pshm_sections *s)
+static inline size_t pshm_control_slots(const struct pshm_sections *s)
 {
 	return s->page / sizeof(struct peershm_slot);
 }
@@ -327,7 +327,6 @@ static int own_entry(const struct peershm *handle, uint32_t *entry)
 	}
 }
 
-/* With the lock held. */
 static int make_sections(struct peershm *handle)
 {
 	struct peershm_header header;
@@ -343,8 +342,8 @@ static int make_sections(struct peershm *handle)
 	if (!s)
 		return pshm_fail(-ENOMEM, NULL);
 	s->page = handle->control_length / (1 + (size_t)header.max_clients);
-	s->taken = pshm_alloc(slots(s) * sizeof(*s->taken));
-	if (!s->taken || slots(s) <= FIRST) {
+	s->taken = pshm_alloc(pshm_control_slots(s) * sizeof(*s->taken));
+	if (!s->taken || pshm_control_slots(s) <= FIRST) {
 		err = s->taken ? -EIO : -ENOMEM;
 		free(s->taken);
 		free(s);
@@ -365,17 +364,18 @@ static int map_own_failed(int err, const struct peershm *handle)
 	return pshm_fail(err, NULL);
 }
 
-/* With the lock held: make this client one that has sections. */
-static int map_own(struct peershm *handle)
+int pshm_control_map_own(struct peershm *handle)
 {
-	struct pshm_sections *s = handle->sections;
+	struct pshm_sections *s;
 	struct mode *mode;
 	uint32_t entry = 0;
 	void *map;
 	int err;
 
-	if (s->own)
-		return 0;
+	err = make_sections(handle);
+	s = handle->sections;
+	if (err || s->own)
+		return err;
 	err = own_entry(handle, &entry);
 	if (err)
 		return err;
@@ -394,7 +394,7 @@ static int map_own(struct peershm *handle)
 static void take_slot(struct pshm_sections *s, struct peershm_reader *reader)
 {
 	reader->slot = NULL;
-	for (uint32_t i = FIRST; i < slots(s); i++) {
+	for (uint32_t i = FIRST; i < pshm_control_slots(s); i++) {
 		if (s->taken[i])
 			continue;
 		s->taken[i] = true;
@@ -418,10 +418,8 @@ static int join(struct peershm *handle, struct peershm_reader **joined)
 	if (!reader)
 		return pshm_fail(-ENOSPC, "this thread reads in %d regions already", READERS);
 
-	pthread_mutex_lock(&lock);
-	err = make_sections(handle);
-	if (!err)
-		err = map_own(handle);
+	pshm_control_lock();
+	err = pshm_control_map_own(handle);
 	if (!err) {
 		struct pshm_sections *s = handle->sections;
 
@@ -432,7 +430,7 @@ static int join(struct peershm *handle, struct peershm_reader **joined)
 		__atomic_store_n(&reader->handle, handle, __ATOMIC_RELAXED);
 		*joined = reader;
 	}
-	pthread_mutex_unlock(&lock);
+	pshm_control_unlock();
 	/* Attached and `mode` stored, then the loads of the first section. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return err;
@@ -468,24 +466,41 @@ PEERSHM_API void peershm_read_exit_(struct peershm *handle)
 		end(handle->sections, reader);
 }
 
-void pshm_section_close(struct peershm *handle)
+void pshm_control_close(struct peershm *handle)
 {
 	struct pshm_sections *s = handle->sections;
 
-	if (!s)
-		return;
 	handle->sections = NULL;
-	/* Readers and pages are the parent's in a child of fork. */
+	/* The pages are the parent's in a child of fork. */
 	if (handle->epoch == pshm_process_epoch()) {
-		pthread_mutex_lock(&lock);
-		for (struct peershm_reader *r = s->readers; r; r = r->next)
-			__atomic_store_n(&r->handle, NOBODY, __ATOMIC_RELAXED);
-		pthread_mutex_unlock(&lock);
 		pshm_device_unmap_control(s->own, s->page);
 		pshm_device_unmap_control(s->all, handle->control_length);
 	}
 	free(s->taken);
 	free(s);
+}
+
+void pshm_reader_close(struct peershm *handle)
+{
+	struct pshm_sections *s = handle->sections;
+
+	if (!s)
+		return;
+	/* The readers are the parent's in a child of fork. */
+	if (handle->epoch == pshm_process_epoch()) {
+		pshm_control_lock();
+		for (struct peershm_reader *r = s->readers; r; r = r->next)
+			__atomic_store_n(&r->handle, NOBODY, __ATOMIC_RELAXED);
+		pshm_control_unlock();
+	}
+	pshm_control_close(handle);
+}
+
+bool pshm_reader_inside(const struct peershm *handle)
+{
+	const struct peershm_reader *reader = find_reader(handle);
+
+	return reader && reader->depth;
 }
 
 /* One call that waits. */
@@ -569,7 +584,7 @@ static int wait_for_client(struct wait *wait, uint32_t index,
 			   const struct peershm_header_client *client)
 {
 	const struct pshm_sections *s = wait->handle->sections;
-	struct peershm_slot *page = s->all + (1 + (size_t)index) * slots(s);
+	struct peershm_slot *page = s->all + (1 + (size_t)index) * pshm_control_slots(s);
 	const struct mode *mode = (const struct mode *)page;
 	int err = 0;
 
@@ -578,7 +593,7 @@ static int wait_for_client(struct wait *wait, uint32_t index,
 				 "this process may not call membarrier(2), and client %s "
 				 "relies on it",
 				 client->name);
-	for (size_t i = 1; !err && i < slots(s); i++) {
+	for (size_t i = 1; !err && i < pshm_control_slots(s); i++) {
 		uint32_t was = __atomic_load_n(&page[i].passed, __ATOMIC_ACQUIRE); /* D */
 
 		if (__atomic_load_n(&page[i].inside, __ATOMIC_ACQUIRE)) /* B */
@@ -607,13 +622,13 @@ static int wait_for_all(struct wait *wait)
 	}
 }
 
-static int map_all(struct peershm *handle)
+int pshm_control_map_all(struct peershm *handle)
 {
 	struct pshm_sections *s;
 	void *map;
 	int err;
 
-	pthread_mutex_lock(&lock);
+	pshm_control_lock();
 	err = make_sections(handle);
 	s = handle->sections;
 	if (!err && !s->all) {
@@ -623,19 +638,18 @@ static int map_all(struct peershm *handle)
 		else
 			s->all = map;
 	}
-	pthread_mutex_unlock(&lock);
+	pshm_control_unlock();
 	return err;
 }
 
-int pshm_section_wait(struct peershm *handle, uint32_t timeout_ms)
+int pshm_grace_wait(struct peershm *handle, uint32_t timeout_ms)
 {
 	struct wait wait = { .handle = handle, .ms = timeout_ms ? timeout_ms : DEFAULT_MS };
-	const struct peershm_reader *reader = find_reader(handle);
 	int err;
 
-	if (reader && reader->depth)
+	if (pshm_reader_inside(handle))
 		return pshm_fail(-EDEADLK, NULL);
-	err = map_all(handle);
+	err = pshm_control_map_all(handle);
 	if (err)
 		return err;
 	clock_gettime(CLOCK_MONOTONIC, &wait.end);
@@ -652,5 +666,5 @@ PEERSHM_API int peershm_synchronize(struct peershm *handle, uint32_t timeout_ms)
 		return err;
 	if (handle->read_only)
 		return pshm_fail(-EACCES, "the region was opened read-only");
-	return pshm_section_wait(handle, timeout_ms);
+	return pshm_grace_wait(handle, timeout_ms);
 }

@@ -68,7 +68,7 @@ PEERSHM_API int peershm_shrink(struct peershm *handle, uint64_t size, uint32_t t
 	err = command(handle, PEERSHM_SHRINK_ANNOUNCE, rounded);
 	if (err)
 		return reason(err, handle);
-	err = pshm_section_wait(handle, timeout_ms);
+	err = pshm_grace_wait(handle, timeout_ms);
 	if (!err)
 		err = reason(command(handle, PEERSHM_SHRINK_ANNOUNCED, rounded), handle);
 	if (err && err != -ECANCELED)
