@@ -387,7 +387,7 @@ const char *peershm_backing_name(enum peershm_backing backing);
 
 /*
  * What follows is part of the binary interface, as it is inlined into programs,
- * but not for use by hand. section.c explains it.
+ * but not for use by hand. grace.c explains it.
  */
 
 /* Of one reading thread, in the control pages: a cache line of its own. */
@@ -428,7 +428,7 @@ static inline int peershm_read_lock(struct peershm *handle)
 	__atomic_store_n(&reader->slot->inside, 1, __ATOMIC_RELAXED);
 	/*
 	 * The store comes before all loads in the section. For the compiler only;
-	 * the processor is told by the membarrier() of who waits (section.c, A).
+	 * the processor is told by the membarrier() of who waits (grace.c, A).
 	 */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	return 0;
@@ -449,9 +449,9 @@ static inline void peershm_read_unlock(struct peershm *handle)
 		return;
 	}
 	reader->depth = 0;
-	/* Release: all that the section did is done (section.c, B). */
+	/* Release: all that the section did is done (grace.c, B). */
 	__atomic_store_n(&slot->inside, 0, __ATOMIC_RELEASE);
-	/* As in the lock: the store, then the load (section.c, C). */
+	/* As in the lock: the store, then the load (grace.c, C). */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (__builtin_expect(__atomic_load_n(&slot->waiting, __ATOMIC_RELAXED) != 0, 0))
 		peershm_read_wake_(slot);

@@ -11,7 +11,7 @@
  * Locks, outermost first (none is held while the device is entered, but by
  * fork.c in a child that has no other thread yet):
  *   process.c lock  the epoch page
- *   section.c lock  who reads in which slot; what a handle's sections need
+ *   grace.c lock    who reads in which slot; what a handle's sections need
  *   find.c writers  the map from address to handle
  */
 #ifndef PEERSHM_INTERNAL_H
@@ -55,7 +55,7 @@ struct peershm {
 	const struct peershm_header *header; /* NULL without window */
 	size_t header_length;
 	size_t control_length;
-	struct pshm_sections *sections; /* section.c: its lock; made on first use */
+	struct pshm_sections *sections; /* grace.c: its lock; made on first use */
 };
 
 /*
@@ -124,7 +124,7 @@ uint64_t pshm_process_epoch(void);	 /* 0: no handle is this process's */
 void pshm_process_lock(void);
 void pshm_process_unlock(void);
 
-/* section.c */
+/* grace.c */
 int pshm_grace_wait(struct peershm *handle, uint32_t timeout_ms);
 void pshm_reader_close(struct peershm *handle);
 bool pshm_reader_inside(const struct peershm *handle); /* this thread, a section */

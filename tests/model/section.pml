@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * libpeershm/section.c as a model: two readers and one who waits. spin goes
+ * libpeershm/grace.c as a model: two readers and one who waits. spin goes
  * through every interleaving (tests/model/check).
  *
  * Stores of a reader wait in a buffer of its own, as in a processor, until it
