@@ -3,15 +3,22 @@
  * What the files of libpeershm share. Names that cross files begin with pshm_,
  * as the static library shows them to the program's linker.
  *
- * Dependencies point one way: open, region, root, shrink, peer, client, event -> fork ->
- * attach -> section -> reason -> options, maps, device, error; peer -> policy; open,
- * fork -> find; attach, section, region, root -> header. header and maps know no
- * device, so their tests run anywhere.
+ * Calls go downward only, and there is no circle among the files:
+ *
+ *   open
+ *   fork, peer, root, shrink
+ *   attach, client, create, event, grace, region
+ *   reader, reason
+ *   control, find, query
+ *   device, handle, options
+ *   error, header, maps, policy, process
+ *
+ * header and maps know no device, so their tests run anywhere.
  *
  * Locks, outermost first (none is held while the device is entered, but by
  * fork.c in a child that has no other thread yet):
  *   process.c lock  the epoch page
- *   grace.c lock    who reads in which slot; what a handle's sections need
+ *   control.c lock  who reads in which slot; what a handle's sections need
  *   find.c writers  the map from address to handle
  */
 #ifndef PEERSHM_INTERNAL_H
@@ -55,7 +62,7 @@ struct peershm {
 	const struct peershm_header *header; /* NULL without window */
 	size_t header_length;
 	size_t control_length;
-	struct pshm_sections *sections; /* grace.c: its lock; made on first use */
+	struct pshm_sections *sections; /* control.c: its lock; made on first use */
 };
 
 /*
@@ -124,11 +131,14 @@ uint64_t pshm_process_epoch(void);	 /* 0: no handle is this process's */
 void pshm_process_lock(void);
 void pshm_process_unlock(void);
 
-/* grace.c */
+/* grace.c: waiting until every read section that had begun has ended. */
 int pshm_grace_wait(struct peershm *handle, uint32_t timeout_ms);
-void pshm_reader_close(struct peershm *handle);
+
+/* reader.c */
+void pshm_reader_close(struct peershm *handle);	       /* the threads', and the control pages */
 bool pshm_reader_inside(const struct peershm *handle); /* this thread, a section */
-/* A handle's control pages. The first with the lock held, the second not. */
+
+/* control.c: a handle's control pages. The first with the lock held, the second not. */
 int pshm_control_map_own(struct peershm *handle);
 int pshm_control_map_all(struct peershm *handle);
 void pshm_control_close(struct peershm *handle);

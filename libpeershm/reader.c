@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The threads that read, and their slots. grace.c explains the protocol. */
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "control.h"
+
+#define READERS 128 /* a thread's: one for each region it reads in */
+
+/*
+ * A thread's readers are a page of their own, which reads zero in a child of
+ * fork: the child's sections are none of its parent's.
+ */
+static __thread struct peershm_reader *mine;
+static struct peershm_reader none = { .handle = (const struct peershm *)&none }; /* is nobody's */
+PEERSHM_API __thread struct peershm_reader *peershm_reader_ = &none;
+
+static pthread_key_t key;
+static bool have_key; /* under the lock */
+
+static void enter_slot(struct peershm_slot *slot)
+{
+	__atomic_store_n(&slot->inside, 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* A */
+}
+
+static void leave_slot(struct peershm_slot *slot)
+{
+	__atomic_store_n(&slot->inside, 0, __ATOMIC_RELEASE); /* B */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);	      /* C */
+	if (__atomic_load_n(&slot->waiting, __ATOMIC_RELAXED))
+		peershm_read_wake_(slot);
+}
+
+PEERSHM_API void peershm_read_wake_(struct peershm_slot *slot)
+{
+	uint32_t passed = __atomic_load_n(&slot->passed, __ATOMIC_RELAXED);
+	int err = errno;
+
+	__atomic_store_n(&slot->waiting, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->passed, passed + 1, __ATOMIC_RELEASE); /* B, D */
+	syscall(SYS_futex, &slot->passed, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	errno = err;
+}
+
+/* With s->shared.lock held. */
+static void enter_shared(struct pshm_sections *s, struct peershm_reader *reader)
+{
+	uint32_t *inside = s->shared.inside;
+	uint32_t current = s->shared.current;
+
+	if (__atomic_load_n(&s->own[1 + current].waiting, __ATOMIC_RELAXED) && !inside[!current])
+		current = s->shared.current = !current;
+	reader->number = current;
+	if (!inside[current]++)
+		enter_slot(&s->own[1 + current]);
+}
+
+static void leave_shared(struct pshm_sections *s, const struct peershm_reader *reader)
+{
+	if (!--s->shared.inside[reader->number])
+		leave_slot(&s->own[1 + reader->number]);
+}
+
+/* The outermost section of a thread begins or ends. */
+static void begin(struct pshm_sections *s, struct peershm_reader *reader)
+{
+	if (reader->slot) {
+		enter_slot(reader->slot);
+		return;
+	}
+	pthread_mutex_lock(&s->shared.lock);
+	enter_shared(s, reader);
+	pthread_mutex_unlock(&s->shared.lock);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* A, if another one entered the slot */
+}
+
+static void end(struct pshm_sections *s, struct peershm_reader *reader)
+{
+	if (reader->slot) {
+		leave_slot(reader->slot);
+		return;
+	}
+	pthread_mutex_lock(&s->shared.lock);
+	leave_shared(s, reader);
+	pthread_mutex_unlock(&s->shared.lock);
+}
+
+/* Whose reader was freed; not NULL, which a program may pass to the lock. */
+#define NOBODY ((const struct peershm *)&none)
+
+static const struct peershm *handle_of(const struct peershm_reader *reader)
+{
+	return __atomic_load_n(&reader->handle, __ATOMIC_RELAXED);
+}
+
+/* This thread's. */
+static struct peershm_reader *find_reader(const struct peershm *handle)
+{
+	for (int i = 0; mine && i < READERS; i++) {
+		if (handle_of(&mine[i]) == handle)
+			return &mine[i];
+	}
+	return NULL;
+}
+
+static struct peershm_reader *find_free(void)
+{
+	struct peershm_reader *never_used = find_reader(NULL);
+
+	return never_used ? never_used : find_reader(NOBODY);
+}
+
+/* With the lock held. */
+static void unjoin(struct peershm_reader *reader)
+{
+	struct pshm_sections *s = reader->handle->sections;
+	struct peershm_reader **link = &s->readers;
+
+	if (reader->depth)
+		end(s, reader);
+	if (reader->slot)
+		s->taken[reader->number] = false;
+	while (*link != reader)
+		link = &(*link)->next;
+	*link = reader->next;
+	__atomic_store_n(&reader->handle, NOBODY, __ATOMIC_RELAXED);
+}
+
+static void thread_ends(void *readers)
+{
+	struct peershm_reader *r = readers;
+
+	pshm_control_lock();
+	for (int i = 0; i < READERS; i++) {
+		if (r[i].handle && r[i].handle != NOBODY)
+			unjoin(&r[i]);
+	}
+	pshm_control_unlock();
+	peershm_reader_ = &none;
+	mine = NULL;
+	munmap(readers, READERS * sizeof(*r));
+}
+
+/* A process that is out of keys may have one the next time. */
+static int make_key(void)
+{
+	int err = 0;
+
+	pshm_control_lock();
+	if (!have_key)
+		err = -pthread_key_create(&key, thread_ends);
+	have_key = !err;
+	pshm_control_unlock();
+	return err;
+}
+
+static int make_mine(void)
+{
+	size_t size = READERS * sizeof(*mine);
+	int err = make_key();
+	void *map;
+
+	if (err)
+		return pshm_fail(err, NULL);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (map == MAP_FAILED)
+		return pshm_fail(-ENOMEM, NULL);
+	if (madvise(map, size, MADV_WIPEONFORK) || pthread_setspecific(key, map)) {
+		munmap(map, size);
+		return pshm_fail(-ENOMEM, NULL);
+	}
+	mine = map;
+	return 0;
+}
+
+/* With the lock held. */
+static void take_slot(struct pshm_sections *s, struct peershm_reader *reader)
+{
+	reader->slot = NULL;
+	for (uint32_t i = FIRST; i < pshm_control_slots(s); i++) {
+		if (s->taken[i])
+			continue;
+		s->taken[i] = true;
+		reader->number = i;
+		reader->slot = &s->own[i];
+		return;
+	}
+}
+
+/* This thread's first section on the handle. */
+static int join(struct peershm *handle, struct peershm_reader **joined)
+{
+	struct peershm_reader *reader;
+	int err = pshm_handle_check_window(handle);
+
+	if (!err && !mine)
+		err = make_mine();
+	if (err)
+		return err;
+	reader = find_free();
+	if (!reader)
+		return pshm_fail(-ENOSPC, "this thread reads in %d regions already", READERS);
+
+	pshm_control_lock();
+	err = pshm_control_map_own(handle);
+	if (!err) {
+		struct pshm_sections *s = handle->sections;
+
+		take_slot(s, reader);
+		reader->depth = 0;
+		reader->next = s->readers;
+		s->readers = reader;
+		__atomic_store_n(&reader->handle, handle, __ATOMIC_RELAXED);
+		*joined = reader;
+	}
+	pshm_control_unlock();
+	/* Attached and `mode` stored, then the loads of the first section. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return err;
+}
+
+PEERSHM_API int peershm_read_enter_(struct peershm *handle)
+{
+	struct peershm_reader *reader;
+	int err = pshm_handle_check(handle);
+
+	if (err)
+		return err;
+	reader = find_reader(handle);
+	if (!reader)
+		err = join(handle, &reader);
+	if (err || !reader)
+		return err;
+	/* What is inlined is for threads with a slot and without fences alone. */
+	peershm_reader_ = reader->slot && !handle->sections->fence ? reader : &none;
+	if (!reader->depth++)
+		begin(handle->sections, reader);
+	return 0;
+}
+
+PEERSHM_API void peershm_read_exit_(struct peershm *handle)
+{
+	struct peershm_reader *reader = handle ? find_reader(handle) : NULL;
+
+	/* Also in a child of fork, where there is none. */
+	if (!reader || !reader->depth)
+		return;
+	if (!--reader->depth)
+		end(handle->sections, reader);
+}
+
+void pshm_reader_close(struct peershm *handle)
+{
+	struct pshm_sections *s = handle->sections;
+
+	if (!s)
+		return;
+	/* The readers are the parent's in a child of fork. */
+	if (handle->epoch == pshm_process_epoch()) {
+		pshm_control_lock();
+		for (struct peershm_reader *r = s->readers; r; r = r->next)
+			__atomic_store_n(&r->handle, NOBODY, __ATOMIC_RELAXED);
+		pshm_control_unlock();
+	}
+	pshm_control_close(handle);
+}
+
+bool pshm_reader_inside(const struct peershm *handle)
+{
+	const struct peershm_reader *reader = find_reader(handle);
+
+	return reader && reader->depth;
+}
