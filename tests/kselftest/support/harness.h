@@ -6,6 +6,7 @@
 #include "test.h"
 
 #include "backing.h"
+#include "case.h"
 #include "device.h"
 #include "memory.h"
 #include "peer.h"
