@@ -8,6 +8,7 @@
 
 #include "harness.h"
 #include "interruption.h"
+#include "taken.h"
 #include "tracepoint.h"
 
 /* Delays grow by at least this, and later by a part of themselves. */
@@ -177,27 +178,6 @@ void interrupt_never(void)
 	const struct run run = { 0 };
 
 	disarm(&run);
-}
-
-long taken(const struct backing *b)
-{
-	if (backing_is_hugetlb(b))
-		return -backing_free_pages(b) * (long)b->page;
-	return meminfo("Shmem:");
-}
-
-bool has_taken_no_more(void *arg)
-{
-	const struct taking *t = arg;
-
-	return taken(t->backing) <= t->bytes;
-}
-
-bool has_taken(void *arg)
-{
-	const struct taking *t = arg;
-
-	return taken(t->backing) >= t->bytes;
 }
 
 /* A stopped peer goes on; gives how often it was. */
@@ -445,10 +425,10 @@ static struct outcomes interrupt_everywhere(struct trial *t)
 void interrupt_every_command(const struct backing *b, enum how how)
 {
 	struct trial t = { .run = { .how = how } };
-	struct taking taking = { .backing = b };
 	struct outcomes o = { 0 }, grow = { 0 };
 	unsigned int tried = 0;
 	struct region *r;
+	long taken_before;
 
 	backing_needs(b, 2 * STEP(b));
 	hold_tracepoints();
@@ -458,7 +438,7 @@ void interrupt_every_command(const struct backing *b, enum how how)
 	t.witness = client_new(r, "witness");
 	t.run.target = operation_target_of(r, STEP(b));
 	stamp(r, STEP(b));
-	taking.bytes = taken(b) + (long)MIB;
+	taken_before = taken(b);
 
 	for (int i = 0; i < nr_operations; i++) {
 		struct outcomes some;
@@ -495,5 +475,5 @@ void interrupt_every_command(const struct backing *b, enum how how)
 		assert_true(grow.interrupted > 0);
 	if (how != KILLED)
 		assert_true(o.completed > 0);
-	assert_true(test_until(has_taken_no_more, &taking, 5000));
+	assert_true(taken_until_at_most(b, taken_before + (long)MIB, 5000));
 }

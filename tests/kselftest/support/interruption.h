@@ -74,14 +74,4 @@ void interrupt_every_command(const struct backing *b, enum how how);
 long interrupt_after(uint64_t ns);
 void interrupt_never(void);
 
-/* Memory of a backing, of the whole machine, in use; and waiting for it. */
-struct taking {
-	const struct backing *backing;
-	long bytes;
-};
-
-long taken(const struct backing *b);
-bool has_taken(void *arg);
-bool has_taken_no_more(void *arg);
-
 #endif

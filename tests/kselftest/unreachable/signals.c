@@ -4,6 +4,7 @@
 
 #include "support/harness.h"
 #include "support/interruption.h"
+#include "support/taken.h"
 
 /* Without SA_RESTART. */
 static void a_signal_anywhere_is_eintr_and_changes_nothing_or_comes_after(void **state)
@@ -61,7 +62,7 @@ static void an_attach_that_waits_for_a_grow_of_the_pool_is_interrupted(void **st
 {
 	const struct backing *b = &backings[PEERSHM_HUGETLB_1G];
 	struct operation_target target;
-	struct taking taking = { .backing = b };
+	long before;
 	struct peer *holder, *late = peer_new();
 	struct region *r;
 
@@ -71,9 +72,9 @@ static void an_attach_that_waits_for_a_grow_of_the_pool_is_interrupted(void **st
 	target = operation_target_of(r, b->page);
 	target.length = 2 * b->page;
 	holder = peer_join(r, "holder");
-	taking.bytes = taken(b) + (long)b->page;
+	before = taken(b);
 	peer_start(holder, grow_by_target, &target, sizeof(target));
-	assert_true(test_until(has_taken, &taking, DEADLINE_MS));
+	assert_true(taken_until_at_least(b, before + (long)b->page, DEADLINE_MS));
 	assert_error(peer_call(late, attach_under_signals, &target, sizeof(target)), -EINTR);
 	/* All this while it grew. */
 	assert_error(peer_finish_within(holder, NULL, 0, 0), -ETIMEDOUT);

@@ -13,6 +13,7 @@
 
 #include "support/harness.h"
 #include "support/interruption.h"
+#include "support/taken.h"
 #include "support/task.h"
 
 /*
@@ -74,10 +75,10 @@ static void wait_for_the_lock(const char *operation, enum how how)
 	const struct backing *b = &backings[PEERSHM_SMALL];
 	struct region *r = region_new(b, 2 * GIB);
 	struct run run = { .how = how }, held = { .how = CAUGHT };
-	struct taking taking = { .backing = b };
 	struct peershm_region_info info;
 	struct peer *holder, *p;
 	struct client *witness;
+	long before;
 
 	region_grow(r, STEP(b));
 	witness = client_new(r, "witness");
@@ -88,9 +89,9 @@ static void wait_for_the_lock(const char *operation, enum how how)
 	held.target = run.target;
 	held.target.length = HELD_LENGTH;
 	held.operation = operation_find("grow");
-	taking.bytes = taken(b) + (long)(4 * MIB);
+	before = taken(b);
 	peer_start(holder, run_operation, &held, sizeof(held));
-	assert_true(test_until(has_taken, &taking, DEADLINE_MS));
+	assert_true(taken_until_at_least(b, before + (long)(4 * MIB), DEADLINE_MS));
 	peer_start(p, run_operation, &run, sizeof(run));
 	assert_true(test_until(is_waiting, p, DEADLINE_MS));
 	assert_int_equal(kill(p->pid, signal_of[how]), 0);
