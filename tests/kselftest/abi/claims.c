@@ -9,8 +9,6 @@
 
 #define STEP (4 * MIB)
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 /* A list in a region, of raw pointers. */
 struct node {
 	struct node *next;

@@ -10,8 +10,6 @@
 #define BOB 1001
 #define CAROL 1002
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 static struct region *region_with_witness(struct client **witness, struct snapshot **before)
 {
 	struct region *r = region_new(small, GIB);

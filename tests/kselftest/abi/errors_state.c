@@ -8,8 +8,6 @@
 
 #define STEP (1 * MIB)
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 static struct region *region_with_witness(struct client **witness, struct snapshot **before)
 {
 	struct region *r = region_new(small, GIB);

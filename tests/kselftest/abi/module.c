@@ -12,8 +12,6 @@
 #define SOON 5000
 #define MAX_SITES 1000000
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 static const char *module_path(void)
 {
 	const char *path = getenv("PEERSHM_MODULE");

@@ -15,8 +15,6 @@
 
 #define STEP (1 * MIB)
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 /* A peer that waits for the end of a region, and for nothing else. */
 static long wait_for_the_end(void *arg)
 {

@@ -14,8 +14,6 @@
 
 #define STEP (1 * MIB)
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 static void a_buffer_too_small_is_einval(void **state)
 {
 	struct region *r = region_new(small, GIB);

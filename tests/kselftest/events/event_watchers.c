@@ -9,8 +9,6 @@
 
 #define STEP (1 * MIB)
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 static void a_watcher_is_no_client(void **state)
 {
 	struct region *r = region_new(small, GIB);

@@ -13,8 +13,6 @@
 /* More than any log holds. */
 #define MANY 5000
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 static void everything_that_happens_is_an_event(void **state)
 {
 	struct region *r = region_new(small, GIB);

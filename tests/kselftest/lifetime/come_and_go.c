@@ -7,8 +7,6 @@
 #include "support/harness.h"
 #include "support/race.h"
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 static int join(const struct race *race, const char *name)
 {
 	return client_attach(&self, race->region, name, 0);

@@ -15,8 +15,6 @@
 /* How soon an entry has to be gone that nobody takes out, on a busy machine. */
 #define SOON 2000
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 /* Run a race on the test's backing; huge pages take longer to clear. */
 static void race_on_backing(void **state, const peer_function *functions, unsigned int n)
 {

@@ -13,8 +13,6 @@
 /* How soon an entry has to be gone that nobody takes out. */
 #define SOON 1000
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 static void names_and_pids_resolve_both_ways(void **state)
 {
 	struct region *r = region_new(small, GIB);

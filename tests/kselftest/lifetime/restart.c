@@ -8,8 +8,6 @@
 
 #include "support/harness.h"
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 static uint64_t generation_of(const struct region *r, const char *name)
 {
 	struct peershm_client_info infos[16];

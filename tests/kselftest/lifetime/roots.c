@@ -9,8 +9,6 @@
 #define ALICE 1000
 #define BOB 1001
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 static struct region *region_with_memory(void)
 {
 	struct region *r = region_new(small, GIB);

@@ -8,8 +8,6 @@
 #include "support/fault.h"
 #include "support/harness.h"
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 /*
  * In a peer: a reader through a file that is open for writing, too, and its page of the
  * control pages, which stays mapped when it has left.

@@ -16,8 +16,6 @@
 /* Far more than a grow takes that waits for nobody. */
 #define PROMPT_MS 10000
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 struct three {
 	struct region *region;
 	struct peer *peers[3];

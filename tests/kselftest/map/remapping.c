@@ -96,39 +96,22 @@ static long remap_as_read_only_client(void *arg)
 	return 0;
 }
 
-/* As region_new(), but with that mode. */
-static uint64_t region_of_mode(int fd, char name[PEERSHM_NAME_SIZE], const struct backing *b,
-			       uint32_t mode)
-{
-	struct peershm_create c = { .size = sizeof(c), .capacity = b->capacity, .mode = mode };
-
-	region_name(name);
-	memcpy(c.name, name, PEERSHM_NAME_SIZE);
-	c.backing = b->id;
-	assert_ok(xioctl(fd, PEERSHM_IOC_CREATE, &c));
-	return c.region;
-}
-
 static void a_read_only_client_gains_no_write_access_by_remap_file_pages(void **state)
 {
 	const struct backing *b = param_of(state)->backing;
-	struct region r = { .backing = b };
+	struct region *r;
 	struct remap m = { .page = b->page };
 	struct client *owner;
 	struct peer *alice = peer_new();
 	const unsigned char *memory;
 	unsigned char *control;
-	int fd;
 
 	/* Two pages at least, to have others than the one that is mapped there. */
 	m.size = backing_is_hugetlb(b) ? 2 * b->page : 16 * b->page;
 	backing_needs(b, m.size);
-	fd = device_open(O_RDWR);
-	assert_true(fd >= 0);
-	region_of_mode(fd, r.name, b, 0644);
-	close(fd);
-	memcpy(m.region, r.name, sizeof(m.region));
-	owner = client_new(&r, "owner");
+	r = region_of_mode(b, 0644, 0);
+	memcpy(m.region, r->name, sizeof(m.region));
+	owner = client_new(r, "owner");
 	assert_ok(do_grow(owner->fd, 0, m.size, NULL));
 	memory = at_address(owner->at.base);
 	control = mmap(NULL, owner->at.control_length, PROT_READ | PROT_WRITE, MAP_SHARED,

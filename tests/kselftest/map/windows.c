@@ -52,24 +52,8 @@ static void a_child_of_fork_has_no_window(void **state)
 	assert_int_equal(peer_touch(p, r->base), 0);
 }
 
-/* What a grow by one step does for one client. */
-static struct peershm_peer grow_and_report(const struct region *r, uint64_t client)
-{
-	struct peershm_peer peers[8];
-	struct peershm_grow g = { .size = sizeof(g), .region = r->id, .length = r->backing->step };
-
-	memset(peers, POISON, sizeof(peers));
-	g.report.peers = (uintptr_t)peers;
-	g.report.nr_peers = 8;
-	g.report.timeout_ms = 10000;
-	assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));
-	for (uint32_t i = 0; i < g.report.nr_peers; i++) {
-		if (peers[i].client == client)
-			return peers[i];
-	}
-	fail_msg("no record of the client");
-	return peers[0];
-}
+/* A grow waits for peers as long as it takes. */
+#define PATIENT_MS 10000
 
 static void a_hole_in_a_window_is_partial_and_harms_nobody_else(void **state)
 {
@@ -82,7 +66,7 @@ static void a_hole_in_a_window_is_partial_and_harms_nobody_else(void **state)
 	holed = peer_join(r, "holed");
 	other = peer_join(r, "other");
 	assert_ok(peer_munmap(holed, r->base, b->page));
-	assert_int_equal(grow_and_report(r, holed->at.client).result, PEERSHM_PEER_PARTIAL);
+	assert_int_equal(grow_and_report(r, holed, PATIENT_MS).result, PEERSHM_PEER_PARTIAL);
 	assert_int_equal(peer_present(other, r->base, b->step), b->step);
 	assert_int_equal(peer_touch(holed, r->base), SIGSEGV);
 	if (b->step > b->page)
@@ -137,7 +121,7 @@ static void a_stranger_mapped_over_the_window_is_not_populated(void **state)
 	other = peer_join(r, "other");
 	range[0] = r->base;
 	assert_ok(peer_call(p, map_stranger, range, sizeof(range)));
-	assert_int_equal(grow_and_report(r, p->at.client).result, PEERSHM_PEER_PARTIAL);
+	assert_int_equal(grow_and_report(r, p, PATIENT_MS).result, PEERSHM_PEER_PARTIAL);
 	assert_int_equal(peer_present(p, r->base, b->page), 0);
 	assert_int_equal(peer_present(other, r->base, b->step), b->step);
 	/* It is the process's own memory, and stays when the client leaves. */
@@ -158,7 +142,7 @@ static void a_piece_without_access_is_partial_and_harms_nobody_else(void **state
 	p = peer_join(r, "protected");
 	other = peer_join(r, "other");
 	assert_ok(peer_mprotect(p, r->base, b->page, PROT_NONE));
-	assert_int_equal(grow_and_report(r, p->at.client).result, PEERSHM_PEER_PARTIAL);
+	assert_int_equal(grow_and_report(r, p, PATIENT_MS).result, PEERSHM_PEER_PARTIAL);
 	assert_int_equal(peer_present(other, r->base, b->step), b->step);
 	assert_int_equal(peer_touch(p, r->base), SIGSEGV);
 	assert_ok(peer_mprotect(p, r->base, b->page, PROT_READ | PROT_WRITE));
@@ -176,7 +160,7 @@ static void a_piece_made_read_only_is_mapped_all_the_same(void **state)
 	r = region_new(b, b->capacity);
 	p = peer_join(r, "careful");
 	assert_ok(peer_mprotect(p, r->base, b->step, PROT_READ));
-	grow_and_report(r, p->at.client);
+	grow_and_report(r, p, PATIENT_MS);
 	assert_int_equal(peer_present(p, r->base, b->step), b->step);
 	assert_int_equal(peer_touch(p, r->base), 0);
 	assert_int_equal(peer_touch_write(p, r->base), SIGSEGV);
@@ -209,7 +193,7 @@ static void a_piece_moved_away_is_not_populated_and_keeps_the_client(void **stat
 	if (err == -EINVAL && backing_is_hugetlb(b) && kernel_before(5, 16))
 		skip_because("mremap() does not take huge pages of the pool before Linux 5.16");
 	assert_ok(err);
-	assert_int_equal(grow_and_report(r, p->at.client).result, PEERSHM_PEER_PARTIAL);
+	assert_int_equal(grow_and_report(r, p, PATIENT_MS).result, PEERSHM_PEER_PARTIAL);
 	assert_int_equal(peer_present(other, r->base, b->step), b->step);
 	/* The moved piece shows the same memory, and goes with the size. */
 	peer_store(other, r->base, 4711);
@@ -253,7 +237,7 @@ static void move_there_and_back(const struct backing *b, uint64_t there, bool al
 	if (!other)
 		other = peer_join(r, "other");
 	/* It is one of the peers as before, and holds nobody up. */
-	assert_int_equal(grow_and_report(r, p->at.client).result, PEERSHM_PEER_MAPPED);
+	assert_int_equal(grow_and_report(r, p, PATIENT_MS).result, PEERSHM_PEER_MAPPED);
 	assert_int_equal(peer_present(other, r->base, 2 * b->step), 2 * b->step);
 	/* The kernel does not move a shared page table: what it maps has to be mapped again. */
 	assert_ok(do_peer_map(r->fd, r->id, &map));
@@ -523,7 +507,7 @@ static void a_child_moves_the_window_it_was_given(void **state)
 	if (d.moved == -EINVAL && backing_is_hugetlb(b) && kernel_before(5, 16))
 		skip_because("mremap() does not take huge pages of the pool before Linux 5.16");
 	assert_int_equal(d.moved, 0);
-	assert_int_equal(grow_and_report(r, p->at.client).result, PEERSHM_PEER_MAPPED);
+	assert_int_equal(grow_and_report(r, p, PATIENT_MS).result, PEERSHM_PEER_MAPPED);
 	assert_int_equal(peer_present(p, r->base, 2 * b->step), 2 * b->step);
 	assert_int_equal(region_nr_clients(r), 2);
 }

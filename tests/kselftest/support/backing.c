@@ -9,6 +9,7 @@ struct backing backings[4] = {
 	{ PEERSHM_HUGETLB_2M, "hugetlb-2m", 2 * MIB, 16 * MIB, 1 * GIB },
 	{ PEERSHM_HUGETLB_1G, "hugetlb-1g", 1 * GIB, 1 * GIB, 4 * GIB },
 };
+const struct backing *const small = &backings[PEERSHM_SMALL];
 
 /* Where the system's pages are not 4 KiB, huge ones are not 2 MiB. */
 __attribute__((constructor)) static void page_sizes_of_this_machine(void)

@@ -21,6 +21,7 @@ struct backing {
 };
 
 extern struct backing backings[4];
+extern const struct backing *const small;
 
 /* The system's page, which is the page of small. */
 #define SYSTEM_PAGE (backings[PEERSHM_SMALL].page)

@@ -347,7 +347,7 @@ int regions_left(void)
 	return left;
 }
 
-struct region *region_new(const struct backing *b, uint64_t capacity)
+static struct region *region_make(const struct backing *b, struct peershm_create *c)
 {
 	struct peershm_region_info info;
 	struct region *r;
@@ -359,10 +359,39 @@ struct region *region_new(const struct backing *b, uint64_t capacity)
 	r->fd = device_open(O_RDWR);
 	assert_true(r->fd >= 0);
 	nr_made++;
-	assert_ok(do_create(r->fd, r->name, b, capacity, &r->id));
+	c->size = sizeof(*c);
+	c->backing = b->id;
+	memcpy(c->name, r->name, sizeof(c->name));
+	memset(&c->region, POISON, sizeof(c->region));
+	assert_ok(xioctl(r->fd, PEERSHM_IOC_CREATE, c));
+	r->id = c->region;
 	assert_ok(do_stat(r->fd, r->id, NULL, &info));
 	r->base = info.base;
 	return r;
+}
+
+struct region *region_new(const struct backing *b, uint64_t capacity)
+{
+	return region_make(b, &(struct peershm_create){ .capacity = capacity, .mode = 0600 });
+}
+
+struct region *region_with(const struct backing *b, uint64_t size, uint64_t needs)
+{
+	struct region *r;
+
+	backing_needs(b, needs);
+	r = region_new(b, b->capacity);
+	if (size)
+		region_grow(r, size);
+	return r;
+}
+
+struct region *region_of_mode(const struct backing *b, uint32_t mode, uint32_t max_clients)
+{
+	struct peershm_create c = { .mode = mode, .max_clients = max_clients };
+
+	c.capacity = b->capacity;
+	return region_make(b, &c);
 }
 
 void regions_end(void)

@@ -85,6 +85,15 @@ void region_grow(const struct region *r, uint64_t length);
 /* Wait until the region has this many clients; false if it never does. */
 bool region_until_clients(const struct region *r, int n, unsigned int ms);
 
+/*
+ * A region of the backing's capacity that has this size. Skips unless the machine can give
+ * `needs` bytes, for all that the test allocates.
+ */
+struct region *region_with(const struct backing *b, uint64_t size, uint64_t needs);
+
+/* A region with these permissions, for so many clients (0: the default). */
+struct region *region_of_mode(const struct backing *b, uint32_t mode, uint32_t max_clients);
+
 /* This process as a client, with the header mapped. */
 struct client {
 	int fd;
@@ -101,6 +110,9 @@ struct client *client_new(const struct region *r, const char *name);
 /* A consistent copy of the header, header_length bytes; 0 or -ETIMEDOUT. */
 int header_copy(const struct client *c, void *copy);
 const struct peershm_header_client *header_client(const void *copy, unsigned int i);
+
+/* A place for a window, or a part of one, that is moved: no region is there. */
+#define ELSEWHERE 0x400000000000ULL
 
 static inline void *at_address(uint64_t address)
 {

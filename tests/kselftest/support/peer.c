@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <grp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -73,7 +74,8 @@ struct peer *peer_new(void)
 	if (p->pid == 0) {
 		alarm(0);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
+		/* The parent of the first process of a PID namespace is shown as 0. */
+		if (getppid() && getppid() != parent)
 			_exit(0);
 		for (size_t i = 0; i < nr_peers; i++) {
 			if (&peers[i] != p)
@@ -494,4 +496,101 @@ bool peer_runs(struct peer *p)
 	if (p->pid && waitpid(p->pid, NULL, WNOHANG) == p->pid)
 		p->pid = 0;
 	return p->pid != 0;
+}
+
+void peers_join(const struct region *r, struct peer **peers, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "%u", i);
+		peers[i] = peer_join(r, name);
+	}
+}
+
+long grow_self(void *length)
+{
+	return do_grow(self.fd, 0, *(uint64_t *)length, NULL);
+}
+
+int peer_grow(struct peer *p, uint64_t length)
+{
+	return (int)peer_call(p, grow_self, &length, sizeof(length));
+}
+
+void peer_has_all(struct peer *p, uint64_t address, uint64_t length)
+{
+	struct faults faults;
+
+	assert_int_equal(peer_present(p, address, length), length);
+	faults = peer_write(p, address, length);
+	assert_int_equal(faults.minor, 0);
+	assert_int_equal(faults.major, 0);
+}
+
+struct peershm_peer grow_and_report(const struct region *r, const struct peer *p, unsigned int ms)
+{
+	struct peershm_peer peers[8];
+	struct peershm_grow g = { .size = sizeof(g), .region = r->id, .length = r->backing->step };
+
+	memset(peers, POISON, sizeof(peers));
+	g.report.peers = (uintptr_t)peers;
+	g.report.nr_peers = 8;
+	g.report.timeout_ms = ms;
+	assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));
+	for (uint32_t i = 0; i < g.report.nr_peers; i++) {
+		if (peers[i].client == p->at.client)
+			return peers[i];
+	}
+	fail_msg("no record of the client");
+	return peers[0];
+}
+
+struct peer *peer_new_in_pid_namespace(void)
+{
+	int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	struct peer *p;
+
+	if (own < 0 || unshare(CLONE_NEWPID)) {
+		close(own);
+		skip_because("no PID namespaces");
+	}
+	p = peer_new();
+	assert_int_equal(setns(own, CLONE_NEWPID), 0);
+	close(own);
+	return p;
+}
+
+static long exec_sleep(void *arg)
+{
+	(void)arg;
+	execl("/bin/sleep", "sleep", "300", NULL);
+	execl("/bin/busybox", "sleep", "300", NULL);
+	return -errno;
+}
+
+/* The kernel names a process after the file that it executes. */
+static bool has_another_name(void *arg)
+{
+	const struct peer *p = arg;
+	char path[32], own[32] = "", name[32] = "";
+	FILE *f = fopen("/proc/self/comm", "re");
+
+	if (!f || !fgets(own, sizeof(own), f))
+		return false;
+	fclose(f);
+	snprintf(path, sizeof(path), "/proc/%d/comm", p->pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(name, sizeof(name), f))
+		name[0] = '\0';
+	fclose(f);
+	return name[0] && strcmp(name, own) != 0;
+}
+
+void peer_exec(struct peer *p)
+{
+	peer_start(p, exec_sleep, NULL, 0);
+	assert_true(test_until(has_another_name, p, DEADLINE_MS));
 }

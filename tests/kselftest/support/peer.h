@@ -85,6 +85,25 @@ void peer_stop(struct peer *p);	    /* SIGSTOP, and wait until it has stopped */
 void peer_continue(struct peer *p); /* SIGCONT */
 bool peer_runs(struct peer *p);	    /* it has not exited nor been killed */
 
+/* So many peers that are clients, called "0", "1" and so on. */
+void peers_join(const struct region *r, struct peer **peers, unsigned int n);
+
+/* The peer, a client, grows its region. */
+int peer_grow(struct peer *p, uint64_t length);
+long grow_self(void *length); /* what it runs, for peer_start(): a uint64_t */
+
+/* Fails the test unless the peer has the whole range in its page tables, and can write to it. */
+void peer_has_all(struct peer *p, uint64_t address, uint64_t length);
+
+/* Grow by one step, waiting for peers no longer than ms; what was reported of this one. */
+struct peershm_peer grow_and_report(const struct region *r, const struct peer *p, unsigned int ms);
+
+/* The first process of a new PID namespace; p->pid is its PID here. Skips if there are none. */
+struct peer *peer_new_in_pid_namespace(void);
+
+/* The peer becomes another program (exec), one that sleeps; returns once that runs. */
+void peer_exec(struct peer *p);
+
 /* For functions that run in a peer or a test: the signal a touch gives. */
 int touch(uint64_t address, bool write);
 

@@ -12,8 +12,6 @@
 
 #define BIG (256 * MIB)
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 /* Shared with the peers, which do it until they are told to stop. */
 static struct progress {
 	bool stop;

@@ -18,8 +18,6 @@
 #define HOLD_DEVICE "/dev/peershm_test_hold"
 #define HELD "/sys/module/peershm_test_hold/parameters/held"
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 /* The module lies beside the tests; it stays loaded. */
 static void load_hold(void)
 {

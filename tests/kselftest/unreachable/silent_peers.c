@@ -13,8 +13,6 @@
 #include "support/silent_fs.h"
 #include "support/timely.h"
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 struct silence {
 	char path[64];
 	char *memory;

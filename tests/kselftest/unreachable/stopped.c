@@ -8,8 +8,6 @@
 
 #define STEP (1 * MIB)
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 static void a_stopped_peer_is_mapped(void **state)
 {
 	struct region *r = region_new(small, GIB);

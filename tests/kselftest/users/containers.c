@@ -20,8 +20,6 @@
 #define BOB 1001
 #define OVERFLOW_ID 65534 /* what an id that a namespace does not know is shown as */
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 /* User namespaces. */
 
 static long enter_user_namespace(void *arg)

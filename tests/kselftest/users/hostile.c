@@ -17,8 +17,6 @@
 /* Which none of the other tests uses: the regions of the others count, too. */
 #define MALLORY 1003
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 /* The name that is made and unlinked: the same in all peers of the race. */
 static char contested[PEERSHM_NAME_SIZE];
 

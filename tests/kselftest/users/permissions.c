@@ -17,8 +17,6 @@
 #define CAROL 1002
 #define NOBODY_IN_IT 1003
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 /* The bit of the mode that lets a user of this class do it; 0: it is the owner's alone. */
 #define READ 4u
 #define WRITE 2u

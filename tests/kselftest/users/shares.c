@@ -9,8 +9,6 @@
 /* Which none of the other tests uses: the regions of the others count, too. */
 #define MALLORY 1004
 
-static const struct backing *const small = &backings[PEERSHM_SMALL];
-
 struct memory {
 	char name[PEERSHM_NAME_SIZE];
 	uint64_t id;
