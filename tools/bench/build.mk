@@ -47,10 +47,10 @@ bench bench-full bench-instructions:
 	$(call ready,build vm bench,all bench-programs)
 	$(Q)tools/bench/run $(mode)
 
-##  bench-publish  what both have measured, into README.md and tools/bench/published/
+##  bench-publish  what both have measured, into README.md, tools/bench/README.md and a plot
 bench-publish:
 	$(Q)tools/setup bench
-	$(Q)tools/bench/publish
+	$(Q)tools/bench/report publish
 
 ##  bench-compare  instructions of this tree beside those of BASE=revision
 bench-compare:
