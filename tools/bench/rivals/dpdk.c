@@ -15,7 +15,7 @@ static const char *const backings[] = { "hugetlb-2m", NULL };
 
 static void *allocated;
 
-/* It keeps the strings, and may reorder the array. */
+/* rte_eal_init() keeps the strings, and may reorder the array: so both are static. */
 static bool initialise(const char *kind)
 {
 	static char kind_option[32];

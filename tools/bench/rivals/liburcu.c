@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is called and not inlined: an empty function, and liburcu as it comes. */
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Kinds that are called and not inlined: liburcu without _LGPL_SOURCE, and an empty function. */
 #include <urcu/urcu-memb.h>
 
 #include "../subjects/sections.h"

@@ -10,7 +10,7 @@
 #include "memfd.h"
 #include "../subjects/subject.h"
 
-/* Peers exist before the memfd does: they open it by way of the one who grows. */
+/* The peers are forked before the memfd is made: they open /proc/PID/fd/100 of the one that grows. */
 #define MEMFD_NUMBER 100
 
 const char *const memfd_backings[] = { "small", "hugetlb-2m", NULL };
@@ -73,7 +73,7 @@ bool memfd_join(unsigned int peer)
 	(void)peer;
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getppid(), MEMFD_NUMBER);
 	fd = open(path, O_RDWR | O_CLOEXEC);
-	/* its size before: a mapping of huge pages sets that to its own */
+	/* The size before mmap(), which makes a memfd of huge pages as large as the mapping. */
 	if (!done("opening", fd >= 0 && !fstat(fd, &status)))
 		return false;
 	map = mmap(NULL, BENCH_CAPACITY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);

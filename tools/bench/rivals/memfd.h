@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A memfd that grows with ftruncate(), mapped by each peer for as much as it may ever have. What
- * peers do about new memory is what memfd_touch and memfd_populate differ in.
+ * A memfd that grows by ftruncate(). Each peer maps the largest size that it may reach. memfd_touch
+ * and memfd_populate differ in what peers do about new memory.
  */
 #ifndef PEERSHM_BENCH_MEMFD_H
 #define PEERSHM_BENCH_MEMFD_H

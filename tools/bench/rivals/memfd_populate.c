@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A memfd whose peers are told of new memory, and populate their page tables at once. */
+/* A memfd whose peers are told of new memory, and populate their page tables for all of it. */
 #include <stdio.h>
 #include <sys/mman.h>
 
 #include "memfd.h"
 #include "../subjects/subject.h"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
 
 static bool populate(char *memory, uint64_t length)
 {

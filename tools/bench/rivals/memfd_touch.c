@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A memfd whose peers take the page faults as they come. */
+/* A memfd whose peers take a page fault for each new page that they touch. */
 #include <stddef.h>
 
 #include "memfd.h"

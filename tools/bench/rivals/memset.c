@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Clearing memory that is mapped already, on huge pages: no grow that zeroes is faster. */
+/*
+ * Clears memory that is mapped already, on huge pages: the least that growing by zeroed memory takes
+ * on one CPU.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +33,7 @@ static bool grow(uint64_t from, uint64_t to, uint64_t *place)
 {
 	*place = from;
 	memset(memory + from, 0, to - from);
-	/* not to be optimised away */
+	/* Nothing reads the memory: without this the compiler may drop the memset(). */
 	__asm__ volatile("" : : "r"(memory) : "memory");
 	return true;
 }

@@ -18,12 +18,12 @@
 #include "crew.h"
 #include "subject.h"
 
-/* A peer that has not answered by then never will. */
+/* A peer that takes longer than this is taken for dead. */
 #define DEADLINE_S 300
 
 struct crew {
-	_Atomic uint32_t told; /* counts orders; peers sleep on it */
-	_Atomic uint32_t busy; /* peers that are at one; who told them sleeps on it */
+	_Atomic uint32_t told; /* number of orders given; the peers sleep on it */
+	_Atomic uint32_t busy; /* peers that have not done the last one; crew_do() sleeps on it */
 	_Atomic uint32_t failed;
 	unsigned int peers;
 	unsigned int first;
@@ -84,7 +84,7 @@ static void write_pages(char *memory, uint64_t length)
 		((volatile char *)memory)[i] = 1;
 }
 
-/* What it does about an order. *before is how many faults it had when it last answered. */
+/* Carry out an order. *before: the page faults of this peer up to the end of the order before. */
 static bool obey(struct crew *crew, unsigned int peer, uint64_t *before)
 {
 	char *memory = subject.at(crew->place);
@@ -133,7 +133,10 @@ static _Noreturn void be_peer(struct crew *crew, unsigned int peer, pid_t parent
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-	/* Its own pages are not to fault in the middle of a measurement. */
+	/*
+	 * Faults on the peer's own pages would count as faults on the new memory: read /proc once,
+	 * which allocates what that needs, and lock the pages.
+	 */
 	page_tables();
 	if (mlockall(MCL_CURRENT))
 		perror("bench: mlockall");
@@ -144,7 +147,7 @@ static _Noreturn void be_peer(struct crew *crew, unsigned int peer, pid_t parent
 		if (!obey(crew, peer, &before))
 			atomic_store(&crew->failed, 1);
 		if (crew->order == ORDER_END) {
-			/* no exit handlers: what the process that grows opened is its own */
+			/* not exit(): the exit handlers are those of the process that grows */
 			_exit(0);
 		}
 		if (atomic_fetch_sub(&crew->busy, 1) == 1)
@@ -170,7 +173,7 @@ struct crew *crew_start(unsigned int peers, unsigned int first)
 			be_peer(crew, i, parent);
 		if (pid < 0)
 			return NULL;
-		/* not what fork() gives the child, who shares this memory */
+		/* Only the parent stores it: the child shares this memory, and would store 0. */
 		crew->pids[i] = pid;
 	}
 	return crew;

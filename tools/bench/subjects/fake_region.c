@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A region on a device that is none, so that the bench needs no module. */
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A region on the unit tests' fake device, so that measuring read sections needs no module. */
 #include "../../../tests/unit/fake_device.h"
 
 #include "sections.h"

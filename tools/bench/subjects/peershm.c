@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* peershm itself. Whoever grows only administers, so that 0 peers means nobody to map for. */
+/*
+ * peershm itself. The process that grows opens the region without a client name, so it is no client:
+ * with 0 peers there is nobody to map for.
+ */
 #include <errno.h>
 #include <peershm.h>
 #include <stdio.h>
@@ -7,10 +10,6 @@
 #include <unistd.h>
 
 #include "subject.h"
-
-/* A library that is compared with may be older than these. */
-#pragma weak peershm_set_reserve
-#pragma weak peershm_shrink_force
 
 #define REGION "bench"
 #define RESERVE_MS 60000
@@ -33,7 +32,7 @@ static bool open_region(const char *backing)
 	while (options.backing < PEERSHM_HUGETLB_1G &&
 	       strcmp(backing, peershm_backing_name(options.backing)))
 		options.backing++;
-	peershm_unlink(REGION); /* of a run that was killed */
+	peershm_unlink(REGION); /* that a run left which was killed */
 	return done("making it",
 		    peershm_open(&shm, REGION, NULL, PEERSHM_CREATE | PEERSHM_EXCLUSIVE, &options));
 }
@@ -66,9 +65,8 @@ static bool grow(uint64_t from, uint64_t to, uint64_t *place)
 static bool shrink(uint64_t from, uint64_t to)
 {
 	(void)to;
-	/* nobody is in a read section: what waits for them is not measured */
-	return done("shrinking", peershm_shrink_force ? peershm_shrink_force(shm, from) :
-							peershm_shrink(shm, from, 0));
+	/* no peer is in a read section, and waiting for readers is not what is measured */
+	return done("shrinking", peershm_shrink_force(shm, from));
 }
 
 static bool map(uint64_t length)
@@ -78,14 +76,12 @@ static bool map(uint64_t length)
 	return reached("mapping", peershm_map_all(shm, 0, length, &report), &report);
 }
 
-/* It is filled in the background; how long that takes is not measured. */
+/* The module fills the reserve in the background; how long that takes is not measured. */
 static bool keep_reserve(uint64_t length)
 {
 	struct peershm_region_info info = { 0 };
 	int err;
 
-	if (!peershm_set_reserve)
-		return done("the reserve", -ENOSYS);
 	err = peershm_set_reserve(shm, length);
 	for (int ms = 0; !err; ms++) {
 		err = peershm_stat(shm, &info);

@@ -19,15 +19,15 @@
 #define MAX_ROUNDS 32
 
 enum figure {
-	FIGURE_GROW,	/* until the call returns, and all peers were told that have to be */
+	FIGURE_GROW,	/* until the call returns, and peers that have to be told have answered */
 	FIGURE_WRITTEN, /* until every peer has written to every new page */
-	FIGURE_FAULTS,	/* in all peers, meanwhile */
-	FIGURE_TABLES,	/* page tables of all peers for it */
+	FIGURE_FAULTS,	/* page faults in all peers meanwhile */
+	FIGURE_TABLES,	/* bytes of page tables of all peers for the new memory */
 	FIGURE_SHRINK,
-	FIGURE_MAP,	/* the page tables of all peers alone, of memory that is there */
-	FIGURE_RESERVE, /* grow, of memory that the reserve has */
+	FIGURE_MAP,	/* mapping memory that is there into all peers */
+	FIGURE_RESERVE, /* FIGURE_GROW, of memory that the reserve holds ready */
 	FIGURE_RESERVE_WRITTEN,
-	FIGURE_ATTACH, /* of one more peer, until it has all of it mapped */
+	FIGURE_ATTACH, /* of one more peer, until it has all memory mapped */
 	FIGURES,
 };
 
@@ -48,13 +48,13 @@ static const struct {
 
 struct run {
 	const char *backing;
-	const char *label; /* the backing, as it is printed */
+	const char *label; /* printed instead of the backing, unless NULL */
 	const char *unit;
 	unsigned int peers;
 	unsigned int rounds;
 	bool wanted[FIGURES];
 	struct crew *crew;
-	struct crew *late; /* one, who comes when all is there */
+	struct crew *late; /* a single peer, which joins when the memory is there */
 	uint64_t values[FIGURES][MAX_ROUNDS];
 	unsigned int count[FIGURES];
 };
@@ -97,7 +97,7 @@ static void print_all(struct run *run, uint64_t bytes)
 	fflush(stdout);
 }
 
-/* Windows that were never used: page tables of an earlier round stay until they are unmapped. */
+/* New windows: shrinking leaves page tables in the old ones, which the next round would reuse. */
 static bool renew(struct run *run)
 {
 	return !subject.leave || (crew_do(run->crew, ORDER_LEAVE, 0, 0, NULL) &&
@@ -116,7 +116,10 @@ static bool shrink_to_nothing(struct run *run, uint64_t bytes)
 	return renew(run);
 }
 
-/* Where peers have to be told, that grow is done when they have answered is a round of its own. */
+/*
+ * Where peers have to be told, growing ends when all have answered. grow_and_write() cannot measure
+ * that, because its peers write at once: so it has a round of its own.
+ */
 static bool grow_and_tell(struct run *run, uint64_t bytes)
 {
 	uint64_t start = bench_now(), place;
@@ -161,7 +164,7 @@ static bool attach_late(struct run *run)
 	return crew_do(run->late, ORDER_LEAVE, 0, 0, NULL);
 }
 
-/* Page tables are emptied, and filled again by the call for that. */
+/* Zap what the peers have mapped, and measure the call that maps it again. */
 static bool map_again(struct run *run, uint64_t bytes)
 {
 	uint64_t start, faults;
@@ -184,13 +187,13 @@ static bool run_round(struct run *run, uint64_t bytes)
 		     run->wanted[FIGURE_TABLES] || run->wanted[FIGURE_SHRINK] ||
 		     (run->wanted[FIGURE_FAULTS] && !run->wanted[FIGURE_MAP]);
 
-	if (plain && subject.receive && run->wanted[FIGURE_GROW] &&
+	if (!plain)
+		return true;
+	if (subject.receive && run->wanted[FIGURE_GROW] &&
 	    (!grow_and_tell(run, bytes) || !shrink_to_nothing(run, bytes)))
 		return false;
-	if (!plain || (!grow_and_write(run, bytes, FIGURE_GROW, FIGURE_WRITTEN) ||
-		       !shrink_to_nothing(run, bytes)))
-		return !plain;
-	return true;
+	return grow_and_write(run, bytes, FIGURE_GROW, FIGURE_WRITTEN) &&
+	       shrink_to_nothing(run, bytes);
 }
 
 static bool run_reserve(struct run *run, uint64_t bytes)
@@ -200,7 +203,7 @@ static bool run_reserve(struct run *run, uint64_t bytes)
 	       subject.keep_reserve(0) && shrink_to_nothing(run, bytes);
 }
 
-/* What is measured of memory that stays: it grows once. */
+/* The figures that need memory which stays: the region grows once for all rounds. */
 static bool run_standing(struct run *run, uint64_t bytes)
 {
 	bool map = run->wanted[FIGURE_MAP] && subject.map && run->peers;
@@ -240,7 +243,7 @@ static bool measure(struct run *run, uint64_t bytes)
 	return true;
 }
 
-/* What is done for the first time takes longer, and may fault: that round does not count. */
+/* A first round takes longer than others, and may take page faults: it does not count. */
 static bool warm_up(struct run *run, uint64_t bytes)
 {
 	struct run first = *run;

@@ -1,11 +1,11 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a read section costs: lock and unlock, in a loop, beside liburcu's memb
- * flavour, which has the same asymmetry of barriers, in one process. The kinds
- * take turns, so that a machine that slows down slows them all; the medians of
- * the rounds are printed.
+ * What a read section costs: lock and unlock in a loop, beside liburcu's memb flavour, whose readers
+ * likewise run no memory barrier and leave that to membarrier() in the writer. All kinds run in one
+ * process and in turn, so that a machine that slows down slows them all. The medians of the rounds
+ * are printed.
  */
-#define _LGPL_SOURCE /* liburcu inlines its readers, too */
+#define _LGPL_SOURCE /* liburcu inlines its readers only with this */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

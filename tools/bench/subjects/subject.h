@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What is measured: one way of having memory that grows and is shared. Each is a program of its
- * own, made of its subject, the crew of peers, and the rounds that are the same for all.
+ * own, linked from its subject, from the crew of peers and from the rounds, which are the same for
+ * all.
  */
 #ifndef PEERSHM_BENCH_SUBJECT_H
 #define PEERSHM_BENCH_SUBJECT_H
@@ -9,16 +10,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BENCH_CAPACITY (2ULL << 30) /* of addresses, for what needs to reserve them */
+#define BENCH_CAPACITY (2ULL << 30) /* the addresses that a subject maps or sets aside */
 
 struct subject {
 	const char *name;
 	const char *const *backings; /* ends with NULL; the first is the default */
-	bool zero_peers;	     /* can it grow with nobody there? */
+	bool zero_peers;	     /* can it grow without any peer? */
 
-	/* In the process that grows. Peers are processes already, and wait. */
+	/* In the process that grows. The peers have been forked before, and wait. */
 	bool (*open)(const char *backing);
-	/* Gives the place of the new memory, which at() of a peer makes an address. */
+	/* *place says where the new memory is; at() in a peer makes an address of it. */
 	bool (*grow)(uint64_t from, uint64_t to, uint64_t *place);
 	bool (*shrink)(uint64_t from, uint64_t to); /* NULL: it does not */
 	bool (*close)(void);
@@ -26,17 +27,17 @@ struct subject {
 	/* In a peer. */
 	bool (*join)(unsigned int peer);
 	char *(*at)(uint64_t place);
-	/* Told of new memory, where peers have to be told; else NULL. */
+	/* What a peer does when it is told of new memory; NULL where it need not be told. */
 	bool (*receive)(char *memory, uint64_t length);
-	/* Undo join; NULL where a process cannot. */
+	/* Undo join(); NULL where a process cannot. */
 	bool (*leave)(void);
 
-	/* Only where there is such a call: NULL elsewhere. */
-	bool (*map)(uint64_t length);	       /* into all peers, of what is there */
-	bool (*keep_reserve)(uint64_t length); /* and wait until it is there */
+	/* NULL where there is no such call. */
+	bool (*map)(uint64_t length);	       /* map the first bytes into all peers */
+	bool (*keep_reserve)(uint64_t length); /* and wait until the reserve is full */
 };
 
-/* The one of this program. */
+/* Each program defines its own. */
 extern const struct subject subject;
 
 #endif
