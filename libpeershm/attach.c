@@ -16,7 +16,8 @@
 /* Children whose PID namespaces differ may have one PID and so want one name. */
 #define NAME_ATTEMPTS 99
 
-static void fill(const struct peershm *handle, const char *client, struct peershm_attach *command)
+static void fill_command(const struct peershm *handle, const char *client,
+			 struct peershm_attach *command)
 {
 	memset(command, 0, sizeof(*command));
 	command->size = sizeof(*command);
@@ -28,11 +29,11 @@ static void fill(const struct peershm *handle, const char *client, struct peersh
 		command->flags |= PEERSHM_ATTACH_DUMP;
 }
 
-static void attached(struct peershm *handle, const struct peershm_attach *command)
+static void keep_answer(struct peershm *handle, const struct peershm_attach *command)
 {
 	memcpy(handle->client_name, command->client_name, sizeof(handle->client_name));
-	handle->id = command->region;
-	handle->client = command->client;
+	handle->region_id = command->region;
+	handle->client_id = command->client;
 	handle->generation = command->generation;
 	handle->base = command->base;
 	handle->capacity = command->capacity;
@@ -54,7 +55,7 @@ int pshm_attach_open(bool read_only)
 	return fd;
 }
 
-static int range_of_mapping(int err, const struct peershm_region_info *region)
+static int range_taken(int err, const struct peershm_region_info *region)
 {
 	uint64_t end = region->base + region->capacity;
 	char takers[512];
@@ -66,7 +67,7 @@ static int range_of_mapping(int err, const struct peershm_region_info *region)
 			 (uint64_t)region->base, end, takers);
 }
 
-static int taken_client_name(int err, int fd, const struct peershm_attach *attach,
+static int client_name_taken(int err, int fd, const struct peershm_attach *attach,
 			     const struct peershm_region_info *region)
 {
 	struct peershm_resolve resolve = { .size = sizeof(resolve), .region = region->id };
@@ -106,7 +107,7 @@ static int attach_failed(int err, int fd, const struct peershm_attach *attach)
 		return pshm_fail(err, "denied: the region has mode %04o, owner %u and group %u",
 				 region.mode, region.uid, region.gid);
 	case -EADDRINUSE:
-		return range_of_mapping(err, &region);
+		return range_taken(err, &region);
 	case -EAGAIN:
 		return pshm_fail(err,
 				 "this process locks its memory (mlockall) and the window, %" PRIu64
@@ -115,7 +116,7 @@ static int attach_failed(int err, int fd, const struct peershm_attach *attach)
 				 "mlockall(MCL_FUTURE)",
 				 (uint64_t)region.capacity);
 	case -EEXIST:
-		return taken_client_name(err, fd, attach, &region);
+		return client_name_taken(err, fd, attach, &region);
 	case -ENOMEM:
 		return no_room_to_attach(err, &region);
 	case -ENOSPC:
@@ -134,11 +135,11 @@ int pshm_attach(struct peershm *handle, const char *client)
 	struct peershm_attach command;
 	int err;
 
-	fill(handle, client, &command);
+	fill_command(handle, client, &command);
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_ATTACH, &command);
 	if (err)
 		return attach_failed(err, handle->fd, &command);
-	attached(handle, &command);
+	keep_answer(handle, &command);
 	return 0;
 }
 
@@ -153,7 +154,7 @@ int pshm_attach_map(struct peershm *handle)
 	err = pshm_header_read(handle->header, handle->header_length, &header);
 	if (err)
 		return pshm_fail(err, NULL);
-	if (header.region != handle->id || header.base != handle->base ||
+	if (header.region != handle->region_id || header.base != handle->base ||
 	    header.capacity != handle->capacity)
 		return pshm_fail(-EIO, NULL);
 	handle->page_size = header.page_size;
@@ -198,14 +199,14 @@ static int attach_child(struct peershm *child)
 		else
 			snprintf(name, sizeof(name), "%.*s.%d", PSHM_REATTACH_NAME,
 				 child->opened_as, (int)getpid());
-		fill(child, name, &command);
+		fill_command(child, name, &command);
 		err = pshm_device_command(child->fd, PEERSHM_IOC_ATTACH, &command);
 		taken += err == -EEXIST;
 		signals += err == -EINTR;
 	} while ((err == -EEXIST && taken < NAME_ATTEMPTS) ||
 		 (err == -EINTR && signals < ATTEMPTS));
 	if (!err)
-		attached(child, &command);
+		keep_answer(child, &command);
 	return err;
 }
 
@@ -225,14 +226,14 @@ int pshm_attach_again(struct peershm *handle, uint64_t epoch)
 	handle->fd = -1;
 	child.epoch = epoch;
 	child.header = NULL;
-	child.client = 0;
+	child.client_id = 0;
 	child.fd = pshm_attach_open(child.read_only);
 	if (child.fd < 0)
 		err = child.fd;
 	if (!err)
 		err = attach_child(&child);
 	/* The name may be another region's by now. */
-	if (!err && child.id != handle->id)
+	if (!err && child.region_id != handle->region_id)
 		err = -ENOENT;
 	if (!err)
 		err = pshm_attach_map(&child);
@@ -241,9 +242,9 @@ int pshm_attach_again(struct peershm *handle, uint64_t epoch)
 		return 0;
 	}
 	pshm_attach_unmap(&child);
-	if (child.client)
+	if (child.client_id)
 		pshm_detach(&child);
 	pshm_device_close(child.fd);
-	handle->lost = err;
+	handle->reattach_error = err;
 	return err;
 }

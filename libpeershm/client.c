@@ -20,7 +20,7 @@ PEERSHM_API int peershm_clients(struct peershm *handle, struct peershm_client_in
 
 	if (err)
 		return err;
-	command.region = handle->region;
+	command.region = handle->command_region;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_CLIENTS, &command);
 	return err ? pshm_reason_region(err, handle) : (int)command.nr_clients;
 }
@@ -50,7 +50,7 @@ PEERSHM_API int peershm_resolve_name(struct peershm *handle, const char *client,
 		return err;
 	if (!pid)
 		return pshm_fail(-EINVAL, "there is no place for the PID");
-	command.region = handle->region;
+	command.region = handle->command_region;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_RESOLVE, &command);
 	if (err)
 		return pshm_reason_client(err, handle, client, 0);
@@ -72,7 +72,7 @@ PEERSHM_API int peershm_resolve_pid(struct peershm *handle, pid_t pid,
 		return err;
 	if (!client)
 		return pshm_fail(-EINVAL, "there is no place for the client's name");
-	command.region = handle->region;
+	command.region = handle->command_region;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_RESOLVE, &command);
 	if (err)
 		return pshm_reason_client(err, handle, "", pid);

@@ -31,7 +31,7 @@ static int own_entry(const struct peershm *handle, uint32_t *entry)
 			return pshm_fail(-ENOTCONN, "nothing of the window is mapped any more");
 		if (live < 0)
 			return pshm_fail(live, NULL);
-		if (live && client.id == handle->client) {
+		if (live && client.id == handle->client_id) {
 			*entry = i;
 			return 0;
 		}
@@ -52,11 +52,11 @@ static int make_sections(struct peershm *handle)
 	s = pshm_alloc(sizeof(*s));
 	if (!s)
 		return pshm_fail(-ENOMEM, NULL);
-	s->page = handle->control_length / (1 + (size_t)header.max_clients);
-	s->taken = pshm_alloc(pshm_control_slots(s) * sizeof(*s->taken));
-	if (!s->taken || pshm_control_slots(s) <= FIRST) {
-		err = s->taken ? -EIO : -ENOMEM;
-		free(s->taken);
+	s->page_length = handle->control_length / (1 + (size_t)header.max_clients);
+	s->slot_taken = pshm_alloc(pshm_control_slots(s) * sizeof(*s->slot_taken));
+	if (!s->slot_taken || pshm_control_slots(s) <= FIRST_OWN_SLOT) {
+		err = s->slot_taken ? -EIO : -ENOMEM;
+		free(s->slot_taken);
 		free(s);
 		return pshm_fail(err, NULL);
 	}
@@ -78,26 +78,27 @@ static int map_own_failed(int err, const struct peershm *handle)
 int pshm_control_map_own(struct peershm *handle)
 {
 	struct pshm_sections *s;
-	struct mode *mode;
+	struct pshm_page_start *start;
 	uint32_t entry = 0;
 	void *map;
 	int err;
 
 	err = make_sections(handle);
 	s = handle->sections;
-	if (err || s->own)
+	if (err || s->own_page)
 		return err;
 	err = own_entry(handle, &entry);
 	if (err)
 		return err;
-	err = pshm_device_map_control(handle->fd, (1 + (uint64_t)entry) * s->page, s->page, true,
-				      &map);
+	err = pshm_device_map_control(handle->fd, (1 + (uint64_t)entry) * s->page_length,
+				      s->page_length, true, &map);
 	if (err)
 		return map_own_failed(err, handle);
-	s->fence = pshm_membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) != 0;
-	mode = map;
-	__atomic_store_n(&mode->mode, s->fence ? MODE_FENCE : MODE_BARRIER, __ATOMIC_RELAXED);
-	s->own = map;
+	s->uses_fences = pshm_membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) != 0;
+	start = map;
+	__atomic_store_n(&start->mode, s->uses_fences ? MODE_FENCE : MODE_BARRIER,
+			 __ATOMIC_RELAXED);
+	s->own_page = map;
 	return 0;
 }
 
@@ -110,12 +111,12 @@ int pshm_control_map_all(struct peershm *handle)
 	pshm_control_lock();
 	err = make_sections(handle);
 	s = handle->sections;
-	if (!err && !s->all) {
+	if (!err && !s->all_pages) {
 		err = pshm_device_map_control(handle->fd, 0, handle->control_length, true, &map);
 		if (err)
 			pshm_fail(err, NULL);
 		else
-			s->all = map;
+			s->all_pages = map;
 	}
 	pshm_control_unlock();
 	return err;
@@ -128,9 +129,9 @@ void pshm_control_close(struct peershm *handle)
 	handle->sections = NULL;
 	/* The pages are the parent's in a child of fork. */
 	if (handle->epoch == pshm_process_epoch()) {
-		pshm_device_unmap_control(s->own, s->page);
-		pshm_device_unmap_control(s->all, handle->control_length);
+		pshm_device_unmap_control(s->own_page, s->page_length);
+		pshm_device_unmap_control(s->all_pages, handle->control_length);
 	}
-	free(s->taken);
+	free(s->slot_taken);
 	free(s);
 }

@@ -11,7 +11,8 @@
 #define LEAST_BASE (16ULL << 20)
 #define MOST_CLIENTS 1024U
 
-static bool overlap(const struct peershm_region_info *region, const struct peershm_create *create)
+static bool ranges_overlap(const struct peershm_region_info *region,
+			   const struct peershm_create *create)
 {
 	return region->base < create->base + create->capacity &&
 	       create->base < region->base + region->capacity;
@@ -32,14 +33,14 @@ static uint32_t list_regions(int fd, struct peershm_region_info **regions)
 }
 
 /* The region that has the range asked for. */
-static int range_of_region(int err, int fd, const struct peershm_create *create)
+static int range_taken(int err, int fd, const struct peershm_create *create)
 {
 	const struct peershm_region_info *taker = NULL;
 	struct peershm_region_info *regions;
 	uint32_t n = list_regions(fd, &regions);
 
 	for (uint32_t i = 0; i < n && !taker; i++) {
-		if (overlap(&regions[i], create))
+		if (ranges_overlap(&regions[i], create))
 			taker = &regions[i];
 	}
 	if (taker)
@@ -74,7 +75,7 @@ static const char *missing_backing(uint32_t backing)
  * In the order in which the module looks. What it holds against a caller that
  * may not list every region is not always to be seen.
  */
-static int limit_of_regions(int err, int fd, const struct peershm_create *create)
+static int limit_reached(int err, int fd, const struct peershm_create *create)
 {
 	struct peershm_region_info *regions;
 	uint32_t n = list_regions(fd, &regions);
@@ -126,7 +127,7 @@ static uint64_t alignment(const struct peershm_create *create)
 	return pshm_page_unit(create->backing);
 }
 
-static int not_taken(int err, const struct peershm_create *create)
+static int argument_refused(int err, const struct peershm_create *create)
 {
 	uint64_t unit = alignment(create);
 	uint64_t base = create->base;
@@ -152,9 +153,9 @@ static int create_failed(int err, int fd, const struct peershm_create *create)
 {
 	switch (err) {
 	case -EADDRINUSE:
-		return range_of_region(err, fd, create);
+		return range_taken(err, fd, create);
 	case -EINVAL:
-		return not_taken(err, create);
+		return argument_refused(err, create);
 	case -ENODEV:
 		return pshm_fail(err, "%s", missing_backing(create->backing));
 	case -EPERM:
@@ -162,7 +163,7 @@ static int create_failed(int err, int fd, const struct peershm_create *create)
 	case -ENOMEM:
 		return pshm_fail(err, "%s", pshm_reason_memory(create->backing));
 	case -ENOSPC:
-		return limit_of_regions(err, fd, create);
+		return limit_reached(err, fd, create);
 	default:
 		return pshm_fail(err, NULL);
 	}

@@ -25,9 +25,9 @@ PEERSHM_API const char *peershm_event_name(enum peershm_event_type type)
 }
 
 /* EBUSY: the file watches already. Another thread may have been quicker. */
-static int watch(const struct peershm *handle)
+static int watch_region(const struct peershm *handle)
 {
-	struct peershm_watch command = { .size = sizeof(command), .region = handle->id };
+	struct peershm_watch command = { .size = sizeof(command), .region = handle->region_id };
 	int err = pshm_device_command(handle->fd, PEERSHM_IOC_WATCH, &command);
 
 	if (!err || err == -EBUSY)
@@ -39,8 +39,8 @@ PEERSHM_API int peershm_event_fd(struct peershm *handle)
 {
 	int err = pshm_handle_check(handle);
 
-	if (!err && !handle->client)
-		err = watch(handle);
+	if (!err && !handle->client_id)
+		err = watch_region(handle);
 	return err ? err : handle->fd;
 }
 
@@ -70,8 +70,8 @@ static int read_event(const struct peershm *handle, struct peershm_event *event)
 	ssize_t n = pshm_device_read(handle->fd, event, sizeof(*event));
 
 	/* One that watches does so from its first call on. */
-	if (n == -ENOTCONN && !handle->client) {
-		int err = watch(handle);
+	if (n == -ENOTCONN && !handle->client_id) {
+		int err = watch_region(handle);
 
 		if (err)
 			return err;

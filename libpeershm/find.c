@@ -32,24 +32,24 @@ struct map {
 	struct range range[]; /* sorted by start, no two overlap */
 };
 
-static pthread_mutex_t writers = PTHREAD_MUTEX_INITIALIZER;
-static struct map *current; /* published under writers, read under RCU */
+static pthread_mutex_t map_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct map *current_map; /* published under map_lock, read under RCU */
 
 void pshm_find_lock(void)
 {
-	pthread_mutex_lock(&writers);
+	pthread_mutex_lock(&map_lock);
 }
 
 void pshm_find_unlock(void)
 {
-	pthread_mutex_unlock(&writers);
+	pthread_mutex_unlock(&map_lock);
 }
 
 /*
  * An entry that a new window lies over has lost its memory (its owner unmapped
  * it by hand, or it is the parent's), whether or not its handle was closed.
  */
-static bool outlived(const struct range *old, const struct range *new)
+static bool is_stale(const struct range *old, const struct range *new)
 {
 	return !old->handle || old->epoch != new->epoch ||
 	       (old->start < new->end &&new->start < old->end);
@@ -64,7 +64,7 @@ static struct map *map_with(const struct map *old, const struct range *new)
 	if (!map)
 		return NULL;
 	for (size_t i = 0; i < n_old; i++) {
-		if (outlived(&old->range[i], new))
+		if (is_stale(&old->range[i], new))
 			continue;
 		if (!placed && old->range[i].start > new->start) {
 			map->range[map->n++] = *new;
@@ -77,7 +77,7 @@ static struct map *map_with(const struct map *old, const struct range *new)
 	return map;
 }
 
-static struct range *search(struct map *map, uint64_t address)
+static struct range *search_map(struct map *map, uint64_t address)
 {
 	size_t low = 0;
 	size_t high = map ? map->n : 0;
@@ -106,23 +106,23 @@ int pshm_find_add(struct peershm *handle)
 	struct map *old;
 	struct map *new;
 
-	pthread_mutex_lock(&writers);
-	old = current;
+	pthread_mutex_lock(&map_lock);
+	old = current_map;
 	new = map_with(old, &range);
 	if (!new) {
-		pthread_mutex_unlock(&writers);
+		pthread_mutex_unlock(&map_lock);
 		return pshm_fail(-ENOMEM, NULL);
 	}
-	rcu_assign_pointer(current, new);
+	rcu_assign_pointer(current_map, new);
 	if (old) {
 		urcu_bp_synchronize_rcu();
 		free(old);
 	}
-	pthread_mutex_unlock(&writers);
+	pthread_mutex_unlock(&map_lock);
 	return 0;
 }
 
-static bool empty(const struct map *map)
+static bool is_empty(const struct map *map)
 {
 	for (size_t i = 0; i < map->n; i++) {
 		if (map->range[i].handle)
@@ -136,10 +136,10 @@ void pshm_find_remove(struct peershm *handle)
 	struct map *unused = NULL;
 	bool seen = false;
 
-	pthread_mutex_lock(&writers);
-	for (size_t i = 0; current && i < current->n; i++) {
-		if (current->range[i].handle == handle) {
-			uatomic_set(&current->range[i].handle, NULL);
+	pthread_mutex_lock(&map_lock);
+	for (size_t i = 0; current_map && i < current_map->n; i++) {
+		if (current_map->range[i].handle == handle) {
+			uatomic_set(&current_map->range[i].handle, NULL);
 			seen = true;
 		}
 	}
@@ -149,14 +149,14 @@ void pshm_find_remove(struct peershm *handle)
 	 * by their epoch, so for those there is nobody to wait for.
 	 */
 	if (seen && handle->epoch == pshm_process_epoch()) {
-		if (empty(current)) {
-			unused = current;
-			rcu_assign_pointer(current, NULL);
+		if (is_empty(current_map)) {
+			unused = current_map;
+			rcu_assign_pointer(current_map, NULL);
 		}
 		urcu_bp_synchronize_rcu();
 	}
 	free(unused);
-	pthread_mutex_unlock(&writers);
+	pthread_mutex_unlock(&map_lock);
 }
 
 /*
@@ -166,8 +166,8 @@ void pshm_find_remove(struct peershm *handle)
 void pshm_find_inherit(uint64_t parent, uint64_t child,
 		       int (*again)(struct peershm *handle, uint64_t epoch))
 {
-	for (size_t i = 0; current && i < current->n; i++) {
-		struct range *range = &current->range[i];
+	for (size_t i = 0; current_map && i < current_map->n; i++) {
+		struct range *range = &current_map->range[i];
 
 		if (range->handle && range->epoch == parent && range->handle->reattach &&
 		    !again(range->handle, child))
@@ -185,7 +185,7 @@ PEERSHM_API struct peershm *peershm_find(const void *address)
 		return NULL;
 	urcu_bp_read_lock();
 	/* Pairs with rcu_assign_pointer() in pshm_find_add(). */
-	range = search(rcu_dereference(current), (uint64_t)(uintptr_t)address);
+	range = search_map(rcu_dereference(current_map), (uint64_t)(uintptr_t)address);
 	if (range && range->epoch == epoch)
 		handle = uatomic_read(&range->handle);
 	urcu_bp_read_unlock();

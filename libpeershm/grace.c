@@ -61,7 +61,7 @@
  * Where membarrier() is not to be had (a kernel without it, a seccomp filter),
  * the readers of that process have full fences in place of the compiler barriers
  * A and C, in functions that are not inlined, and say so in `mode`. They pair
- * with the fence in barrier(). A process that may not call it can only wait for
+ * with the fence in barrier_everywhere(). A process that may not call it can only wait for
  * such readers: ENOSYS if there is another.
  *
  * Threads for which there is no slot left share two, under a mutex. A shared slot
@@ -81,23 +81,23 @@
 
 #include "control.h"
 
-#define DEFAULT_MS 1000
+#define DEFAULT_TIMEOUT_MS 1000
 #define POLL_MS 10 /* how late the death of a reader may be seen */
 
 /* One call that waits. */
 struct wait {
 	struct peershm *handle;
-	struct timespec end;
-	uint32_t ms;
-	bool fenced; /* no membarrier(): only for readers that have fences */
+	struct timespec deadline;
+	uint32_t timeout_ms;
+	bool no_membarrier; /* no membarrier(): only for readers that have fences */
 };
 
 /* All of A and C: what was stored is seen before anything is loaded. */
-static void barrier(struct wait *wait)
+static void barrier_everywhere(struct wait *wait)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!wait->fenced && pshm_membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED))
-		wait->fenced = true;
+	if (!wait->no_membarrier && pshm_membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED))
+		wait->no_membarrier = true;
 }
 
 /* What is left, 0 after the deadline. */
@@ -107,20 +107,21 @@ static int64_t left_ns(const struct wait *wait)
 	int64_t ns;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	ns = (wait->end.tv_sec - now.tv_sec) * 1000000000LL + wait->end.tv_nsec - now.tv_nsec;
+	ns = (wait->deadline.tv_sec - now.tv_sec) * 1000000000LL + wait->deadline.tv_nsec -
+	     now.tv_nsec;
 	return ns > 0 ? ns : 0;
 }
 
 /* As if woken, if it says anything but that: the caller looks again. */
-static void sleep_on(uint32_t *passed, uint32_t was, int64_t ns)
+static void sleep_on(uint32_t *passed, uint32_t passed_before, int64_t ns)
 {
 	struct timespec timeout = { .tv_nsec = ns };
 
-	syscall(SYS_futex, passed, FUTEX_WAIT, was, &timeout, NULL, 0);
+	syscall(SYS_futex, passed, FUTEX_WAIT, passed_before, &timeout, NULL, 0);
 }
 
 /* Give 1 if entry `index` still is that client's, 0 if it is not. */
-static int still_there(const struct wait *wait, uint32_t index, uint64_t id)
+static int client_is_there(const struct wait *wait, uint32_t index, uint64_t id)
 {
 	struct peershm_header_client client = { .id = 0 };
 	int live = pshm_header_client(wait->handle->header, wait->handle->header_length, index,
@@ -133,30 +134,30 @@ static int timed_out(const struct wait *wait, const struct peershm_header_client
 {
 	return pshm_fail(-ETIMEDOUT,
 			 "client %s, PID %d, has been in a read section for more than %u ms",
-			 client->name, client->pid, wait->ms);
+			 client->name, client->pid, wait->timeout_ms);
 }
 
 /* Until the section that `slot` is in has ended, or its client is gone. */
 static int wait_for_slot(struct wait *wait, uint32_t index,
 			 const struct peershm_header_client *client, struct peershm_slot *slot,
-			 uint32_t was)
+			 uint32_t passed_before)
 {
 	int64_t left;
 	int there;
 
 	for (;;) {
 		__atomic_store_n(&slot->waiting, 1, __ATOMIC_RELAXED);
-		barrier(wait);						       /* C */
-		if (__atomic_load_n(&slot->passed, __ATOMIC_ACQUIRE) != was || /* B, D */
-		    !__atomic_load_n(&slot->inside, __ATOMIC_ACQUIRE))	       /* B */
+		barrier_everywhere(wait);						 /* C */
+		if (__atomic_load_n(&slot->passed, __ATOMIC_ACQUIRE) != passed_before || /* B, D */
+		    !__atomic_load_n(&slot->inside, __ATOMIC_ACQUIRE))			 /* B */
 			return 0;
-		there = still_there(wait, index, client->id);
+		there = client_is_there(wait, index, client->id);
 		if (there <= 0)
 			return there ? pshm_fail(there, NULL) : 0;
 		left = left_ns(wait);
 		if (!left)
 			return timed_out(wait, client);
-		sleep_on(&slot->passed, was,
+		sleep_on(&slot->passed, passed_before,
 			 left < POLL_MS * 1000000LL ? left : POLL_MS * 1000000LL);
 	}
 }
@@ -165,20 +166,20 @@ static int wait_for_client(struct wait *wait, uint32_t index,
 			   const struct peershm_header_client *client)
 {
 	const struct pshm_sections *s = wait->handle->sections;
-	struct peershm_slot *page = s->all + (1 + (size_t)index) * pshm_control_slots(s);
-	const struct mode *mode = (const struct mode *)page;
+	struct peershm_slot *page = s->all_pages + (1 + (size_t)index) * pshm_control_slots(s);
+	const struct pshm_page_start *start = (const struct pshm_page_start *)page;
 	int err = 0;
 
-	if (wait->fenced && __atomic_load_n(&mode->mode, __ATOMIC_RELAXED) == MODE_BARRIER)
+	if (wait->no_membarrier && __atomic_load_n(&start->mode, __ATOMIC_RELAXED) == MODE_BARRIER)
 		return pshm_fail(-ENOSYS,
 				 "this process may not call membarrier(2), and client %s "
 				 "relies on it",
 				 client->name);
 	for (size_t i = 1; !err && i < pshm_control_slots(s); i++) {
-		uint32_t was = __atomic_load_n(&page[i].passed, __ATOMIC_ACQUIRE); /* D */
+		uint32_t passed_before = __atomic_load_n(&page[i].passed, __ATOMIC_ACQUIRE); /* D */
 
 		if (__atomic_load_n(&page[i].inside, __ATOMIC_ACQUIRE)) /* B */
-			err = wait_for_slot(wait, index, client, &page[i], was);
+			err = wait_for_slot(wait, index, client, &page[i], passed_before);
 	}
 	return err;
 }
@@ -187,7 +188,7 @@ static int wait_for_all(struct wait *wait)
 {
 	struct peershm_header_client client;
 
-	barrier(wait); /* A */
+	barrier_everywhere(wait); /* A */
 	for (uint32_t i = 0;; i++) {
 		int live = pshm_header_client(wait->handle->header, wait->handle->header_length, i,
 					      &client);
@@ -205,7 +206,8 @@ static int wait_for_all(struct wait *wait)
 
 int pshm_grace_wait(struct peershm *handle, uint32_t timeout_ms)
 {
-	struct wait wait = { .handle = handle, .ms = timeout_ms ? timeout_ms : DEFAULT_MS };
+	struct wait wait = { .handle = handle,
+			     .timeout_ms = timeout_ms ? timeout_ms : DEFAULT_TIMEOUT_MS };
 	int err;
 
 	if (pshm_reader_inside(handle))
@@ -213,9 +215,9 @@ int pshm_grace_wait(struct peershm *handle, uint32_t timeout_ms)
 	err = pshm_control_map_all(handle);
 	if (err)
 		return err;
-	clock_gettime(CLOCK_MONOTONIC, &wait.end);
-	wait.end.tv_sec += wait.ms / 1000;
-	wait.end.tv_nsec += wait.ms % 1000 * 1000000L;
+	clock_gettime(CLOCK_MONOTONIC, &wait.deadline);
+	wait.deadline.tv_sec += wait.timeout_ms / 1000;
+	wait.deadline.tv_nsec += wait.timeout_ms % 1000 * 1000000L;
 	return wait_for_all(&wait);
 }
 

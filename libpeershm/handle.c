@@ -8,10 +8,10 @@ int pshm_handle_check(const struct peershm *handle)
 {
 	if (!handle)
 		return pshm_fail(-EINVAL, "there is no handle");
-	if (handle->epoch != pshm_process_epoch() && handle->lost)
+	if (handle->epoch != pshm_process_epoch() && handle->reattach_error)
 		return pshm_fail(-ENOTCONN,
 				 "this child of fork could not attach again to region %s: %s",
-				 handle->region_name, pshm_sentence(-handle->lost));
+				 handle->region_name, pshm_sentence(-handle->reattach_error));
 	if (handle->epoch != pshm_process_epoch())
 		return pshm_fail(-ENOTCONN,
 				 "the handle was opened by the parent of this process: open the "
@@ -64,12 +64,12 @@ PEERSHM_API uint64_t peershm_page_size(const struct peershm *handle)
 
 PEERSHM_API uint64_t peershm_client_id(const struct peershm *handle)
 {
-	return pshm_handle_usable(handle) ? handle->client : 0;
+	return pshm_handle_usable(handle) ? handle->client_id : 0;
 }
 
 PEERSHM_API const char *peershm_client_name(const struct peershm *handle)
 {
-	return pshm_handle_usable(handle) && handle->client ? handle->client_name : NULL;
+	return pshm_handle_usable(handle) && handle->client_id ? handle->client_name : NULL;
 }
 
 PEERSHM_API uint64_t peershm_generation(const struct peershm *handle)

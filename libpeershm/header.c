@@ -22,39 +22,39 @@ _Static_assert(sizeof(struct peershm_header_client) % sizeof(uint64_t) == 0, "co
  * lost its (virtual) processor in the middle, so spinning gives way to
  * yielding, and after a while to giving up.
  */
-struct patience {
+struct retry {
 	unsigned int spins;
-	struct timespec end;
+	struct timespec deadline;
 };
 
-static bool patience_lasts(struct patience *patience)
+static bool may_retry(struct retry *retry)
 {
 	struct timespec now;
 
-	if (patience->spins++ < SPINS) {
+	if (retry->spins++ < SPINS) {
 		caa_cpu_relax();
 		return true;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (patience->spins == SPINS + 1) {
-		patience->end = now;
-		patience->end.tv_sec += PSHM_HEADER_PATIENCE_S;
+	if (retry->spins == SPINS + 1) {
+		retry->deadline = now;
+		retry->deadline.tv_sec += PSHM_HEADER_TIMEOUT_S;
 	}
-	if (now.tv_sec > patience->end.tv_sec ||
-	    (now.tv_sec == patience->end.tv_sec && now.tv_nsec >= patience->end.tv_nsec))
+	if (now.tv_sec > retry->deadline.tv_sec ||
+	    (now.tv_sec == retry->deadline.tv_sec && now.tv_nsec >= retry->deadline.tv_nsec))
 		return false;
 	sched_yield();
 	return true;
 }
 
 /* Odd: it changes. Pairs with the kernel's write barrier after it has made seq odd. */
-static uint32_t begin(const struct peershm_header *header)
+static uint32_t seq_begin(const struct peershm_header *header)
 {
 	return __atomic_load_n(&header->seq, __ATOMIC_ACQUIRE);
 }
 
 /* Pairs with the kernel's write barrier before it makes seq even again. */
-static bool undisturbed(const struct peershm_header *header, uint32_t seq)
+static bool seq_unchanged(const struct peershm_header *header, uint32_t seq)
 {
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return __atomic_load_n(&header->seq, __ATOMIC_RELAXED) == seq;
@@ -78,7 +78,7 @@ static bool power_of_two(uint64_t value)
 }
 
 /* Is the snapshot one of a header, whose entries lie within the mapping? */
-static bool sensible(const struct peershm_header *header, size_t length)
+static bool makes_sense(const struct peershm_header *header, size_t length)
 {
 	if (header->magic != PEERSHM_HEADER_MAGIC || header->version != PEERSHM_HEADER_VERSION)
 		return false;
@@ -103,25 +103,25 @@ static int snapshot(const void *map, size_t length, struct peershm_header *copy,
 		    void *arg)
 {
 	const struct peershm_header *header = map;
-	struct patience patience = { 0 };
+	struct retry retry = { 0 };
 	uint32_t seq;
 	int answer;
 
 	if (length < sizeof(*copy))
 		return -EIO;
 	do {
-		seq = begin(header);
+		seq = seq_begin(header);
 		if (seq & 1)
 			continue;
 		copy_words(copy, map, sizeof(*copy));
-		if (!undisturbed(header, seq))
+		if (!seq_unchanged(header, seq))
 			continue;
-		if (!sensible(copy, length))
+		if (!makes_sense(copy, length))
 			return -EIO;
 		answer = read ? read(map, copy, arg) : 0;
-		if (undisturbed(header, seq))
+		if (seq_unchanged(header, seq))
 			return answer;
-	} while (patience_lasts(&patience));
+	} while (may_retry(&retry));
 	return -EAGAIN;
 }
 

@@ -19,7 +19,7 @@
  * fork.c in a child that has no other thread yet):
  *   process.c lock  the epoch page
  *   control.c lock  who reads in which slot; what a handle's sections need
- *   find.c writers  the map from address to handle
+ *   find.c lock     the map from address to handle
  */
 #ifndef PEERSHM_INTERNAL_H
 #define PEERSHM_INTERNAL_H
@@ -47,13 +47,13 @@ struct peershm {
 	bool read_only;
 	bool dump;
 	bool reattach;
-	int lost; /* in a child of fork: why it could not attach again, -errno */
+	int reattach_error; /* in a child of fork: why it could not attach again, -errno */
 	char region_name[PEERSHM_NAME_SIZE];
 	char opened_as[PEERSHM_NAME_SIZE];   /* the client's name, of the one that opened it */
 	char client_name[PEERSHM_NAME_SIZE]; /* and of this process */
-	uint64_t region;		     /* how commands name it: 0 for a client, else its id */
-	uint64_t id;			     /* the region's */
-	uint64_t client;		     /* id, 0 for an administrative handle */
+	uint64_t command_region;	     /* how commands name it: 0 for a client, else its id */
+	uint64_t region_id;		     /* the region's */
+	uint64_t client_id;		     /* id, 0 for an administrative handle */
 	uint64_t generation;		     /* of the client's name */
 	uint64_t base;
 	uint64_t capacity;
@@ -155,9 +155,9 @@ void pshm_find_inherit(uint64_t parent, uint64_t child,
 
 /*
  * header.c: reading `length` mapped bytes that hold a header. -EIO: it makes no
- * sense. -EAGAIN: it did not hold still for PSHM_HEADER_PATIENCE_S.
+ * sense. -EAGAIN: it did not hold still for PSHM_HEADER_TIMEOUT_S.
  */
-#define PSHM_HEADER_PATIENCE_S 1
+#define PSHM_HEADER_TIMEOUT_S 1
 
 int pshm_header_read(const void *map, size_t length, struct peershm_header *copy);
 int pshm_header_list(const void *map, size_t length, struct peershm_header_client *clients,

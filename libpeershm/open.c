@@ -23,24 +23,24 @@ struct request {
 	const char *client;
 	unsigned int flags;
 	const struct peershm_options *options;
-	int maker;     /* file for making and growing, -1: not opened */
-	uint64_t made; /* id of the region that this call made, or 0 */
+	int create_fd;	     /* file for making and growing, -1: not opened */
+	uint64_t created_id; /* id of the region that this call made, or 0 */
 };
 
 /* A read-only handle's file may not write, so making takes another one. */
-static int maker_open(const struct peershm *handle, struct request *request)
+static int open_create_fd(const struct peershm *handle, struct request *request)
 {
-	if (request->maker < 0 && !handle->read_only)
-		request->maker = handle->fd;
-	if (request->maker < 0)
-		request->maker = pshm_device_open(O_RDWR);
-	return request->maker < 0 ? pshm_device_open_failed(request->maker, O_RDWR) : 0;
+	if (request->create_fd < 0 && !handle->read_only)
+		request->create_fd = handle->fd;
+	if (request->create_fd < 0)
+		request->create_fd = pshm_device_open(O_RDWR);
+	return request->create_fd < 0 ? pshm_device_open_failed(request->create_fd, O_RDWR) : 0;
 }
 
-static void maker_close(const struct peershm *handle, struct request *request)
+static void close_create_fd(const struct peershm *handle, struct request *request)
 {
-	if (request->maker != handle->fd)
-		pshm_device_close(request->maker);
+	if (request->create_fd != handle->fd)
+		pshm_device_close(request->create_fd);
 }
 
 /* Gives -EEXIST without a message: that may be no failure. */
@@ -51,24 +51,24 @@ static int create(const struct peershm *handle, struct request *request)
 
 	err = pshm_options_fill(&command, request->name, request->options);
 	if (!err)
-		err = maker_open(handle, request);
+		err = open_create_fd(handle, request);
 	if (err)
 		return err;
-	err = pshm_create(request->maker, &command);
+	err = pshm_create(request->create_fd, &command);
 	if (!err)
-		request->made = command.region;
+		request->created_id = command.region;
 	else if (err == -EEXIST && request->flags & PEERSHM_EXCLUSIVE)
 		pshm_fail(err, "there is a region of this name already");
 	return err;
 }
 
 /* A half-opened exclusive region would be in the way of the next attempt. */
-static void unmake(struct request *request)
+static void unlink_created(struct request *request)
 {
-	struct peershm_unlink command = { .size = sizeof(command), .region = request->made };
+	struct peershm_unlink command = { .size = sizeof(command), .region = request->created_id };
 
-	if (request->made && request->flags & PEERSHM_EXCLUSIVE)
-		pshm_device_command(request->maker, PEERSHM_IOC_UNLINK, &command);
+	if (request->created_id && request->flags & PEERSHM_EXCLUSIVE)
+		pshm_device_command(request->create_fd, PEERSHM_IOC_UNLINK, &command);
 }
 
 static int look_up(struct peershm *handle, const struct request *request)
@@ -80,8 +80,8 @@ static int look_up(struct peershm *handle, const struct request *request)
 		return pshm_fail(err, "there is no region of this name");
 	if (err)
 		return pshm_fail(err, NULL);
-	handle->id = info.id;
-	handle->region = info.id;
+	handle->region_id = info.id;
+	handle->command_region = info.id;
 	handle->base = info.base;
 	handle->capacity = info.capacity;
 	handle->page_size = info.page_size;
@@ -90,13 +90,13 @@ static int look_up(struct peershm *handle, const struct request *request)
 }
 
 /* Attach to what is there; make what is not there, and attach to that. */
-static int find_or_make(struct peershm *handle, struct request *request)
+static int attach_or_create(struct peershm *handle, struct request *request)
 {
 	bool exclusive = request->flags & PEERSHM_EXCLUSIVE;
 	int err;
 
 	for (int i = 0; i < ATTEMPTS; i++) {
-		if (!exclusive || request->made) {
+		if (!exclusive || request->created_id) {
 			err = request->client ? pshm_attach(handle, handle->opened_as) :
 						look_up(handle, request);
 			if (err != -ENOENT || !(request->flags & PEERSHM_CREATE) || exclusive)
@@ -118,7 +118,7 @@ static int ensure_size(struct peershm *handle, struct request *request)
 	struct peershm_grow command = {
 		.size = sizeof(command),
 		.flags = PEERSHM_GROW_TO,
-		.region = handle->region,
+		.region = handle->command_region,
 	};
 	uint64_t wanted = 0;
 	int fd = handle->fd;
@@ -127,10 +127,10 @@ static int ensure_size(struct peershm *handle, struct request *request)
 	if (!(request->flags & PEERSHM_CREATE) || !request->options || !request->options->size)
 		return 0;
 	if (handle->read_only) {
-		if (!request->made)
+		if (!request->created_id)
 			return 0;
-		fd = request->maker;
-		command.region = request->made;
+		fd = request->create_fd;
+		command.region = request->created_id;
 	}
 	err = pshm_round_up(request->options->size, handle->page_size, &wanted);
 	if (err)
@@ -151,24 +151,24 @@ static int open_region(struct peershm *handle, struct request *request)
 				       pshm_device_open(flags);
 	if (handle->fd < 0)
 		return pshm_device_open_failed(handle->fd, flags);
-	err = find_or_make(handle, request);
-	if (!err && handle->client)
+	err = attach_or_create(handle, request);
+	if (!err && handle->client_id)
 		err = pshm_attach_map(handle);
 	if (!err)
 		err = ensure_size(handle, request);
-	if (!err && handle->client)
+	if (!err && handle->client_id)
 		err = pshm_find_add(handle);
 	return err;
 }
 
 /* Undo what open_region() did, whatever part of it; the message stays. */
-static void release(struct peershm *handle, struct request *request)
+static void release_region(struct peershm *handle, struct request *request)
 {
 	pshm_attach_unmap(handle);
-	if (handle->client)
+	if (handle->client_id)
 		pshm_detach(handle);
-	unmake(request);
-	maker_close(handle, request);
+	unlink_created(request);
+	close_create_fd(handle, request);
 	pshm_device_close(handle->fd);
 	free(handle);
 }
@@ -202,7 +202,7 @@ PEERSHM_API int peershm_open(struct peershm **handle, const char *name, const ch
 		.client = client,
 		.flags = flags,
 		.options = options,
-		.maker = -1,
+		.create_fd = -1,
 	};
 	struct peershm *opened;
 	int err;
@@ -227,10 +227,10 @@ PEERSHM_API int peershm_open(struct peershm **handle, const char *name, const ch
 	if (!err)
 		err = open_region(opened, &request);
 	if (err) {
-		release(opened, &request);
+		release_region(opened, &request);
 		return err;
 	}
-	maker_close(opened, &request);
+	close_create_fd(opened, &request);
 	*handle = opened;
 	return 0;
 }
@@ -239,7 +239,7 @@ PEERSHM_API void peershm_close(struct peershm *handle)
 {
 	if (!handle)
 		return;
-	if (handle->client) {
+	if (handle->client_id) {
 		pshm_find_remove(handle);
 		pshm_reader_close(handle);
 	}
@@ -247,7 +247,7 @@ PEERSHM_API void peershm_close(struct peershm *handle)
 	 * A child of fork has neither window nor header, and something else may
 	 * lie at their addresses by now. The client is the parent's.
 	 */
-	if (handle->client && handle->epoch == pshm_process_epoch()) {
+	if (handle->client_id && handle->epoch == pshm_process_epoch()) {
 		pshm_attach_unmap(handle);
 		pshm_detach(handle);
 	}

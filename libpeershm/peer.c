@@ -16,7 +16,7 @@ static int report_check(const struct peershm_report *report)
 			 report->timeout_ms, MAX_TIMEOUT_MS);
 }
 
-static int report_failed(int err, const struct peershm_report *report)
+static int report_is_no_address(int err, const struct peershm_report *report)
 {
 	return pshm_fail(err,
 			 "the report's peers is not the address of %u records, as its max_peers "
@@ -44,12 +44,12 @@ static void report_to_caller(struct peershm_report *to, const struct peershm_map
 	to->partial = from->partial;
 }
 
-static int grow(const struct peershm *handle, struct peershm_grow *command)
+static int grow_command(const struct peershm *handle, struct peershm_grow *command)
 {
 	struct pshm_policy own;
 	int err;
 
-	command->region = handle->region;
+	command->region = handle->command_region;
 	pshm_policy_adopt(handle, &own);
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_GROW, command);
 	pshm_policy_restore(&own);
@@ -91,9 +91,9 @@ PEERSHM_API int peershm_grow(struct peershm *handle, uint64_t size, struct peers
 		return pshm_fail(-EINVAL, "the size is too large to be rounded up to a page");
 	command.length = rounded;
 	report_to_kernel(&command.report, report);
-	err = grow(handle, &command);
+	err = grow_command(handle, &command);
 	if (err == -EFAULT && report)
-		return report_failed(err, report);
+		return report_is_no_address(err, report);
 	if (err)
 		return pshm_grow_failed(err, handle, rounded);
 	report_to_caller(report, &command.report);
@@ -123,7 +123,7 @@ PEERSHM_API void *peershm_extend(struct peershm *handle, uint64_t length)
 		return NULL;
 	}
 	command.length = rounded;
-	err = grow(handle, &command);
+	err = grow_command(handle, &command);
 	if (err) {
 		uint64_t size = peershm_size(handle);
 
@@ -141,13 +141,13 @@ static int map_peers(struct peershm *handle, struct peershm_peer_map *command,
 
 	if (err)
 		return err;
-	command->region = handle->region;
+	command->region = handle->command_region;
 	report_to_kernel(&command->report, report);
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_PEER_MAP, command);
 	if (err == -EINVAL)
 		return pshm_fail(err, "the range is not one of whole pages in the active memory");
 	if (err == -EFAULT && report)
-		return report_failed(err, report);
+		return report_is_no_address(err, report);
 	if (err && command->flags)
 		return pshm_reason_client(err, handle, command->name, command->pid);
 	if (err)

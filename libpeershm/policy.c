@@ -12,12 +12,12 @@
 
 #define MAX_NODES (8 * sizeof(((struct pshm_policy *)NULL)->nodes))
 
-static bool get(struct pshm_policy *policy, uint64_t address, unsigned long flags)
+static bool get_policy(struct pshm_policy *policy, uint64_t address, unsigned long flags)
 {
 	return !syscall(SYS_get_mempolicy, &policy->mode, policy->nodes, MAX_NODES, address, flags);
 }
 
-static bool set(const struct pshm_policy *policy)
+static bool set_policy(const struct pshm_policy *policy)
 {
 	return !syscall(SYS_set_mempolicy, policy->mode, policy->nodes, MAX_NODES);
 }
@@ -26,13 +26,13 @@ void pshm_policy_adopt(const struct peershm *handle, struct pshm_policy *own)
 {
 	struct pshm_policy window;
 
-	own->replaced = handle->client && handle->backing >= PEERSHM_HUGETLB_2M &&
-			get(&window, handle->base, MPOL_F_ADDR) && window.mode != MPOL_DEFAULT &&
-			get(own, 0, 0) && set(&window);
+	own->replaced = handle->client_id && handle->backing >= PEERSHM_HUGETLB_2M &&
+			get_policy(&window, handle->base, MPOL_F_ADDR) &&
+			window.mode != MPOL_DEFAULT && get_policy(own, 0, 0) && set_policy(&window);
 }
 
 void pshm_policy_restore(const struct pshm_policy *own)
 {
 	if (own->replaced)
-		set(own);
+		set_policy(own);
 }

@@ -26,7 +26,7 @@ int pshm_query_name(int fd, const char *name, struct peershm_region_info *info)
 
 int pshm_query_region(const struct peershm *handle, struct peershm_region_info *info)
 {
-	struct peershm_stat command = { .region = handle->region };
+	struct peershm_stat command = { .region = handle->command_region };
 
 	return query(handle->fd, &command, info);
 }

@@ -10,18 +10,20 @@
 
 #include "control.h"
 
-#define READERS 128 /* a thread's: one for each region it reads in */
+#define READERS_PER_THREAD 128 /* a thread's: one for each region it reads in */
 
 /*
  * A thread's readers are a page of their own, which reads zero in a child of
  * fork: the child's sections are none of its parent's.
  */
-static __thread struct peershm_reader *mine;
-static struct peershm_reader none = { .handle = (const struct peershm *)&none }; /* is nobody's */
-PEERSHM_API __thread struct peershm_reader *peershm_reader_ = &none;
+static __thread struct peershm_reader *thread_readers;
+static struct peershm_reader nobodys_reader = {
+	.handle = (const struct peershm *)&nobodys_reader, /* which no program has */
+};
+PEERSHM_API __thread struct peershm_reader *peershm_reader_ = &nobodys_reader;
 
-static pthread_key_t key;
-static bool have_key; /* under the lock */
+static pthread_key_t readers_key;
+static bool have_readers_key; /* under the lock */
 
 static void enter_slot(struct peershm_slot *slot)
 {
@@ -54,21 +56,22 @@ static void enter_shared(struct pshm_sections *s, struct peershm_reader *reader)
 	uint32_t *inside = s->shared.inside;
 	uint32_t current = s->shared.current;
 
-	if (__atomic_load_n(&s->own[1 + current].waiting, __ATOMIC_RELAXED) && !inside[!current])
+	if (__atomic_load_n(&s->own_page[1 + current].waiting, __ATOMIC_RELAXED) &&
+	    !inside[!current])
 		current = s->shared.current = !current;
 	reader->number = current;
 	if (!inside[current]++)
-		enter_slot(&s->own[1 + current]);
+		enter_slot(&s->own_page[1 + current]);
 }
 
 static void leave_shared(struct pshm_sections *s, const struct peershm_reader *reader)
 {
 	if (!--s->shared.inside[reader->number])
-		leave_slot(&s->own[1 + reader->number]);
+		leave_slot(&s->own_page[1 + reader->number]);
 }
 
 /* The outermost section of a thread begins or ends. */
-static void begin(struct pshm_sections *s, struct peershm_reader *reader)
+static void begin_section(struct pshm_sections *s, struct peershm_reader *reader)
 {
 	if (reader->slot) {
 		enter_slot(reader->slot);
@@ -80,7 +83,7 @@ static void begin(struct pshm_sections *s, struct peershm_reader *reader)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* A, if another one entered the slot */
 }
 
-static void end(struct pshm_sections *s, struct peershm_reader *reader)
+static void end_section(struct pshm_sections *s, struct peershm_reader *reader)
 {
 	if (reader->slot) {
 		leave_slot(reader->slot);
@@ -92,7 +95,7 @@ static void end(struct pshm_sections *s, struct peershm_reader *reader)
 }
 
 /* Whose reader was freed; not NULL, which a program may pass to the lock. */
-#define NOBODY ((const struct peershm *)&none)
+#define NOBODY ((const struct peershm *)&nobodys_reader)
 
 static const struct peershm *handle_of(const struct peershm_reader *reader)
 {
@@ -102,9 +105,9 @@ static const struct peershm *handle_of(const struct peershm_reader *reader)
 /* This thread's. */
 static struct peershm_reader *find_reader(const struct peershm *handle)
 {
-	for (int i = 0; mine && i < READERS; i++) {
-		if (handle_of(&mine[i]) == handle)
-			return &mine[i];
+	for (int i = 0; thread_readers && i < READERS_PER_THREAD; i++) {
+		if (handle_of(&thread_readers[i]) == handle)
+			return &thread_readers[i];
 	}
 	return NULL;
 }
@@ -117,15 +120,15 @@ static struct peershm_reader *find_free(void)
 }
 
 /* With the lock held. */
-static void unjoin(struct peershm_reader *reader)
+static void remove_reader(struct peershm_reader *reader)
 {
 	struct pshm_sections *s = reader->handle->sections;
 	struct peershm_reader **link = &s->readers;
 
 	if (reader->depth)
-		end(s, reader);
+		end_section(s, reader);
 	if (reader->slot)
-		s->taken[reader->number] = false;
+		s->slot_taken[reader->number] = false;
 	while (*link != reader)
 		link = &(*link)->next;
 	*link = reader->next;
@@ -137,33 +140,33 @@ static void thread_ends(void *readers)
 	struct peershm_reader *r = readers;
 
 	pshm_control_lock();
-	for (int i = 0; i < READERS; i++) {
+	for (int i = 0; i < READERS_PER_THREAD; i++) {
 		if (r[i].handle && r[i].handle != NOBODY)
-			unjoin(&r[i]);
+			remove_reader(&r[i]);
 	}
 	pshm_control_unlock();
-	peershm_reader_ = &none;
-	mine = NULL;
-	munmap(readers, READERS * sizeof(*r));
+	peershm_reader_ = &nobodys_reader;
+	thread_readers = NULL;
+	munmap(readers, READERS_PER_THREAD * sizeof(*r));
 }
 
 /* A process that is out of keys may have one the next time. */
-static int make_key(void)
+static int make_readers_key(void)
 {
 	int err = 0;
 
 	pshm_control_lock();
-	if (!have_key)
-		err = -pthread_key_create(&key, thread_ends);
-	have_key = !err;
+	if (!have_readers_key)
+		err = -pthread_key_create(&readers_key, thread_ends);
+	have_readers_key = !err;
 	pshm_control_unlock();
 	return err;
 }
 
-static int make_mine(void)
+static int make_thread_readers(void)
 {
-	size_t size = READERS * sizeof(*mine);
-	int err = make_key();
+	size_t size = READERS_PER_THREAD * sizeof(*thread_readers);
+	int err = make_readers_key();
 	void *map;
 
 	if (err)
@@ -171,11 +174,11 @@ static int make_mine(void)
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (map == MAP_FAILED)
 		return pshm_fail(-ENOMEM, NULL);
-	if (madvise(map, size, MADV_WIPEONFORK) || pthread_setspecific(key, map)) {
+	if (madvise(map, size, MADV_WIPEONFORK) || pthread_setspecific(readers_key, map)) {
 		munmap(map, size);
 		return pshm_fail(-ENOMEM, NULL);
 	}
-	mine = map;
+	thread_readers = map;
 	return 0;
 }
 
@@ -183,29 +186,30 @@ static int make_mine(void)
 static void take_slot(struct pshm_sections *s, struct peershm_reader *reader)
 {
 	reader->slot = NULL;
-	for (uint32_t i = FIRST; i < pshm_control_slots(s); i++) {
-		if (s->taken[i])
+	for (uint32_t i = FIRST_OWN_SLOT; i < pshm_control_slots(s); i++) {
+		if (s->slot_taken[i])
 			continue;
-		s->taken[i] = true;
+		s->slot_taken[i] = true;
 		reader->number = i;
-		reader->slot = &s->own[i];
+		reader->slot = &s->own_page[i];
 		return;
 	}
 }
 
 /* This thread's first section on the handle. */
-static int join(struct peershm *handle, struct peershm_reader **joined)
+static int add_reader(struct peershm *handle, struct peershm_reader **added)
 {
 	struct peershm_reader *reader;
 	int err = pshm_handle_check_window(handle);
 
-	if (!err && !mine)
-		err = make_mine();
+	if (!err && !thread_readers)
+		err = make_thread_readers();
 	if (err)
 		return err;
 	reader = find_free();
 	if (!reader)
-		return pshm_fail(-ENOSPC, "this thread reads in %d regions already", READERS);
+		return pshm_fail(-ENOSPC, "this thread reads in %d regions already",
+				 READERS_PER_THREAD);
 
 	pshm_control_lock();
 	err = pshm_control_map_own(handle);
@@ -217,7 +221,7 @@ static int join(struct peershm *handle, struct peershm_reader **joined)
 		reader->next = s->readers;
 		s->readers = reader;
 		__atomic_store_n(&reader->handle, handle, __ATOMIC_RELAXED);
-		*joined = reader;
+		*added = reader;
 	}
 	pshm_control_unlock();
 	/* Attached and `mode` stored, then the loads of the first section. */
@@ -234,13 +238,13 @@ PEERSHM_API int peershm_read_enter_(struct peershm *handle)
 		return err;
 	reader = find_reader(handle);
 	if (!reader)
-		err = join(handle, &reader);
+		err = add_reader(handle, &reader);
 	if (err || !reader)
 		return err;
 	/* What is inlined is for threads with a slot and without fences alone. */
-	peershm_reader_ = reader->slot && !handle->sections->fence ? reader : &none;
+	peershm_reader_ = reader->slot && !handle->sections->uses_fences ? reader : &nobodys_reader;
 	if (!reader->depth++)
-		begin(handle->sections, reader);
+		begin_section(handle->sections, reader);
 	return 0;
 }
 
@@ -252,7 +256,7 @@ PEERSHM_API void peershm_read_exit_(struct peershm *handle)
 	if (!reader || !reader->depth)
 		return;
 	if (!--reader->depth)
-		end(handle->sections, reader);
+		end_section(handle->sections, reader);
 }
 
 void pshm_reader_close(struct peershm *handle)

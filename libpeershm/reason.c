@@ -43,7 +43,7 @@ int pshm_reason_client(int err, const struct peershm *handle, const char *name, 
 {
 	struct peershm_region_info region;
 
-	if (err != -ENOENT || (!handle->client && pshm_query_region(handle, &region)))
+	if (err != -ENOENT || (!handle->client_id && pshm_query_region(handle, &region)))
 		return pshm_reason_region(err, handle);
 	if (*name)
 		return pshm_fail(err, "there is no client named %s", name);

@@ -51,7 +51,7 @@ PEERSHM_API int peershm_set_reserve(struct peershm *handle, uint64_t bytes)
 	if (pshm_round_up(bytes, handle->page_size, &rounded) || rounded > handle->capacity)
 		return pshm_fail(-ENOSPC, "a reserve of %llu bytes is beyond the capacity",
 				 (unsigned long long)bytes);
-	command.region = handle->region;
+	command.region = handle->command_region;
 	command.reserve = rounded;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_SET_RESERVE, &command);
 	if (err == -EPERM)

@@ -24,18 +24,18 @@ PEERSHM_API void *peershm_root(const struct peershm *handle)
 static int no_such_root(struct peershm *handle, const char *name)
 {
 	struct peershm_region_info region;
-	int err = handle->client ? 0 : peershm_stat(handle, &region);
+	int err = handle->client_id ? 0 : peershm_stat(handle, &region);
 
 	return err ? err : pshm_fail(-ENOENT, "there is no root named %s", name);
 }
 
 /* Of a name that is in the command already, or of the root without one. */
-static int set(struct peershm *handle, struct peershm_set_root *command)
+static int set_root_command(struct peershm *handle, struct peershm_set_root *command)
 {
 	int err;
 
 	command->size = sizeof(*command);
-	command->region = handle->region;
+	command->region = handle->command_region;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_SET_ROOT, command);
 	switch (err) {
 	case -EEXIST:
@@ -62,7 +62,7 @@ PEERSHM_API int peershm_set_root(struct peershm *handle, const void *expected, c
 	};
 	int err = pshm_handle_check(handle);
 
-	return err ? err : set(handle, &command);
+	return err ? err : set_root_command(handle, &command);
 }
 
 PEERSHM_API int peershm_publish(struct peershm *handle, const char *name, const void *expected,
@@ -78,7 +78,7 @@ PEERSHM_API int peershm_publish(struct peershm *handle, const char *name, const 
 		err = pshm_name_copy(command.name, name, "name of the root");
 	if (!err && !root)
 		err = pshm_fail(-EINVAL, "a named root is not NULL: it is withdrawn");
-	return err ? err : set(handle, &command);
+	return err ? err : set_root_command(handle, &command);
 }
 
 PEERSHM_API int peershm_withdraw(struct peershm *handle, const char *name, const void *expected)
@@ -88,16 +88,16 @@ PEERSHM_API int peershm_withdraw(struct peershm *handle, const char *name, const
 
 	if (!err)
 		err = pshm_name_copy(command.name, name, "name of the root");
-	return err ? err : set(handle, &command);
+	return err ? err : set_root_command(handle, &command);
 }
 
 /* An empty name in `info` is the root without one. Gives -ENOENT without a message. */
-static int get(struct peershm *handle, struct peershm_root_info *info)
+static int get_root_command(struct peershm *handle, struct peershm_root_info *info)
 {
 	struct peershm_get_root command = { .size = sizeof(command), .info = *info };
 	int err;
 
-	command.region = handle->region;
+	command.region = handle->command_region;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_GET_ROOT, &command);
 	if (!err)
 		*info = command.info;
@@ -112,7 +112,7 @@ PEERSHM_API void *peershm_lookup(struct peershm *handle, const char *name)
 	if (!err)
 		err = pshm_name_copy(info.name, name, "name of the root");
 	if (!err)
-		err = get(handle, &info);
+		err = get_root_command(handle, &info);
 	if (err == -ENOENT)
 		err = no_such_root(handle, name);
 	if (err)
@@ -134,7 +134,7 @@ PEERSHM_API int peershm_read_root(struct peershm *handle, const char *name,
 		err = pshm_name_copy(read.name, name, "name of the root");
 	if (err)
 		return err;
-	err = get(handle, &read);
+	err = get_root_command(handle, &read);
 	if (err == -ENOENT) {
 		struct peershm_region_info region;
 
@@ -166,7 +166,7 @@ PEERSHM_API int peershm_replace_root(struct peershm *handle, struct peershm_root
 		return err;
 	command.expected = info->root;
 	command.expected_generation = info->generation;
-	err = set(handle, &command);
+	err = set_root_command(handle, &command);
 	if (err)
 		return err;
 	info->root = command.root;
@@ -187,7 +187,7 @@ PEERSHM_API int peershm_roots(struct peershm *handle, struct peershm_root_info *
 
 	if (err)
 		return err;
-	command.region = handle->region;
+	command.region = handle->command_region;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_ROOTS, &command);
 	return err ? pshm_reason_region(err, handle) : (int)command.nr_roots;
 }

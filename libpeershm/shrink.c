@@ -7,19 +7,19 @@
 /* How often CANCEL is called when signals keep it from starting. */
 #define CANCEL_ATTEMPTS 64
 
-static int command(const struct peershm *handle, uint32_t flags, uint64_t size)
+static int shrink_command(const struct peershm *handle, uint32_t flags, uint64_t size)
 {
 	struct peershm_shrink shrink = {
 		.size = sizeof(shrink),
 		.flags = flags,
-		.region = handle->region,
+		.region = handle->command_region,
 		.new_size = size,
 	};
 
 	return pshm_device_command(handle->fd, PEERSHM_IOC_SHRINK, &shrink);
 }
 
-static int check(const struct peershm *handle, uint64_t size, uint64_t *rounded)
+static int check_size(const struct peershm *handle, uint64_t size, uint64_t *rounded)
 {
 	int err = pshm_handle_check(handle);
 
@@ -28,7 +28,7 @@ static int check(const struct peershm *handle, uint64_t size, uint64_t *rounded)
 	return err;
 }
 
-static int reason(int err, const struct peershm *handle)
+static int shrink_failed(int err, const struct peershm *handle)
 {
 	switch (err) {
 	case 0:
@@ -45,18 +45,18 @@ static int reason(int err, const struct peershm *handle)
 }
 
 /* An announcement that is left standing would fall with the client only. */
-static void withdraw(const struct peershm *handle)
+static void cancel_announcement(const struct peershm *handle)
 {
 	int attempts = CANCEL_ATTEMPTS;
 
-	while (command(handle, PEERSHM_SHRINK_CANCEL, 0) == -EINTR && --attempts)
+	while (shrink_command(handle, PEERSHM_SHRINK_CANCEL, 0) == -EINTR && --attempts)
 		;
 }
 
 PEERSHM_API int peershm_shrink(struct peershm *handle, uint64_t size, uint32_t timeout_ms)
 {
 	uint64_t rounded = 0;
-	int err = check(handle, size, &rounded);
+	int err = check_size(handle, size, &rounded);
 
 	if (err)
 		return err;
@@ -65,21 +65,22 @@ PEERSHM_API int peershm_shrink(struct peershm *handle, uint64_t size, uint32_t t
 					    "shrink cannot be announced, but forced");
 	if (!handle->read_only && rounded == pshm_header_size(handle->header))
 		return 0;
-	err = command(handle, PEERSHM_SHRINK_ANNOUNCE, rounded);
+	err = shrink_command(handle, PEERSHM_SHRINK_ANNOUNCE, rounded);
 	if (err)
-		return reason(err, handle);
+		return shrink_failed(err, handle);
 	err = pshm_grace_wait(handle, timeout_ms);
 	if (!err)
-		err = reason(command(handle, PEERSHM_SHRINK_ANNOUNCED, rounded), handle);
+		err = shrink_failed(shrink_command(handle, PEERSHM_SHRINK_ANNOUNCED, rounded),
+				    handle);
 	if (err && err != -ECANCELED)
-		withdraw(handle);
+		cancel_announcement(handle);
 	return err;
 }
 
 PEERSHM_API int peershm_shrink_force(struct peershm *handle, uint64_t size)
 {
 	uint64_t rounded = 0;
-	int err = check(handle, size, &rounded);
+	int err = check_size(handle, size, &rounded);
 
-	return err ? err : reason(command(handle, 0, rounded), handle);
+	return err ? err : shrink_failed(shrink_command(handle, 0, rounded), handle);
 }
