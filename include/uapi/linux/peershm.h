@@ -2,23 +2,24 @@
 /*
  * /dev/peershm - dynamically growing shared memory at one virtual address
  *
- * A region is named memory that lives at one address, its base, in every
- * client. A client is one process attached to one region through one open
- * file of the device; its window maps the whole capacity, of which the first
- * `size` bytes are memory. Beyond the size an access gets SIGBUS.
+ * A region is named memory that lives at the same address, its base, in every
+ * client. A client is one process attached to one region through one open file
+ * of the device. The client's window maps the whole capacity of the region.
+ * The first `size` bytes of it are memory; an access beyond them gets SIGBUS.
  *
- * Every command takes a struct whose first field, size, is sizeof(the struct).
- * A shorter struct of a caller older than the module is padded with zeroes; a
- * longer one of a newer caller is taken if what the module does not know is
- * zero. A struct shorter than the first published version gives EINVAL.
- * Pointers are passed as __u64. Byte counts and offsets are in bytes.
+ * Every command takes a struct whose first field, `size`, the caller sets to
+ * sizeof(the struct). The module accepts a shorter struct from a program that
+ * is older than itself and takes the missing fields as zero. It accepts a
+ * longer struct from a newer program if the fields it does not know are zero. A
+ * struct that is shorter than the first published version is EINVAL. Pointers
+ * are passed as __u64. All lengths, sizes and offsets are in bytes.
  *
- * errno, the same meaning for every command:
- *   E2BIG         the struct is longer than the module knows and its tail is
- *                 not zero
- *   EACCES        the region's owner, group and mode (or the way the device
- *                 was opened, or a read-only attach) do not allow it; only the
- *                 owner may UNLINK
+ * An errno value has the same meaning for every command:
+ *   E2BIG         the struct is longer than the module knows, and the part that
+ *                 the module does not know is not zero
+ *   EACCES        the region's owner, group and mode do not allow it, or the
+ *                 device was opened for reading only, or the client attached
+ *                 read-only; only the owner may UNLINK
  *   EADDRINUSE    part of the address range is taken, by a mapping of the
  *                 process (ATTACH) or by another region (CREATE)
  *   EAGAIN        the process locks its future memory (mlockall) and the
@@ -26,36 +27,38 @@
  *                 event and the file is O_NONBLOCK (read)
  *   EALREADY      the process is a client of this region already (ATTACH)
  *   EBUSY         the file is bound to a region already (ATTACH, WATCH);
- *                 another client's announcement stands (SHRINK)
- *   ECANCELED     the announcement does not stand any more (SHRINK)
- *   EEXIST        the region name, or the live client name, is taken, or the
- *                 root is not the expected one (SET_ROOT)
- *   EFAULT        a pointer is bad; nothing was done. From a caller that takes
- *                 its own memory away while the call runs, CREATE and ATTACH
- *                 are undone; what else was changed stands, without an answer
- *   EINTR         a signal's handler, installed without SA_RESTART, ran before
- *                 the change was made. One with SA_RESTART runs after it
- *   EINVAL        zero, overflow, not a multiple of the page size, a flag or
- *                 padding that must be zero, a name that is not 1 to 63 bytes
- *                 without '/' and control bytes, or a buffer too small for
- *                 one event (read)
+ *                 another client has announced a shrink (SHRINK)
+ *   ECANCELED     the announcement is no longer in force (SHRINK)
+ *   EEXIST        a region or a live client has this name already, or the root
+ *                 is not the expected one (SET_ROOT)
+ *   EFAULT        a pointer is bad, and nothing was done. If the caller unmaps
+ *                 the memory of its argument while the call runs, CREATE and
+ *                 ATTACH are undone; other commands have taken effect, but
+ *                 the caller gets no answer
+ *   EINTR         a signal handler without SA_RESTART ran before anything was
+ *                 changed. A handler with SA_RESTART makes no command fail
+ *   EINVAL        a value is zero, overflows or is not a multiple of the page
+ *                 size; a flag or padding that must be zero is not; a name is
+ *                 not 1 to 63 bytes, or contains '/' or a control byte; or the
+ *                 buffer is too small for one event (read)
  *   ENFILE        the system's limit on open files is reached (CREATE, ATTACH)
  *   ENODEV        the backing is not available on this machine
- *   ENOENT        no such region, client or named root
- *   ENOMEM        no memory, no huge page in the pool, or the memory cgroup's
- *                 limit was hit; nobody is killed for a region's memory. (Page
- *                 tables, 8 bytes a page, are charged to the client that has
- *                 them, as for any memory; before 5.14 to the caller.)
- *   ENOSPC        beyond the capacity, or a limit of the module (in all, or
- *                 for one user without CAP_SYS_RESOURCE)
- *   ENOTCONN      this process is not a client through this file (never
- *                 attached, detached, or the file was inherited or passed); it
- *                 neither is one nor watches a region (read)
+ *   ENOENT        there is no such region, client or named root
+ *   ENOMEM        there is no memory or no huge page in the pool, or the memory
+ *                 cgroup's limit is reached; the OOM killer kills nobody for a
+ *                 region's memory. (Page tables, 8 bytes a page, are charged to
+ *                 the client that they belong to, as for any memory.)
+ *   ENOSPC        beyond the capacity, or beyond a limit of the module: one for
+ *                 all, or one for each user without CAP_SYS_RESOURCE
+ *   ENOTCONN      this process is not a client through this file: it never
+ *                 attached, it detached, or it inherited or received the file;
+ *                 for read(), the file does not watch a region either
  *   ENOTTY        unknown command
- *   EPERM         part of the window is sealed with mseal() (DETACH); huge
- *                 pages from the pool are for CAP_IPC_LOCK and one group, as
- *                 SHM_HUGETLB is (CREATE, SET_RESERVE)
- * After any error the size, the registry and the header are as before.
+ *   EPERM         part of the window is sealed with mseal() (DETACH); only
+ *                 processes with CAP_IPC_LOCK and one group may use huge pages
+ *                 from the pool, as with SHM_HUGETLB (CREATE, SET_RESERVE)
+ * After an error the size, the registry and the header are as before, except
+ * where EFAULT says otherwise.
  */
 #ifndef _UAPI_LINUX_PEERSHM_H
 #define _UAPI_LINUX_PEERSHM_H
@@ -65,7 +68,7 @@
 
 #define PEERSHM_DEVICE "/dev/peershm"
 
-/* A name's buffer: 1 to 63 bytes and the NUL; bytes after the NUL are zero. */
+/* The buffer of a name: 1 to 63 bytes, then zeroes to the end. */
 #define PEERSHM_NAME_SIZE 64
 
 /* What a region's memory is made of. */
@@ -77,33 +80,37 @@ enum peershm_backing {
 };
 
 /*
- * Offsets for mmap() on the device file of a client, MAP_SHARED. The window
- * is not mapped with mmap(): ATTACH does it.
+ * What a client can map with mmap() on its file of the device, MAP_SHARED, at
+ * these offsets. The window is not among them: ATTACH maps it.
  */
 #define PEERSHM_HEADER_OFFSET 0x100000000ULL	/* header_length, PROT_READ */
 #define PEERSHM_CONTROL_OFFSET 0x200000000ULL	/* control_length */
 
 /*
- * The control pages are the clients' own: the kernel gives a client an empty
- * page when it attaches, and neither reads nor writes any of them otherwise. A
- * page (the system's) for all comes first, then one for each entry of the
- * header, in that order: control_length / (1 + max_clients) is what a page is. A
- * client that attached read-only may map its own page writable, alone and
- * through a file opened for reading and writing, and all of them PROT_READ. As
- * long as its own page is mapped, its entry is not given to another client, also
- * when it has left. The other clients may write all: take what is there for a
- * claim, not a fact.
+ * The control pages belong to the clients. The kernel gives a client an empty
+ * page when it attaches, and does not read or write the pages after that. The
+ * first page is for all clients; one page for each entry of the header follows,
+ * in the order of the entries. Each has control_length / (1 + max_clients)
+ * bytes, the system's page size.
+ *
+ * A client maps all pages at once, or its own page alone. A client that
+ * attached read-only can map all pages PROT_READ only. It can map its own page
+ * writable if it opened the device for reading and writing. While a client has
+ * its own page mapped, no other client gets its entry, even after it has left.
+ * Every other client can write to every page, so a reader must not trust what
+ * it finds there.
  */
 
 /*
- * The header: written by the kernel alone, read by clients without a lock.
- * seq is odd while it changes: read seq (acquire) until it is even, read the
- * fields, then (acquire fence) read seq again and start over if it differs.
+ * The header: only the kernel writes it; clients read it without a lock. `seq`
+ * is odd while the kernel changes the header. To read a consistent copy, load
+ * `seq` with acquire until it is even, copy the fields, execute an acquire
+ * fence, load `seq` again, and start over if it has changed.
  */
 #define PEERSHM_HEADER_MAGIC 0x4d485350u	/* "PSHM" */
 #define PEERSHM_HEADER_VERSION 1
 
-#define PEERSHM_HEADER_UNLINKED (1u << 0)	/* the name is gone */
+#define PEERSHM_HEADER_UNLINKED (1u << 0)	/* the region has no name any more */
 
 enum peershm_client_state {
 	PEERSHM_CLIENT_FREE = 0,	/* the entry is not in use */
@@ -118,7 +125,7 @@ struct peershm_header_client {
 	__u64 start_time; /* of the process, ns since boot */
 	__u64 base;	  /* where its window is */
 	__u64 mapped;	  /* bytes from the base known to be in its page tables */
-	__s32 pid;	  /* as the region's creator sees it; 0 if it cannot */
+	__s32 pid;	  /* as the creator of the region sees it; 0 if it cannot */
 	__u32 state;	  /* enum peershm_client_state */
 	__u32 flags;	  /* PEERSHM_CLIENT_* */
 	__u32 reserved;
@@ -137,16 +144,17 @@ struct peershm_header {
 	__u64 capacity;
 	__u64 size;
 	__u64 root;
-	__u64 generation;   /* counts changes of the region: what is here but for
-			     * the clients' entries, and named roots
+	__u64 generation;   /* goes up with every change of the fields of this
+			     * struct and of the named roots, not with changes
+			     * of the clients' entries
 			     */
 	__u32 backing;	    /* enum peershm_backing */
 	__u32 page_size;    /* sizes are multiples of it */
 	__u32 nr_clients;   /* entries in use */
 	__u32 max_clients;  /* entries there are */
-	__u32 client_offset; /* of entry 0 from the start of the header */
+	__u32 client_offset; /* from the start of the header to entry 0 */
 	__u32 client_size;   /* from one entry to the next */
-	/* The size that an announced shrink will leave, else the size. */
+	/* While a shrink is announced, the size after it; otherwise the size. */
 	__u64 watermark;
 	__u64 root_generation; /* see SET_ROOT */
 	__u64 reserved[2];
@@ -154,16 +162,17 @@ struct peershm_header {
 };
 
 /*
- * CREATE: make a region. It has no client yet and lives until it is unlinked
- * and its last client is gone. Owner and group are the caller's.
+ * CREATE: make a region. A new region has no client. It lives until it is
+ * unlinked and its last client is gone. It belongs to the user and group that a
+ * file created by the caller would belong to.
  */
 struct peershm_create {
 	__u32 size;
 	__u32 flags;	   /* must be 0 */
 	char name[PEERSHM_NAME_SIZE];
 	__u64 capacity;	   /* multiple of the backing's page size */
-	/* 0: the module picks one. Else at least 16 MiB, a multiple of the
-	 * page size, and of 1 GiB for huge pages from the pool.
+	/* 0: the module picks one. Otherwise at least 16 MiB, and a multiple
+	 * of the page size, or of 1 GiB for huge pages from the pool.
 	 */
 	__u64 base;
 	__u32 backing;	   /* enum peershm_backing */
@@ -176,20 +185,22 @@ struct peershm_create {
 
 /*
  * ATTACH: make the calling process a client of the region, map its window at
- * the region's base and put all active memory into its page tables. The
- * client lives until DETACH or until nothing of the window is mapped any more
- * (exit, exec, death); closing the file alone does not end it. A child of
- * fork is no client and has no window. Write access needs a file opened for
- * reading and writing. A client that is being killed, or dumps core, makes room
- * for another of its name: ATTACH waits for it, up to a second.
+ * the region's base and put all active memory into its page tables. The client
+ * lives until DETACH, or until no part of the window is mapped any more: the
+ * process unmapped it, called exec, or ended. Closing the file does not end the
+ * client. A child of fork is not a client and has no window. A client that
+ * writes must have opened the device for reading and writing.
  *
- * Whoever attaches under the name of a client that left or died takes its
- * place: it has a new id, and a generation that is one more than that client's.
- * The first of a name has generation 1. A region remembers as many names that
- * were left as it can have clients, those left last; a name that was forgotten
- * begins again with 1.
+ * If a client of the same name is being killed or dumps core, ATTACH waits up
+ * to a second for it to be gone.
+ *
+ * A client that attaches under the name of a client that left or died takes its
+ * place. It gets a new id, and a generation that is one more than that of the
+ * other client. The first client of a name has generation 1. A region remembers
+ * the names that were left last, as many as it can have clients; a forgotten
+ * name starts again with generation 1.
  */
-#define PEERSHM_ATTACH_READ_ONLY (1u << 0) /* window PROT_READ, for good */
+#define PEERSHM_ATTACH_READ_ONLY (1u << 0) /* window PROT_READ; mprotect() cannot change it */
 #define PEERSHM_ATTACH_DUMP (1u << 1)	   /* the window is part of core dumps */
 
 struct peershm_attach {
@@ -202,7 +213,7 @@ struct peershm_attach {
 	__u64 base;	/* out */
 	__u64 capacity;	/* out */
 	__u64 active;	/* out: the region's size */
-	__u64 root;	/* out: what SET_ROOT stored, 0 if never */
+	__u64 root;	/* out: the root without a name; 0 if it was never set */
 	__u64 header_length;  /* out: for mmap at PEERSHM_HEADER_OFFSET */
 	__u64 control_length; /* out: for mmap at PEERSHM_CONTROL_OFFSET */
 	__u64 generation;     /* out: of the client's name */
@@ -216,17 +227,17 @@ struct peershm_detach {
 };
 
 /*
- * What peer map did for one client. Every client is tried before any is
- * waited for, and all of them together are waited for no longer than the
- * timeout.
+ * What peer map did for one client. The kernel first tries every client without
+ * waiting, and then waits for those whose mmap lock was taken. The timeout is
+ * for all of them together.
  */
 enum peershm_peer_result {
 	PEERSHM_PEER_MAPPED = 1,   /* all of the range is in its page tables */
-	PEERSHM_PEER_DEFERRED = 2, /* not reached in time; faults by itself */
-	PEERSHM_PEER_GONE = 3,	   /* exited meanwhile */
+	PEERSHM_PEER_DEFERRED = 2, /* not reached in time; its accesses fault the memory in */
+	PEERSHM_PEER_GONE = 3,	   /* its process ended during the call */
 	/*
-	 * Part of its window is not mapped as it was attached, or memory for
-	 * page tables ran out; the rest is done.
+	 * Part of its window is no longer mapped as ATTACH left it, or there was
+	 * no memory for its page tables. The other parts are mapped.
 	 */
 	PEERSHM_PEER_PARTIAL = 4,
 };
@@ -240,25 +251,27 @@ struct peershm_peer {
 };
 
 /*
- * How a call that maps peers is told to, and how it answers. Set nr_peers again
- * before every call: without an array it must be 0.
+ * Parameters and results of a call that maps peers. The call changes nr_peers,
+ * so set it before every call, to 0 if there is no array.
  */
 struct peershm_map_report {
 	__u64 peers;	  /* in: array of struct peershm_peer, or 0 */
-	__u32 nr_peers;	  /* in: its length; out: clients there were */
-	__u32 timeout_ms; /* in: 0: 100 ms; at most 60000 */
-	__u32 mapped;	  /* out: clients by result, the caller included */
+	__u32 nr_peers;	  /* in: length of the array; out: number of clients */
+	__u32 timeout_ms; /* in: 0 means 100 ms; at most 60000 */
+	__u32 mapped;	  /* out: clients with that result, the caller included */
 	__u32 deferred;
 	__u32 gone;
 	__u32 partial;
 };
 
 /*
- * GROW: more memory, all or nothing, in the page tables of every client when
- * the call returns. By an amount, or up to a size (which a region that is that
- * large already satisfies: old_size equals new_size then).
+ * GROW: make the region larger by an amount, or up to a size. Either all of the
+ * memory is added or none. When the call returns, the new memory is in the page
+ * tables of every client that the report does not name as deferred, gone or
+ * partial. Growing up to a size that the region already has succeeds, with
+ * old_size equal to new_size.
  */
-#define PEERSHM_GROW_TO (1u << 0) /* length is the size wanted */
+#define PEERSHM_GROW_TO (1u << 0) /* length is the size after the call */
 
 struct peershm_grow {
 	__u32 size;
@@ -272,7 +285,7 @@ struct peershm_grow {
 
 /*
  * PEER_MAP: put a range of the active memory into the page tables of all
- * clients, or of the one with this PID, or of the one with this name.
+ * clients, of the client with this PID, or of the client with this name.
  */
 #define PEERSHM_MAP_BY_PID (1u << 0)
 #define PEERSHM_MAP_BY_NAME (1u << 1)
@@ -290,16 +303,17 @@ struct peershm_peer_map {
 };
 
 /*
- * SHRINK: memory beyond the new size is gone from every client and freed. A
- * root that lay there is 0 from then on, a named one withdrawn.
+ * SHRINK: take the memory beyond the new size away from every client and free
+ * it. A root that points there becomes 0; a named root is withdrawn.
  *
- * So that nobody is hurt, a client may do it in two steps. ANNOUNCE takes
- * nothing away: it makes new_size the header's watermark, for everybody to see.
- * ANNOUNCED then shrinks to exactly that, if the announcement still stands, and
- * gives ECANCELED if not; CANCEL (new_size 0) withdraws it. An announcement is
- * its client's: others get EBUSY for another one, and it falls when the client
- * leaves. It also falls when the region grows, or is shrunk without it: nobody
- * loses memory that was granted after the announcement.
+ * A client can shrink in two steps, so that others can stop using the memory
+ * first. ANNOUNCE frees nothing: it shows new_size to everybody as the header's
+ * watermark. ANNOUNCED then shrinks to exactly this size if the announcement is
+ * still in force, and is ECANCELED if not. CANCEL, with new_size 0, withdraws
+ * the announcement. It belongs to the client that made it: another client that
+ * wants to announce gets EBUSY, and when its client leaves, it is withdrawn. It
+ * is also withdrawn when the region grows, or is shrunk by a command without
+ * ANNOUNCED, so that ANNOUNCED never frees memory that was added later.
  */
 #define PEERSHM_SHRINK_ANNOUNCE (1u << 0)
 #define PEERSHM_SHRINK_CANCEL (1u << 1)
@@ -309,29 +323,30 @@ struct peershm_shrink {
 	__u32 size;
 	__u32 flags;	/* one of PEERSHM_SHRINK_*, or 0 */
 	__u64 region;	/* id; 0: the one this file is attached to */
-	__u64 new_size;	/* multiple of the page size, not above the size */
+	__u64 new_size;	/* multiple of the page size, at most the size */
 	__u64 old_size;	/* out */
 };
 
 /*
- * Roots: pointers that a region keeps for whoever attaches. There is one without
- * a name, which ATTACH and the header tell, and up to PEERSHM_MAX_ROOTS with
- * names. The kernel keeps them, so that a client that dies while it changes one
- * has changed it or not.
+ * Roots: pointers that a region keeps for whoever attaches. One root has no
+ * name; ATTACH and the header give it. Up to PEERSHM_MAX_ROOTS others have
+ * names. The kernel keeps them all, so a root is changed completely or not at
+ * all, even if the client that changes it is killed.
  *
- * The generation of a root goes up with every change of it, and is never the
- * same twice in a region, whatever the name: a root that has the generation it
- * had has not been changed meanwhile, not even to another value and back. It is
- * 0 of a root that was never set, or is not there.
+ * Every change of a root gives it a new generation, larger than any generation
+ * that a root of the region had before. So a root whose generation is the same
+ * as earlier was not changed meanwhile, not even to another value and back. A
+ * root that was never set, or does not exist, has generation 0.
  */
 #define PEERSHM_MAX_ROOTS 64
 
 /*
- * SET_ROOT: if the root is `expected`, and with PEERSHM_ROOT_GENERATION its
- * generation `expected_generation`, make it `root`: 0, or an address in the
- * active memory. Otherwise EEXIST. A named root that is not there is 0; to make
- * it something else publishes it, and to make it 0 withdraws it (ENOENT if it
- * was not there and that was expected).
+ * SET_ROOT: compare and set. If the root is `expected`, and with
+ * PEERSHM_ROOT_GENERATION if its generation is `expected_generation` too, it
+ * becomes `root`, which is 0 or an address in the active memory. Otherwise
+ * EEXIST. A named root that does not exist counts as 0: setting it to an address
+ * publishes it, and setting it to 0 withdraws it. Withdrawing a name that does
+ * not exist, with `expected` 0, is ENOENT.
  */
 #define PEERSHM_ROOT_GENERATION (1u << 0)
 
@@ -342,8 +357,8 @@ struct peershm_set_root {
 	__u64 expected;
 	__u64 root;
 	__u64 expected_generation; /* 0 without the flag */
-	__u64 generation; /* out: the new one; 0 of one that was withdrawn */
-	char name[PEERSHM_NAME_SIZE]; /* empty: the one without a name */
+	__u64 generation; /* out: the new one; 0 after a withdrawal */
+	char name[PEERSHM_NAME_SIZE]; /* empty: the root without a name */
 };
 
 /* One root, as ROOTS lists it and GET_ROOT gives it. */
@@ -353,7 +368,7 @@ struct peershm_root_info {
 	char name[PEERSHM_NAME_SIZE];
 };
 
-/* GET_ROOT: ENOENT for a named root that is not there. */
+/* GET_ROOT: read one root. A named root that does not exist is ENOENT. */
 struct peershm_get_root {
 	__u32 size;
 	__u32 flags;	/* must be 0 */
@@ -361,25 +376,28 @@ struct peershm_get_root {
 	struct peershm_root_info info; /* in: name, or empty; out: the rest */
 };
 
-/* ROOTS: the named roots, in the order they were published. */
+/* ROOTS: list the named roots, in the order in which they were published. */
 struct peershm_roots {
 	__u32 size;
 	__u32 flags;	/* must be 0 */
 	__u64 region;	/* id; 0: the one this file is attached to */
 	__u64 roots;	/* in: array of struct peershm_root_info, or 0 */
-	__u32 nr_roots;	/* in: its length; out: named roots there are */
+	__u32 nr_roots;	/* in: length of the array; out: number of named roots */
 	__u32 reserved;
 };
 
 /*
- * SET_RESERVE: keep so much memory allocated and zeroed beyond the size (within
- * the capacity), so that a grow of no more than that has nothing to allocate.
- * It is filled in the background, and again after a grow or shrink; charged to
- * the caller's memory cgroup (on kernels before 5.14 to none); and given back
- * when the system runs short of memory, except huge pages of the pool. Of those,
- * an access to the part that lies ready need not be caught: newer hugetlbfs
- * finds what is there, whatever the size is. What was written there is in the memory granted
- * later.
+ * SET_RESERVE: keep this much memory allocated and zeroed beyond the size, as
+ * far as the capacity goes. A grow of no more than that has nothing to allocate.
+ * The kernel fills the reserve in the background, now and again after a grow or
+ * shrink. It is charged to the caller's memory cgroup. When the system runs
+ * short of memory, the kernel gives the reserve back, except huge pages from
+ * the pool.
+ *
+ * With huge pages from the pool, an access to the reserve does not always get
+ * SIGBUS: newer versions of hugetlbfs map a page that is in the page cache
+ * without comparing with the size. What such an access writes stays, and is in
+ * the memory that a later grow adds.
  */
 struct peershm_set_reserve {
 	__u32 size;
@@ -395,8 +413,8 @@ struct peershm_client_info {
 	__u64 base;
 	__u64 mapped;	/* bytes from the base known to be in its page tables */
 	/*
-	 * In the caller's PID namespace; 0 if not in it, or if the process has
-	 * ended and another goes on with its memory.
+	 * In the caller's PID namespace; 0 if it is not in that namespace, or
+	 * if it has ended and another process still uses its address space.
 	 */
 	__s32 pid;
 	__u32 flags;	/* PEERSHM_CLIENT_* */
@@ -409,11 +427,11 @@ struct peershm_clients {
 	__u32 flags;	  /* must be 0 */
 	__u64 region;	  /* id; 0: the one this file is attached to */
 	__u64 clients;	  /* in: array of struct peershm_client_info, or 0 */
-	__u32 nr_clients; /* in: its length; out: clients there are */
+	__u32 nr_clients; /* in: length of the array; out: number of clients */
 	__u32 reserved;
 };
 
-/* RESOLVE: PID of a client name, or with BY_PID the client name of a PID. */
+/* RESOLVE: the PID of a client name, or with BY_PID the client name of a PID. */
 #define PEERSHM_RESOLVE_BY_PID (1u << 0)
 
 struct peershm_resolve {
@@ -435,7 +453,7 @@ struct peershm_region_info {
 	__u64 root;
 	__u64 generation;
 	__u64 reserve;	/* what SET_RESERVE asked for */
-	__u64 reserved;	/* how much of it lies ready now */
+	__u64 reserved;	/* how much of it is allocated now */
 	__u32 backing;	/* enum peershm_backing */
 	__u32 page_size;
 	__u32 nr_clients;
@@ -446,11 +464,11 @@ struct peershm_region_info {
 	__u32 flags;	/* PEERSHM_HEADER_* */
 	char name[PEERSHM_NAME_SIZE];
 	__u64 root_generation;
-	__u32 nr_roots;	/* named ones */
+	__u32 nr_roots;	/* number of named roots */
 	__u32 padding;
 };
 
-/* STAT: by name, by id, or (neither) the region this file is attached to. */
+/* STAT: a region by name, by id, or (neither) the one this file is attached to. */
 struct peershm_stat {
 	__u32 size;
 	__u32 flags;	/* must be 0 */
@@ -459,18 +477,19 @@ struct peershm_stat {
 	struct peershm_region_info info; /* out */
 };
 
-/* REGIONS: the linked regions that the caller may read. */
+/* REGIONS: list the regions that have a name and that the caller may read. */
 struct peershm_regions {
 	__u32 size;
 	__u32 flags;	  /* must be 0 */
 	__u64 regions;	  /* in: array of struct peershm_region_info, or 0 */
-	__u32 nr_regions; /* in: its length; out: regions there are */
+	__u32 nr_regions; /* in: length of the array; out: number of regions */
 	__u32 reserved;
 };
 
 /*
- * UNLINK: the name is free again. The region's clients go on as before; its
- * memory is freed when the last of them is gone.
+ * UNLINK: take the region's name away, so that another region can have it. The
+ * region's clients go on as before. Its memory is freed when the last of them is
+ * gone.
  */
 struct peershm_unlink {
 	__u32 size;
@@ -480,11 +499,12 @@ struct peershm_unlink {
 };
 
 /*
- * WATCH: let an open file that is not attached read the region's events. It
- * needs read permission, makes no client and keeps nothing of the region alive.
- * The file watches until it is closed, for the calling process alone. A region
- * has at most as many watchers as clients, and another user than its owner has a
- * share of them (ENOSPC).
+ * WATCH: let a file that is not attached read the region's events. The caller
+ * needs read permission. It does not become a client, and the region does not
+ * live longer for it. The file watches until it is closed, and only the process
+ * that called WATCH can read from it. A region has at most as many watchers as
+ * it can have clients, and the module limits how many of them one user other
+ * than the owner has (ENOSPC).
  */
 struct peershm_watch {
 	__u32 size;
@@ -493,46 +513,48 @@ struct peershm_watch {
 };
 
 /*
- * Events. read() on the file of a client, or on one that watches, gives as many
- * whole records as there are and fit, and blocks while there is none. A region
- * has one sequence of events: every reader gets the same records in the same
- * order, its own doings among them, from its own `joined` or its WATCH on. The
- * header shows a change before its record can be read.
+ * Events. read() on the file of a client, or on a file that watches, returns as
+ * many whole records as there are and as fit into the buffer. It blocks while
+ * there is none. A region has one sequence of events: every reader gets the same
+ * records in the same order, including those it caused itself, starting with its
+ * own `joined` or with its WATCH. The kernel updates the header before readers
+ * can see the record of the change.
  *
- * The region keeps its last events only. A reader that is too slow loses the
- * oldest: one `overflow` record tells how many, and what the state is now stands
- * in the header (or is asked with STAT and CLIENTS).
+ * A region keeps only its last events. A reader that is too slow loses the
+ * oldest. It gets one `overflow` record that tells how many, and can learn the
+ * present state from the header, or with STAT and CLIENTS.
  *
- * poll() gives EPOLLIN when there is a record; EPOLLHUP once the region is
- * unlinked, from when on read() gives 0 where it would have blocked; EPOLLERR
- * where read() gives ENOTCONN. An epoll learns of it a moment after the call that
- * was the cause: with a timeout of 0 it may still find nothing.
+ * poll() gives EPOLLIN when there is a record. Once the region is unlinked it
+ * gives EPOLLHUP, and read() returns 0 where it would have blocked. It gives
+ * EPOLLERR where read() fails with ENOTCONN. epoll is woken shortly after the
+ * call that caused the event has returned, so epoll_wait() with a timeout of 0
+ * can miss an event that has just happened.
  */
 enum peershm_event_type {
 	PEERSHM_EVENT_JOINED = 1,    /* a client attached */
-	PEERSHM_EVENT_LEFT = 2,	     /* it detached, or unmapped its window */
-	PEERSHM_EVENT_DIED = 3,	     /* its process ended, or did exec */
+	PEERSHM_EVENT_LEFT = 2,	     /* a client detached, or unmapped its window */
+	PEERSHM_EVENT_DIED = 3,	     /* a client's process ended, or called exec */
 	PEERSHM_EVENT_GREW = 4,	     /* old and new size */
-	PEERSHM_EVENT_SHRINKING = 5, /* size and watermark: equal, withdrawn */
+	PEERSHM_EVENT_SHRINKING = 5, /* size and watermark; equal if withdrawn */
 	PEERSHM_EVENT_SHRUNK = 6,    /* old and new size */
-	PEERSHM_EVENT_ROOT = 7,	     /* old and new address; its name */
+	PEERSHM_EVENT_ROOT = 7,	     /* old and new address, and its name */
 	PEERSHM_EVENT_UNLINKED = 8,
-	PEERSHM_EVENT_CAUGHT_UP = 9, /* mapped bytes, when deferred and now */
+	PEERSHM_EVENT_CAUGHT_UP = 9, /* a deferred client: bytes mapped then and now */
 	PEERSHM_EVENT_OVERFLOW = 10, /* 0 and the number of records lost */
 };
 
 struct peershm_event {
 	__u32 size;	/* of this record */
 	__u32 type;	/* enum peershm_event_type */
-	__u64 sequence; /* the region's, by 1; of overflow, the last one lost */
+	__u64 sequence; /* counts the region's events; of overflow, the last one lost */
 	__u64 time;	/* CLOCK_BOOTTIME, ns */
-	__u64 client;	/* whom it is about, or who did it; 0: no client */
+	__u64 client;	/* id of the client it is about, or that caused it; 0: none */
 	__u64 old_value;
 	__u64 new_value;
 	__s32 pid;	/* in the reader's PID namespace, 0 if not in it */
 	__u32 flags;	/* PEERSHM_CLIENT_* of the client */
 	__u64 reserved;
-	char name[PEERSHM_NAME_SIZE]; /* of the client; of root, the root's */
+	char name[PEERSHM_NAME_SIZE]; /* of the client; of a `root` event, of the root */
 };
 
 #define PEERSHM_IOC_TYPE 0xBC
