@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The one process's state that the fuzzer's files share. */
+/* The state of the process and of the thread, which all files of the fuzzer use. */
 #include "calls.h"
 
 struct self self;

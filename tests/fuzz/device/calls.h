@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The calls that a fuzzed program consists of, and what is done before it and after. The
- * fuzzer includes this file; a reproducer that it writes has it and those in calls/ pasted in
- * (minimise), so they use nothing but the system and the ABI.
+ * The calls that a program consists of, and what is done before and after it. The fuzzer includes
+ * this file. `minimise` pastes it and the files in calls/ into the C program that it writes, so they
+ * use nothing but the C library and the ABI.
  */
 #ifndef PEERSHM_FUZZ_CALLS_H
 #define PEERSHM_FUZZ_CALLS_H
@@ -48,7 +48,7 @@ static inline void calls_reset(void)
 		self.base[slot] = place(slot);
 }
 
-/* Of each thread. */
+/* In each thread, before its first program. */
 static inline void calls_start_thread(void)
 {
 	int memory = memfd_create("fuzz", MFD_CLOEXEC);
@@ -66,7 +66,7 @@ static inline void calls_start_thread(void)
 	own.fail = open("/proc/thread-self/fail-nth", O_WRONLY | O_CLOEXEC);
 }
 
-/* Once: every allocation can fail, and that it does is no news for the kernel log. */
+/* Once: let every allocation fail that is told to, without a word in the kernel log. */
 static inline void calls_prepare(void)
 {
 	static const char *const settings[][2] = {
@@ -90,7 +90,7 @@ static inline void calls_prepare(void)
 	parameters_as_at_first();
 }
 
-/* Of each process, before its threads. */
+/* In each process, before its threads start. */
 static inline void calls_start(struct common *common, unsigned int process, const int sockets[2])
 {
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGUSR1 };

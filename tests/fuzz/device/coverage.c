@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a call has reached in the module: KCOV gives the instrumented points in
- * the order in which the calling thread came by them. Two of them in a row are
- * an edge.
+ * What a call has reached in the module. KCOV lists the instrumented points that the calling
+ * thread passed, in that order. Two points in a row are an edge.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -153,7 +152,7 @@ static uint64_t section(const char *name)
 	return start;
 }
 
-/* The points reached, as "@ ", a section of the module, and the offset in that. */
+/* Prints each point that was reached as "@ SECTION OFFSET", as points in machine.sh does. */
 void coverage_print(const struct coverage *coverage)
 {
 	static const char *const names[] = { ".text", ".text.unlikely" };

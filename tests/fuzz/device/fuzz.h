@@ -21,32 +21,15 @@
 
 struct common;
 
-/* What takes time, beside the operations. */
-enum cost_kind {
-	COST_RESET,
-	COST_COVERAGE,
-	COST_ORACLE,
-	COST_CHOICE,
-	NR_COSTS
-};
-
-#define MAX_COSTS 80
-
-struct cost {
-	uint64_t n;
-	uint64_t ticks;
-};
-
 /* Written by the thread alone. */
 struct thread {
 	uint64_t ops;
 	uint64_t programs;
 	uint64_t covered; /* corpus entries run once at the start */
 	pid_t tid;
-	bool done;			 /* with all that it has to do */
-	bool uffd;			 /* what runs has userfaults, which it may wait for */
+	bool done;			 /* has run everything it was given */
+	bool uffd;			 /* its program uses userfaultfd, and may wait for itself */
 	unsigned int at;		 /* the call that runs */
-	struct cost costs[MAX_COSTS];	 /* by operation, then by kind */
 	struct program history[HISTORY]; /* the last is programs % HISTORY */
 };
 
@@ -100,12 +83,12 @@ static inline unsigned int process_of(unsigned int thread)
 	return thread < 3 ? thread : 2;
 }
 
-/* coverage.c: of the calling thread. Nothing of it does anything without KCOV. */
+/* coverage.c: for the calling thread. Without KCOV these do nothing. */
 bool coverage_start(void);
 void coverage_begin(void);
 /* New edges of the call since coverage_begin(). */
 unsigned int coverage_end(struct coverage *coverage);
-/* The new edges found since then are noted, to be looked for again. */
+/* Remember the new edges from now on; then search for them; were all of them found? */
 void coverage_note(void);
 void coverage_search(void);
 bool coverage_found_all(void);
@@ -124,12 +107,6 @@ void oracle_before(void);
 void oracle_after(struct shared *shared, const struct op *op, long ret);
 void oracle_registry(struct shared *shared);
 
-/* cost.c */
-uint64_t cost_now(void);
-/* `what` has taken the time since then; gives the time now. */
-uint64_t cost_add(struct thread *thread, unsigned int what, uint64_t since);
-void cost_print(const struct shared *shared, uint64_t ticks, uint64_t ms);
-
 /* pace.c */
 uint64_t pace_ms(void);
 double pace_part(void);
@@ -138,9 +115,9 @@ double pace_part(void);
 bool log_open(const char *patterns);
 const char *log_finding(void);
 int supervise(struct shared *shared, struct common *common);
-/* With nobody left: unlink all regions, and see that nothing stays. NULL or what is wrong. */
+/* With all workers gone: unlink all regions. NULL, or what is wrong with what is left. */
 const char *registry_empties(void);
-/* A finding, and the programs that ran, or were the last to. */
+/* Print a finding, and the latest programs of each thread. */
 void print_running(const struct shared *shared, const char *reason);
 const char *module_goes(void);
 const char *memory_leaks(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Programs made up, and changed. */
+/* Makes random programs, and changes programs at random. */
 #include "calls.h"
 #include "program.h"
 
@@ -28,7 +28,7 @@ static struct value of_unit(enum unit unit, uint64_t n)
 	return (struct value){ .n = n, .unit = (uint8_t)unit };
 }
 
-/* What no argument is meant to be. */
+/* A value that is wrong for most arguments. */
 static struct value hostile(struct random *random)
 {
 	static const uint64_t odd[] = { 1,
@@ -185,7 +185,7 @@ static struct value value_of(struct random *random, enum kind kind)
 		value.slot = any_slot(random);
 		if (one_in(random, 3))
 			return value;
-		/* not what may be the region of another process */
+		/* no id that a region of another process may have */
 		return number(one_in(random, 20) ? random_next(random) | 1ULL << 31 : 0);
 	case A_PID:
 		if (one_in(random, 2))
@@ -290,7 +290,7 @@ static void add_line(struct program *program, const char *line)
 		program->nr_ops++;
 }
 
-/* How most clients begin, as otherwise little of what follows would succeed. */
+/* Most programs begin like a client, or few of the calls that follow could succeed. */
 static void begin(struct random *random, struct program *program)
 {
 	static const char *const backings[] = { "0", "0", "0", "0", "0", "0", "1", "2", "3" };
@@ -360,7 +360,7 @@ static void insert_op(struct random *random, struct program *program)
 	program->nr_ops++;
 }
 
-/* The calls it begins with that make a client. */
+/* How many calls it begins with that only make a region and a client. */
 unsigned int program_head(const struct program *program)
 {
 	unsigned int n = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The kernel log, and what must not be in it. */
+/* Reads the kernel log, and looks for what must not be in it. */
 #include <fcntl.h>
 #include <regex.h>
 #include <stdio.h>

@@ -82,7 +82,10 @@ static void replay_print(const struct replayed *replayed)
 	puts("--- end");
 }
 
-/* What to leave out next: programs, then ever smaller pieces of them, then arguments. */
+/*
+ * The Nth thing to leave out. Things are numbered by levels of LEVEL numbers each: whole programs,
+ * then pieces of programs, each level half as long as the one before, then single arguments.
+ */
 #define LEVEL 10000U
 #define NR_PIECES 9 /* halves of MAX_OPS, down to one call */
 static_assert(MAX_OPS >> (NR_PIECES - 1) == 1, "the last piece is one call");
@@ -105,7 +108,7 @@ static bool leave_piece_out(struct replayed *replayed, unsigned int n, unsigned 
 		struct program *program = &replayed->programs[i];
 		unsigned int pieces = (program->nr_ops + size - 1) / size;
 
-		/* the whole program has been tried */
+		/* leaving out the whole program was tried on the first level */
 		if (pieces < 2)
 			continue;
 		if (n < pieces) {
@@ -138,7 +141,7 @@ static bool leave_argument_out(struct replayed *replayed, unsigned int n)
 	return false;
 }
 
-/* False: no such thing on its level. */
+/* False if its level has no such thing. */
 static bool leave_out(struct replayed *replayed, unsigned int what)
 {
 	unsigned int level = what / LEVEL;
@@ -158,7 +161,7 @@ static void reset(struct shared *shared)
 	shared->failure[0] = '\0';
 }
 
-/* 3: the finding stays without what was tried last; 0: all that is left is needed. */
+/* 3: the finding shows without the thing that was left out last. 0: it needs all that is left. */
 static int minimise(struct shared *shared, struct common *common, unsigned int from)
 {
 	static struct replayed whole;
@@ -175,7 +178,7 @@ static int minimise(struct shared *shared, struct common *common, unsigned int f
 		if (!shared->replayed.nr)
 			continue;
 		reset(shared);
-		/* told first: the machine may go down */
+		/* printed before it runs, as the machine may go down */
 		printf("trying: %u\n", from);
 		replay_print(&shared->replayed);
 		fflush(stdout);
@@ -218,7 +221,7 @@ static void print_c(const struct replayed *replayed)
 	     "\t    socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sockets))\n"
 	     "\t\treturn 1;\n"
 	     "\tcommon->budget = 64;\n"
-	     "\tsignal(SIGUSR1, SIG_IGN); /* until they expect it */");
+	     "\tsignal(SIGUSR1, SIG_IGN); /* until the children have a handler */");
 	for (unsigned int process = 0; process < 3; process++) {
 		unsigned int last = NR_THREADS;
 
@@ -234,7 +237,7 @@ static void print_c(const struct replayed *replayed)
 			puts("\t\tpthread_create(&(pthread_t){ 0 }, NULL, thread_2, rounds);");
 		printf("\t\tthread_%u(rounds);\n\t\t_exit(0);\n\t}\n", last);
 	}
-	puts("\t/* nobody is to wait for ever, for whatever */\n"
+	puts("\t/* signals end whatever a child waits for */\n"
 	     "\tfor (pid_t pid = 0; pid >= 0; usleep(100000)) {\n"
 	     "\t\tpid = waitpid(-1, NULL, WNOHANG);\n"
 	     "\t\tfor (int i = 0; i < 3; i++) {\n"
@@ -285,7 +288,7 @@ static int fuzz(struct shared *shared, struct common *common, unsigned int point
 	const char *wrong = status ? NULL : registry_empties();
 
 	coverage_print(&shared->coverage);
-	/* After a finding the machine is as it is. */
+	/* After a finding, nothing of the rest could be trusted. */
 	if (!status && !wrong)
 		wrong = module_goes();
 	if (!status && !wrong && shared->settings.leaks)

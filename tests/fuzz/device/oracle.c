@@ -14,7 +14,7 @@ void oracle_start(void)
 	probe = open(PEERSHM_DEVICE, O_RDWR | O_CLOEXEC);
 }
 
-/* What the process alone knows: its own regions. */
+/* STAT of one of the regions that no other process knows the name of. */
 static bool look(unsigned int slot, struct peershm_region_info *info)
 {
 	struct peershm_stat stat = { .size = sizeof(stat) };
@@ -41,10 +41,10 @@ void oracle_after(struct shared *shared, const struct op *op, long ret)
 
 	if (!o->command || ret >= 0)
 		return;
-	/* an answer that could not be given: what was done stands */
+	/* The command was done, and copying its answer out was made to fail. */
 	if (error == EFAULT && op->args[ARG_FAIL].n)
 		return;
-	/* an answer may lie in memory that the call itself takes away */
+	/* The same, where the answer goes to memory that the command itself cuts off. */
 	for (unsigned int i = ARG_AT; i < MAX_ARGS; i++)
 		if (error == EFAULT && (i == ARG_AT || o->args[i].kind == AN_ARRAY) &&
 		    (op->args[i].unit == PLACE || op->args[i].unit == PLACE_BYTE))
@@ -57,7 +57,7 @@ void oracle_after(struct shared *shared, const struct op *op, long ret)
 		}
 		if (!there[i])
 			continue;
-		/* it counts what was tried, too; this is filled behind everybody's back */
+		/* The generation counts attempts, too, and a worker of the kernel fills the reserve. */
 		now.generation = before[i].generation;
 		now.reserved = before[i].reserved;
 		if (memcmp(&now, &before[i], sizeof(now)) != 0)
@@ -81,7 +81,7 @@ static const char *region_wrong(const struct peershm_region_info *info)
 	return NULL;
 }
 
-/* The list of regions makes sense. */
+/* What REGIONS answers agrees with itself. */
 void oracle_registry(struct shared *shared)
 {
 	static __thread struct peershm_region_info infos[MAX_REGIONS];

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Time as the machine has had it. The host may be busy with something else, which a machine
- * without a hypervisor's help cannot see. But the same piece of work takes longer then.
+ * Time that the host has really given to this machine. A busy host runs the machine for a part of
+ * the time only, and the machine's clock goes on meanwhile. So a fixed piece of work is timed again
+ * and again: the fastest time seen divided by the present one is that part.
  */
 #include <time.h>
 
 #include "fuzz.h"
 
 #define TURNS 20000
-#define NR_LATEST 64 /* a chance interruption of one is not to count for more than it was */
+#define NR_LATEST 64 /* times to take the mean of, so that one interruption counts little */
 
 static uint64_t latest[NR_LATEST];
 static unsigned int nr;
 static uint64_t sum, best = UINT64_MAX;
 static uint64_t previous_ms;
-static double had_ms;
+static double given_ms;
 
 static uint64_t clock_ms(void)
 {
@@ -24,16 +25,30 @@ static uint64_t clock_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* The CPU's counter where there is one: the clock is a system call on an emulated machine. */
+static uint64_t ticks(void)
+{
+#ifdef __x86_64__
+	return __builtin_ia32_rdtsc();
+#else
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+#endif
+}
+
+/* How many ticks a fixed piece of work takes now. */
 static uint64_t work(void)
 {
-	uint64_t begin = cost_now();
+	uint64_t begin = ticks();
 
 	for (volatile unsigned int i = 0; i < TURNS; i++)
 		;
-	return cost_now() - begin;
+	return ticks() - begin;
 }
 
-/* To be called many times a second: adds what has passed since, by the latest pace. */
+/* The milliseconds so far. Each call adds the time since the last one: call it many times a second. */
 uint64_t pace_ms(void)
 {
 	uint64_t took = work();
@@ -45,12 +60,12 @@ uint64_t pace_ms(void)
 	if (took < best)
 		best = took;
 	if (previous_ms)
-		had_ms += (double)(now - previous_ms) * pace_part();
+		given_ms += (double)(now - previous_ms) * pace_part();
 	previous_ms = now;
-	return (uint64_t)had_ms;
+	return (uint64_t)given_ms;
 }
 
-/* What part of the time that is. */
+/* The part of the time that the host gives to this machine now. */
 double pace_part(void)
 {
 	unsigned int n = nr < NR_LATEST ? nr : NR_LATEST;

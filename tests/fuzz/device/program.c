@@ -10,7 +10,7 @@ const char *const point_words[] = {
 	"usual", "buffer", "null", "readonly", "edge", "hole", "kernel"
 };
 
-/* Names: regions as their slots, clients, and some that are none. */
+/* Names of regions (those of slots) and of clients, and some that are not valid. */
 const char *const name_words[] = {
 	"s0", "s1",    "p0",	  "p1",	     "c0",    "c1",	 "c2",
 	"c3", "empty", "longest", "endless", "slash", "control", "dirty"
@@ -142,7 +142,7 @@ bool op_parse(const char *line, struct op *op)
 		*equals = '\0';
 		while (i < MAX_ARGS && args[i].name && strcmp(args[i].name, word) != 0)
 			i++;
-		/* what an older corpus says and the table does not know is left out */
+		/* an argument that the table has no more, in an old corpus, is ignored */
 		if (i < MAX_ARGS && args[i].name && !parse_value(equals + 1, &op->args[i]))
 			return false;
 	}

@@ -31,7 +31,7 @@ struct value {
 	uint8_t slot;
 };
 
-/* What values are good for an argument, or nearly. */
+/* Which values make sense for an argument, or nearly do. */
 enum kind {
 	NO_KIND,
 	A_FILE,
@@ -115,7 +115,7 @@ struct program {
 	struct op ops[MAX_OPS];
 };
 
-/* names.c: every name that a program can say, "" for unknown. */
+/* program.c: the words for names, slots and pointers. */
 extern const char *const name_words[];
 extern const unsigned int nr_name_words;
 extern const char *const slot_words[];
@@ -124,7 +124,7 @@ extern const char *const point_words[];
 void program_copy(struct program *to, const struct program *from);
 void program_cut(struct program *program, unsigned int at, unsigned int n);
 
-/* One line, without its end. False if it is none. */
+/* Read, or print, one line. False if the line is no call. */
 bool op_parse(const char *line, struct op *op);
 void op_print(FILE *file, const struct op *op);
 void program_print(FILE *file, const struct program *program, const char *indent);
@@ -132,10 +132,10 @@ void program_print(FILE *file, const struct program *program, const char *indent
 /* C statements, for a process that includes calls.h. */
 void program_print_c(FILE *file, const struct program *program, unsigned int process);
 
-/* The values as numbers. Of a name the address of 64 bytes. */
+/* The values as numbers. For a name, the address of its 64 bytes. */
 void op_resolve(const struct op *op, uint64_t args[MAX_ARGS]);
 
-/* In this process; gives what the call gave, errno with it. */
+/* Make the call in this process. Returns what it returned, and leaves its errno. */
 long op_run(const struct op *op);
 bool op_is_fork(const struct op *op);
 bool op_is_uffd(const struct op *op);
@@ -155,7 +155,7 @@ void program_generate(struct random *random, struct program *program);
 unsigned int program_head(const struct program *program);
 /* The calls of `other` from `from` on, as many as there is room for. */
 void program_append(struct program *program, const struct program *other, unsigned int from);
-/* So many more calls, made up. */
+/* Append n random calls. */
 void program_extend(struct random *random, struct program *program, unsigned int n);
 void program_mutate(struct random *random, struct program *program, const struct program *other);
 

@@ -8,10 +8,12 @@
 
 #define TICK_MS 100
 #define REPORT_MS 10000
-#define NUDGE_MS 300	   /* a call that takes so long gets a signal, */
-#define LAST_NUDGE_MS 3000 /* by the clock if the machine has none of the time; */
-#define KILL_MS 20000	   /* its process is killed, */
-#define HANG_MS 60000	   /* and cannot be: of the time that the machine had */
+/* How long a call may take, in time that the host gave to the machine (pace.c). */
+#define NUDGE_MS 300	   /* until its thread gets a signal; */
+#define LAST_NUDGE_MS 3000 /* the same by the clock, in case the host gives no time at all; */
+#define KILL_MS \
+	20000 /* until it counts as a hang, or its process is killed if it waits for itself; */
+#define HANG_MS 60000 /* until a killed process that is still there counts as a hang */
 
 struct watch {
 	pid_t pid;
@@ -23,12 +25,12 @@ struct watch {
 struct progress {
 	uint64_t ops;	/* at `since` */
 	uint64_t since; /* by the clock */
-	uint64_t paced; /* and as the machine had it */
+	uint64_t paced; /* by pace_ms() */
 };
 
 static struct watch watches[NR_PROCESSES];
 static struct progress progresses[NR_THREADS];
-static uint64_t paced; /* now */
+static uint64_t paced; /* what pace_ms() last returned */
 static unsigned int unexpected;
 
 static uint64_t now_ms(void)
@@ -84,7 +86,7 @@ static void start(struct shared *shared, struct common *common, unsigned int pro
 	watch->killed = false;
 }
 
-/* Who is waiting for a userfault by his own wish is no finding. */
+/* A process that waits for a userfault that it asked for itself is no finding. */
 static bool waits_for_itself(const struct shared *shared, unsigned int process)
 {
 	for (unsigned int i = 0; i < NR_THREADS; i++) {
@@ -95,7 +97,7 @@ static bool waits_for_itself(const struct shared *shared, unsigned int process)
 	return false;
 }
 
-/* Where the kernel has a thread. */
+/* The kernel stack of a thread. */
 static void print_stack(unsigned int thread, pid_t pid, pid_t tid)
 {
 	char path[64];
@@ -110,14 +112,14 @@ static void print_stack(unsigned int thread, pid_t pid, pid_t tid)
 		fclose(file);
 }
 
-/* All of them: who is waited for may be another's. */
+/* Of all threads: the one that hangs may wait for another. */
 static void print_stacks(const struct shared *shared)
 {
 	for (unsigned int i = 0; i < shared->settings.threads; i++)
 		print_stack(i, watches[process_of(i)].pid, shared->threads[i].tid);
 }
 
-/* Then it is to exit, and may hang in that. */
+/* All threads of the process have run everything: what is left to do, and may hang, is to exit. */
 static bool all_done(const struct shared *shared, unsigned int process)
 {
 	for (unsigned int i = 0; i < shared->settings.threads; i++)
@@ -127,7 +129,7 @@ static bool all_done(const struct shared *shared, unsigned int process)
 	return true;
 }
 
-/* A call that takes too long is nudged, then killed; NULL, or what is wrong. */
+/* A thread whose call takes too long gets a signal, then is killed. NULL, or what is wrong. */
 static const char *watch_thread(struct shared *shared, unsigned int thread)
 {
 	static char text[128];
@@ -164,7 +166,7 @@ static const char *watch_thread(struct shared *shared, unsigned int thread)
 	return NULL;
 }
 
-/* False if it was done with its work. */
+/* A process has ended. Is it to be started again, as it had not run everything? */
 static bool collect(struct shared *shared, unsigned int process, int status)
 {
 	struct watch *watch = &watches[process];
@@ -183,7 +185,7 @@ static bool collect(struct shared *shared, unsigned int process, int status)
 	return true;
 }
 
-/* Its coming is enough: it ends the sleep of the supervisor. */
+/* SIGCHLD needs a handler to end the sleep of the supervisor. */
 static void on_child(int signal)
 {
 	(void)signal;
@@ -208,7 +210,7 @@ static void report(const struct shared *shared, uint64_t ms, uint64_t last_ops, 
 	fflush(stdout);
 }
 
-/* What is new in the corpus, where the machine going down cannot take it away. */
+/* Prints the programs that were added to the corpus: the host has them even if the machine goes down. */
 static void print_new(struct shared *shared, uint32_t *printed)
 {
 	uint32_t nr = __atomic_load_n(&shared->corpus.nr, __ATOMIC_ACQUIRE);
@@ -243,7 +245,7 @@ static void kill_all(void)
 			kill(watches[i].pid, SIGKILL);
 }
 
-/* Everybody is to come to an end; NULL, or who does not. */
+/* Kills all processes. NULL, or which one does not end. */
 static const char *end_all(struct shared *shared)
 {
 	static char text[64];
@@ -302,7 +304,6 @@ int supervise(struct shared *shared, struct common *common)
 {
 	const struct settings *settings = &shared->settings;
 	unsigned int left = nr_processes(shared);
-	uint64_t first_tick = cost_now();
 	uint64_t begin = now_ms();
 	uint64_t reported = begin;
 	uint64_t reported_ops = 0;
@@ -333,7 +334,7 @@ int supervise(struct shared *shared, struct common *common)
 		}
 	}
 	for (int i = 0; !finding && i < 3; i++)
-		usleep(TICK_MS * 1000); /* for what the last calls gave the log */
+		usleep(TICK_MS * 1000); /* the last calls may still write to the kernel log */
 	if (!finding)
 		finding = log_finding();
 	if (finding)
@@ -349,16 +350,15 @@ int supervise(struct shared *shared, struct common *common)
 		print_running(shared, finding = stuck);
 	if (!settings->replay && !settings->distil)
 		report(shared, now_ms() - begin, 0, now_ms() - begin);
-	if (!settings->replay && !settings->distil)
-		cost_print(shared, cost_now() - first_tick, now_ms() - begin);
 	if (unexpected)
 		printf("%u processes ended in an unexpected way\n", unexpected);
 	return finding ? 1 : 0;
 }
 
 /*
- * A client is there for as long as its window. Whoever was mapping memory into a process as it
- * ended takes that down later, perhaps after it was waited for.
+ * A client exists as long as its window. If another process was mapping memory into the client
+ * when it ended, then that process drops the last reference to its memory, which may be later
+ * than waitpid() returns.
  */
 #define TAKEN_DOWN_MS 10000
 
@@ -375,7 +375,7 @@ static bool has_clients(int fd, struct peershm_regions *list, unsigned int most)
 	return false;
 }
 
-/* With nobody left: no region but those with a name; then none. */
+/* Without any process, no region may have a client, and all can be unlinked. */
 const char *registry_empties(void)
 {
 	static struct peershm_region_info infos[256];

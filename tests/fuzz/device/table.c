@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a program can do: one line a call. A command of the device is its name,
- * how often it is used, and the fields of its struct.
+ * The calls that a program can make, one entry each. A command of the device is its name, how
+ * often it is used, and the fields of its struct.
  */
 #include "calls.h"
 #include "program.h"
@@ -37,88 +37,60 @@
 	FIELD(type, report.peers, AN_ARRAY), FIELD(type, report.nr_peers, A_COUNT), \
 		FIELD(type, report.timeout_ms, A_TIMEOUT)
 
-/* From an array of arguments to a call. */
-#define RUN0(name)                                \
+/* run_open() calls do_open() with the first three elements of an array, and so on. */
+#define RUN(name, ...)                            \
 	static long run_##name(const uint64_t *v) \
 	{                                         \
 		(void)v;                          \
-		return do_##name();               \
+		return do_##name(__VA_ARGS__);    \
 	}
-#define RUN1(name)                                \
-	static long run_##name(const uint64_t *v) \
-	{                                         \
-		return do_##name(v[0]);           \
-	}
-#define RUN2(name)                                \
-	static long run_##name(const uint64_t *v) \
-	{                                         \
-		return do_##name(v[0], v[1]);     \
-	}
-#define RUN3(name)                                  \
-	static long run_##name(const uint64_t *v)   \
-	{                                           \
-		return do_##name(v[0], v[1], v[2]); \
-	}
-#define RUN4(name)                                        \
-	static long run_##name(const uint64_t *v)         \
-	{                                                 \
-		return do_##name(v[0], v[1], v[2], v[3]); \
-	}
-#define RUN5(name)                                              \
-	static long run_##name(const uint64_t *v)               \
-	{                                                       \
-		return do_##name(v[0], v[1], v[2], v[3], v[4]); \
-	}
-#define RUN6(name)                                                    \
-	static long run_##name(const uint64_t *v)                     \
-	{                                                             \
-		return do_##name(v[0], v[1], v[2], v[3], v[4], v[5]); \
-	}
-#define RUN7(name)                                                          \
-	static long run_##name(const uint64_t *v)                           \
-	{                                                                   \
-		return do_##name(v[0], v[1], v[2], v[3], v[4], v[5], v[6]); \
-	}
+#define V1 v[0]
+#define V2 V1, v[1]
+#define V3 V2, v[2]
+#define V4 V3, v[3]
+#define V5 V4, v[4]
+#define V6 V5, v[5]
+#define V7 V6, v[6]
 
-RUN3(open)
-RUN1(close)
-RUN2(dup)
-RUN1(send)
-RUN1(receive)
-RUN3(raw)
-RUN7(mmap)
-RUN2(munmap)
-RUN3(mprotect)
-RUN5(mremap)
-RUN3(madvise)
-RUN3(mlock)
-RUN1(mlockall)
-RUN2(mseal)
-RUN3(msync)
-RUN2(mincore)
-RUN4(mbind)
-RUN4(remap_file_pages)
-RUN1(load)
-RUN2(store)
-RUN4(read)
-RUN3(write)
-RUN3(poll)
-RUN3(epoll)
-RUN3(file)
-RUN3(vm_read)
-RUN3(vm_write)
-RUN3(io)
-RUN2(futex)
-RUN4(uffd)
-RUN3(uffd_fill)
-RUN2(kill)
-RUN1(yield)
-RUN1(setfsuid)
-RUN2(limit)
-RUN2(timer)
-RUN2(parameter)
-RUN0(reclaim)
-RUN1(fork)
+RUN(open, V3)
+RUN(close, V1)
+RUN(dup, V2)
+RUN(send, V1)
+RUN(receive, V1)
+RUN(raw, V3)
+RUN(mmap, V7)
+RUN(munmap, V2)
+RUN(mprotect, V3)
+RUN(mremap, V5)
+RUN(madvise, V3)
+RUN(mlock, V3)
+RUN(mlockall, V1)
+RUN(mseal, V2)
+RUN(msync, V3)
+RUN(mincore, V2)
+RUN(mbind, V4)
+RUN(remap_file_pages, V4)
+RUN(load, V1)
+RUN(store, V2)
+RUN(read, V4)
+RUN(write, V3)
+RUN(poll, V3)
+RUN(epoll, V3)
+RUN(file, V3)
+RUN(vm_read, V3)
+RUN(vm_write, V3)
+RUN(io, V3)
+RUN(futex, V2)
+RUN(uffd, V4)
+RUN(uffd_fill, V3)
+RUN(kill, V2)
+RUN(yield, V1)
+RUN(setfsuid, V1)
+RUN(limit, V2)
+RUN(timer, V2)
+RUN(parameter, V2)
+RUN(reclaim)
+RUN(fork, V1)
 
 const struct operation operations[] = {
 	COMMAND(create, CREATE, 25, FIELD(create, flags, A_RESERVED),
@@ -212,7 +184,7 @@ const struct operation operations[] = {
 	CALL(parameter, 1, ARG(which, A_SMALL), ARG(value, A_COUNT)),
 	CALL(reclaim, 1),
 	CALL(timer, 6, ARG(us, A_TIME), ARG(restart, A_RESERVED)),
-	/* the child does what the next calls are */
+	/* the child makes the next `calls` calls */
 	CALL(fork, 1, ARG(wait, A_RESERVED), ARG(calls, A_SMALL)),
 };
 

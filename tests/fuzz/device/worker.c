@@ -8,8 +8,8 @@
 #include "fuzz.h"
 
 #define ALICE 1000
-#define CHECKED 16  /* one of so many programs runs under the oracle */
-#define MAX_CUTS 80 /* tried with a program that is kept */
+#define CHECKED 16  /* one in so many programs runs under the oracle */
+#define MAX_CUTS 80 /* tries to shorten a program that is kept */
 
 struct worker {
 	struct shared *shared;
@@ -44,17 +44,15 @@ static long op_go(struct thread *t, const struct op *op)
 	return op_run(op);
 }
 
-/* The calls of a program up to the first `n`; gives the new edges and the last call with one. */
+/* Runs a program. Returns how many new edges it reached; *last is the last call that reached one. */
 static unsigned int run(struct worker *w, const struct program *program, bool checked,
 			unsigned int *last)
 {
 	struct thread *t = w->thread;
-	uint64_t time = cost_now();
 	unsigned int new = 0;
 
 	calls_reset();
 	__atomic_store_n(&t->uffd, false, __ATOMIC_RELAXED);
-	time = cost_add(t, nr_operations + COST_RESET, time);
 	for (unsigned int i = 0; i < program->nr_ops && !stopping(w->shared); i++) {
 		const struct op *op = &program->ops[i];
 		unsigned int fresh;
@@ -73,23 +71,16 @@ static unsigned int run(struct worker *w, const struct program *program, bool ch
 			}
 			i += (unsigned int)n;
 			t->ops += n;
-			time = cost_add(t, op->operation, time);
-			checked = false; /* the child is somebody else */
+			checked = false; /* the child changes regions beside us */
 			continue;
 		}
-		if (checked) {
+		if (checked)
 			oracle_before();
-			time = cost_add(t, nr_operations + COST_ORACLE, time);
-		}
 		coverage_begin();
 		ret = op_go(t, op);
-		time = cost_add(t, op->operation, time);
 		fresh = coverage_end(&w->shared->coverage);
-		time = cost_add(t, nr_operations + COST_COVERAGE, time);
-		if (checked) {
+		if (checked)
 			oracle_after(w->shared, op, ret);
-			time = cost_add(t, nr_operations + COST_ORACLE, time);
-		}
 		if (fresh) {
 			new += fresh;
 			*last = i;
@@ -104,7 +95,7 @@ static void keep(struct shared *shared, const struct program *program)
 {
 	struct corpus *corpus = &shared->corpus;
 
-	/* whoever dies with the lock takes the corpus' growth with it: so do not wait */
+	/* A worker that was killed may have left the lock taken, so give up waiting after a while. */
 	for (int i = 0; i < 1000 && __atomic_exchange_n(&corpus->lock, 1, __ATOMIC_ACQUIRE); i++)
 		sched_yield();
 	if (corpus->nr < MAX_CORPUS) {
@@ -115,8 +106,9 @@ static void keep(struct shared *shared, const struct program *program)
 }
 
 /*
- * Of what reached something new: about what is needed for it, by ever smaller pieces. To find
- * out exactly would take most of the calls there are.
+ * Shortens a program that reached new edges: leaves out ever smaller pieces, as long as it still
+ * reaches those edges. It stops after MAX_CUTS tries, or most calls of the whole run would be
+ * made here.
  */
 static void reduce(struct worker *w, struct program *program, unsigned int last)
 {
@@ -141,7 +133,7 @@ static void reduce(struct worker *w, struct program *program, unsigned int last)
 	}
 }
 
-/* The next one to run; the corpus of the start comes first. */
+/* The next program to run. The corpus that was loaded comes first. */
 static void choose(struct worker *w, struct program *program)
 {
 	struct corpus *corpus = &w->shared->corpus;
@@ -163,7 +155,7 @@ static void choose(struct worker *w, struct program *program)
 		program_copy(program, &corpus->programs[nr - 1 - random_below(&w->random, 32)]);
 	else
 		program_copy(program, &corpus->programs[random_below(&w->random, nr)]);
-	/* long ones: what a program begins with is what costs most, so mostly it is there once */
+	/* Long programs: the calls that make a region cost most, so those of `other` are mostly left out. */
 	while (program->nr_ops < MAX_OPS / 2) {
 		const struct program *other = &corpus->programs[random_below(&w->random, nr)];
 
@@ -182,11 +174,9 @@ static void fuzz(struct worker *w)
 	while (!stopping(w->shared)) {
 		struct program *program = &t->history[(t->programs + 1) % HISTORY];
 		bool checked = w->alone && !random_below(&w->random, CHECKED);
-		uint64_t time = cost_now();
 		unsigned int last = 0;
 
 		choose(w, program);
-		cost_add(t, nr_operations + COST_CHOICE, time);
 		__atomic_store_n(&t->programs, t->programs + 1, __ATOMIC_RELEASE);
 		coverage_note();
 		if (run(w, program, checked, &last)) {
@@ -219,7 +209,7 @@ static void replay(struct worker *w)
 	}
 }
 
-/* Shortest first, those that reach what none before has. */
+/* Keeps those programs, shortest first, that reach something that none before them did. */
 static void distil(struct worker *w)
 {
 	struct corpus *corpus = &w->shared->corpus;
@@ -248,12 +238,13 @@ static void *thread_main(void *arg)
 	oracle_start();
 	if (settings->guided && !coverage_start())
 		worker_fail(w->shared, "KCOV does not start: %s", strerror(errno));
-	/* what it needs it has before another of the process takes away limits and memory */
+	/* Threads of a process wait for each other here: a program may take away files and memory that the
+	 * other still needs to start. */
 	pthread_barrier_wait(&ready);
-	/* after that, for the file that it opens */
+	/* Not earlier: coverage_start() opens a file of root. */
 	if (process_of(w->number) == 1 && syscall(SYS_setresuid, ALICE, ALICE, ALICE))
 		_exit(98);
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* which another user's rights take away */
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* again: becoming another user clears it */
 	w->thread->tid = (pid_t)syscall(SYS_gettid);
 	if (settings->distil)
 		distil(w);
@@ -291,7 +282,7 @@ void worker_main(struct shared *shared, unsigned int process, struct common *com
 		w->thread = &shared->threads[i];
 		w->number = i;
 		w->alone = n == 1;
-		/* a worker that is restarted goes on elsewhere */
+		/* A worker that is started again must not repeat the same programs. */
 		w->random.state = (shared->settings.seed * 0x9e3779b97f4a7c15ULL) ^
 				  (w->thread->programs + 1) * 0xd1342543de82ef95ULL ^
 				  (i + 1ULL) << 56;

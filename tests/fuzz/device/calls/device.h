@@ -5,7 +5,7 @@
 
 #include "state.h"
 
-/* What a process learns from an answer. */
+/* Remember a region's id and address, which CREATE and ATTACH answer, for later calls. */
 static inline void learn(unsigned long command, const void *arg)
 {
 	const struct peershm_create *create = arg;
@@ -26,8 +26,9 @@ static inline void learn(unsigned long command, const void *arg)
 }
 
 /*
- * A command: `size` bytes at `at`, of which `known` are given; `tail`: what follows; `fail`: which
- * of its allocations and copies fails.
+ * A command. Its struct, the `known` bytes of `arg`, is put at `at` and said to have `size` bytes
+ * (0: as many as it has); its last byte is `tail` unless that is 0. The `fail`th of the
+ * command's allocations and copies fails.
  */
 static inline long do_command(uint64_t file, unsigned long command, uint64_t at, uint64_t size,
 			      uint64_t tail, uint64_t fail, const void *arg, size_t known)
@@ -106,7 +107,7 @@ union control {
 	char bytes[CMSG_SPACE(sizeof(int))];
 };
 
-/* Through a socket that all processes have. */
+/* Send the file through a socket that all processes share. */
 static inline long do_send(uint64_t file)
 {
 	union control control = { .header = { .cmsg_level = SOL_SOCKET,
@@ -185,7 +186,7 @@ static inline long do_epoll(uint64_t file, uint64_t how, uint64_t events)
 	return epoll_ctl(self.epoll, (int)how, file_of(file), &event);
 }
 
-/* What can be done to any file, and what the device is to refuse. */
+/* System calls that any file has, of which the device refuses some. */
 static inline long do_file(uint64_t file, uint64_t what, uint64_t n)
 {
 	int fd = file_of(file);

@@ -5,7 +5,7 @@
 
 #include "state.h"
 
-/* Never outside of the places: the rest is the program's own memory. */
+/* Calls stay inside the places and the arena: the rest is the fuzzer's own memory. */
 static inline bool outside(uint64_t address, uint64_t length)
 {
 	uint64_t places = PLACES + PLACE_SIZE * (P0 + (NR_SLOTS - P0) * NR_PROCESSES);
@@ -31,7 +31,7 @@ static inline long do_mmap(uint64_t file, uint64_t address, uint64_t length, uin
 {
 	void *map;
 
-	/* filling a GiB takes longer than a call may, under the checkers */
+	/* on the debug kernel, filling a GiB takes longer than a call may */
 	if (outside(address, length) ||
 	    ((file == NR_FILES || flags & (MAP_ANONYMOUS | MAP_LOCKED | MAP_POPULATE)) &&
 	     length > (1 << 20)))
@@ -73,7 +73,7 @@ static inline long do_madvise(uint64_t address, uint64_t length, uint64_t advice
 {
 	if (outside(address, length))
 		return outside_error();
-	/* a poisoned page is gone for good */
+	/* 100 and 101 poison pages, which the machine has lost for good then */
 	if ((advice == 100 || advice == 101) &&
 	    __atomic_sub_fetch(&self.common->budget, 1, __ATOMIC_RELAXED) < 0)
 		return 0;
@@ -91,7 +91,7 @@ static inline long do_mlock(uint64_t address, uint64_t length, uint64_t how)
 
 static inline long do_mlockall(uint64_t flags)
 {
-	/* not what is mapped already: that is the whole fuzzer */
+	/* MCL_CURRENT would lock the whole fuzzer */
 	flags &= ~(uint64_t)MCL_CURRENT;
 	self.locked |= flags;
 	return flags ? mlockall((int)flags) : munlockall();
@@ -188,7 +188,7 @@ static inline void pipe_drain(void)
 		;
 }
 
-/* I/O from and to a window: 0 write, 1 vmsplice, 2 read, else vmsplice that stays. */
+/* I/O from and to a window. 0: write, 1: vmsplice, 2: read, else: vmsplice, and the pipe stays full. */
 static inline long do_io(uint64_t how, uint64_t address, uint64_t length)
 {
 	struct iovec data = { .iov_base = at_address(address), .iov_len = length };
@@ -221,7 +221,7 @@ static inline long do_futex(uint64_t address, uint64_t value)
 		       value >> 1, &soon, NULL, 0);
 }
 
-/* Userfaults of a range: SIGBUS unless `wait`, then a nudge ends the waiting. */
+/* Userfaults of a range: an access gets SIGBUS, or with `wait` waits until a signal ends that. */
 static inline long do_uffd(uint64_t address, uint64_t length, uint64_t mode, uint64_t wait)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = wait ? 0 : UFFD_FEATURE_SIGBUS };
@@ -240,7 +240,7 @@ static inline long do_uffd(uint64_t address, uint64_t length, uint64_t mode, uin
 	return ioctl(self.uffd, UFFDIO_REGISTER, &range);
 }
 
-/* Resolve one, or close the whole with how 2. */
+/* Resolve a userfault with a copy (0) or zeroes (1), or close the file (else). */
 static inline long do_uffd_fill(uint64_t address, uint64_t length, uint64_t how)
 {
 	struct uffdio_copy copy = { .dst = address,

@@ -25,7 +25,7 @@ static inline long do_setfsuid(uint64_t uid)
 	return setfsuid((uid_t)uid);
 }
 
-/* What the process may have: 0 file size, 1 locked memory, 2 open files, 3 address space. */
+/* A limit of the process. 0: file size, 1: locked memory, 2: open files, 3: address space. */
 static inline long do_limit(uint64_t what, uint64_t value)
 {
 	static const int limits[] = { RLIMIT_FSIZE, RLIMIT_MEMLOCK, RLIMIT_NOFILE, RLIMIT_AS };
@@ -52,7 +52,7 @@ static inline void unlimit(void)
 	}
 }
 
-/* A signal comes that soon, amid what is done then; its handler lets it start over, or not. */
+/* A signal after so many microseconds, in the middle of some call, which is restarted or not. */
 static inline long do_timer(uint64_t us, uint64_t restart)
 {
 	struct sigaction action = { .sa_handler = on_timer, .sa_flags = restart ? SA_RESTART : 0 };
@@ -63,7 +63,7 @@ static inline long do_timer(uint64_t us, uint64_t restart)
 	return setitimer(ITIMER_REAL, &time, NULL);
 }
 
-/* Parameters of the module: what there may be at first, so that the machine has enough. */
+/* Parameters of the module, and what the fuzzer sets them to, so that the machine's memory suffices. */
 static const struct {
 	const char *name;
 	uint64_t at_first;
@@ -88,7 +88,7 @@ static inline long set_parameter(unsigned int which, uint64_t value)
 	return write_file(path, text);
 }
 
-/* Not beyond what it is at first. */
+/* Lower than the fuzzer has set it, or the same. */
 static inline long do_parameter(uint64_t which, uint64_t value)
 {
 	unsigned int n = (unsigned int)(which % NR_PARAMETERS);
@@ -104,7 +104,7 @@ static inline void parameters_as_at_first(void)
 		set_parameter(i, parameters[i].at_first);
 }
 
-/* The system takes back what it can: reserves, too. */
+/* Runs the shrinkers, among them that of the reserves. */
 static inline long do_reclaim(void)
 {
 	return write_file("/proc/sys/vm/drop_caches", "2");
@@ -112,14 +112,14 @@ static inline long do_reclaim(void)
 
 static inline void reap(bool now)
 {
-	/* another thread may be at it, too: there is a 0 then, and that is everybody */
+	/* The other thread may have set it to 0 meanwhile: kill(0) would kill all processes of the group. */
 	pid_t child = __atomic_load_n(&self.child, __ATOMIC_RELAXED);
 
 	if (child <= 0)
 		return;
 	if (now)
 		kill(child, SIGKILL);
-	/* who is nudged waits no longer for a child that is stuck */
+	/* The supervisor sends a signal if this takes too long: the child is stuck then. */
 	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
 		kill(child, SIGKILL);
 	__sync_bool_compare_and_swap(&self.child, child, 0);
@@ -134,7 +134,7 @@ static inline long do_fork(uint64_t wait)
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		own.fail = -1; /* that is the parent's */
+		own.fail = -1; /* the file is of the parent's thread */
 	}
 	if (pid > 0) {
 		self.child = pid;

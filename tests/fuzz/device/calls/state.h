@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a process knows while it makes calls, and what memory calls are given. */
+/* What a process knows while it makes calls, and the memory that it passes to them. */
 #ifndef PEERSHM_FUZZ_STATE_H
 #define PEERSHM_FUZZ_STATE_H
 
@@ -73,7 +73,7 @@ enum point {
 struct common {
 	uint64_t ids[(NR_SLOTS - P0) * NR_PROCESSES + P0]; /* of regions, 0: never made */
 	pid_t pids[NR_PROCESSES];
-	int budget; /* of pages that may be poisoned */
+	int budget; /* how many more pages may be poisoned */
 };
 
 /* Of a process; its threads share it. */
@@ -88,13 +88,13 @@ struct self {
 	int pipe[2];
 	int zero;
 	pid_t child;
-	bool sealed; /* something cannot be unmapped any more */
+	bool sealed; /* mseal(): something can never be unmapped */
 	bool locked;
 	bool piped;
 	bool other_user;
 	bool limited;
 	bool timed;
-	bool parameters; /* of the module are not as they were at first */
+	bool parameters; /* those of the module were changed */
 };
 
 /* Of a thread. */
@@ -103,7 +103,7 @@ struct own {
 	volatile sig_atomic_t may_escape;
 	char *buffer;
 	char *readonly; /* the same memory */
-	int fail;	/* what makes an allocation of the thread fail, or -1 */
+	int fail;	/* /proc/thread-self/fail-nth, or -1 */
 };
 
 #ifndef REPRODUCER
@@ -135,7 +135,7 @@ static inline long write_file(const char *path, const char *text)
 	return ret;
 }
 
-/* Slots of a process are its own. */
+/* The index of a slot in ids: p0 and p1 are other regions in each process. */
 static inline unsigned int id_index(unsigned int slot)
 {
 	return slot < P0 ? slot : P0 + self.process * (NR_SLOTS - P0) + slot - P0;
@@ -170,8 +170,8 @@ static inline uint64_t pid_of(uint64_t process)
 }
 
 /*
- * A fault, or a nudge of a call that takes too long, ends what guard() began. Where an access
- * of the kernel is to fail, it may be the one to a signal's frame: that is a SIGSEGV, too.
+ * A fault, or the signal of the supervisor for a call that takes too long, jumps back to guard().
+ * SIGSEGV also comes when the kernel's copy of a signal frame is the copy that was told to fail.
  */
 static inline void on_fault(int signal)
 {
@@ -211,13 +211,13 @@ static inline void fail_end(uint64_t nth)
 {
 	int error = errno;
 
-	/* which may be what fails, and then nothing is left to fail */
+	/* The write itself may be the copy that fails: then the failure has been used up. */
 	if (nth && own.fail >= 0 && pwrite(own.fail, "0", 1, 0) < 0 && errno != EFAULT)
 		own.fail = -1;
 	errno = error;
 }
 
-/* Memory at the point, of that many bytes, and what is to be in it. */
+/* An address as `at` asks for, with n bytes copied there if they can be. */
 static inline void *point_at(uint64_t at, const void *bytes, size_t n, size_t skip)
 {
 	char *end = own.buffer + BUFFER_SIZE;
