@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Included first when coverage is counted: a child that _exit()s has its counts written, too,
- * and a peer is not killed unless it does not.
+ * Included before everything else when coverage is counted. A child that calls _exit() writes its
+ * counts first, and a peer gets the time to do so before it is killed.
  */
 #ifndef PEERSHM_TEST_COVERAGE_EXIT_H
 #define PEERSHM_TEST_COVERAGE_EXIT_H
