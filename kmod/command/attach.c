@@ -23,6 +23,7 @@
 #include "window/map.h"
 #include "registry/region.h"
 #include "window/window.h"
+#include "types.h"
 
 /*
  * From here on every grow maps this client; what was granted before is up to

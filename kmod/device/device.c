@@ -23,6 +23,7 @@
 #include "registry/root.h"
 #include "registry/size.h"
 #include "window/window.h"
+#include "types.h"
 
 /* A command: its struct may grow, but never be less than it first was. */
 struct command {
@@ -118,15 +119,6 @@ static_assert(sizeof(struct peershm_unlink) == 80);
 static_assert(sizeof(struct peershm_watch) == 16);
 static_assert(sizeof(struct peershm_event) == 128);
 static_assert(sizeof(struct peershm_set_reserve) == 24);
-
-/**
- * peershm_file_writable() - was the device opened for reading and writing?
- * @pf: of which
- */
-bool peershm_file_writable(const struct peershm_file *pf)
-{
-	return pf->file->f_mode & FMODE_WRITE;
-}
 
 /**
  * peershm_copy_array() - copy records to user space

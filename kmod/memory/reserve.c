@@ -28,6 +28,7 @@
 #include "registry/region.h"
 #include "memory/reserve.h"
 #include "registry/size.h"
+#include "types.h"
 
 /* How long until it is tried again: a size is being changed, memory is short. */
 #define BUSY_MS 2

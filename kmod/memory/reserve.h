@@ -2,26 +2,10 @@
 #ifndef PEERSHM_RESERVE_H
 #define PEERSHM_RESERVE_H
 
-#include <linux/list.h>
 #include <linux/types.h>
-#include <linux/workqueue.h>
 
-struct mem_cgroup;
 struct peershm_file;
 struct peershm_region;
-
-/* The reserve of a region: memory beyond its size, allocated and zeroed. */
-struct peershm_reserve {
-	/* Written with the region's resize and registry locks held. */
-	u64 want;			/* bytes; what was asked for */
-	u64 have;			/* bytes, from the size on */
-
-	struct mem_cgroup *memcg;	/* charged for it; resize lock */
-	bool pressed;			/* to be given back; reserve.c's lock */
-	struct list_head node;		/* likewise; empty: nothing to give */
-	bool closed;			/* likewise; nobody uses the region */
-	struct delayed_work work;
-};
 
 int peershm_reserve_init(void);
 void peershm_reserve_exit(void);

@@ -19,9 +19,10 @@
 #include "device/device.h"
 #include "registry/event.h"
 #include "registry/header.h"
+#include "registry/name.h"
 #include "registry/region.h"
-#include "registry/size.h"
 #include "registry/straggler.h"
+#include "types.h"
 
 static uint max_user_clients = 128;
 module_param(max_user_clients, uint, 0644);
@@ -144,7 +145,7 @@ static void leave_locked(struct peershm_client *client)
 	peershm_name_remember_locked(client);
 	region->nr_clients--;
 	if (announced)
-		peershm_size_unannounce_locked(region);
+		peershm_region_unannounce_locked(region);
 	peershm_header_begin(region);
 	peershm_header_set_client(region, slot, NULL);
 	peershm_header_set_region(region);

@@ -2,56 +2,12 @@
 #ifndef PEERSHM_CLIENT_H
 #define PEERSHM_CLIENT_H
 
-#include <linux/kref.h>
-#include <linux/list.h>
 #include <linux/types.h>
-#include <linux/uidgid.h>
 
-#include <uapi/linux/peershm.h>
-
-struct file;
-struct mm_struct;
-struct peershm_event_reader;
+struct peershm_attach;
+struct peershm_client;
 struct peershm_file;
 struct peershm_region;
-struct pid;
-
-/*
- * A client: one process attached to one region. It is in the registry while
- * any piece of its window is mapped and it has not detached. The object lives
- * while the device's open file, the window's file or a peer map refers to it.
- * It pins the region and the mm_struct, not the address space.
- */
-struct peershm_client {
-	struct kref ref;
-
-	/* Constant once in the registry. */
-	struct peershm_region *region;
-	struct mm_struct *mm;
-	struct pid *pid;
-	u64 id;
-	u64 start_time;
-	u64 generation;			/* of the name: 1 for its first */
-	unsigned int entry;		/* of the header: its slot, also later */
-	u32 flags;
-	bool dump;			/* its window is part of core dumps */
-	bool limited;			/* one of so many of its user */
-	kuid_t uid;
-	char name[PEERSHM_NAME_SIZE];
-
-	/* Protected by the region's registry lock. */
-	int slot;			/* -1: not in the registry */
-	unsigned int keeps;		/* of the slot, also when it has left */
-	bool live;			/* attached: shown, and a peer */
-	bool partial;			/* has been at its window */
-	unsigned long awaited;		/* its name, dying: since (jiffies), or 0 */
-	u64 mapped;
-	struct peershm_event_reader *reader; /* of the file, if connected */
-	u64 behind;			/* a straggler from there on */
-	u64 mapped_before;		/* when it became one */
-
-	struct file *window;		/* of the attaching task; then NULL */
-};
 
 bool peershm_client_limited(const struct peershm_region *region);
 bool peershm_client_share(unsigned int n);

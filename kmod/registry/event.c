@@ -31,6 +31,7 @@
 #include "device/device.h"
 #include "registry/event.h"
 #include "registry/region.h"
+#include "types.h"
 
 /* Room for the deaths of all clients at once, and for some life before. */
 #define MIN_LOG_SIZE 64U

@@ -18,6 +18,7 @@
 #include "registry/client.h"
 #include "registry/header.h"
 #include "registry/region.h"
+#include "types.h"
 
 static struct peershm_header_client *entry(struct peershm_header *header,
 					   unsigned int slot)

@@ -11,6 +11,7 @@
 #include "registry/client.h"
 #include "registry/name.h"
 #include "registry/region.h"
+#include "types.h"
 
 /* The place of @name: where it is, else the one that is to be forgotten next. */
 static struct peershm_name *place_of(const struct peershm_region *region,

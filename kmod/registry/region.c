@@ -16,13 +16,16 @@
 #include <linux/user_namespace.h>
 
 #include "memory/backing.h"
+#include "memory/reserve.h"
 #include "registry/client.h"
 #include "window/control.h"
 #include "device/device.h"
 #include "registry/event.h"
 #include "registry/header.h"
 #include "registry/region.h"
+#include "registry/root.h"
 #include "registry/straggler.h"
+#include "types.h"
 
 static uint max_regions = 256;
 module_param(max_regions, uint, 0644);

@@ -19,26 +19,7 @@
 #include "registry/header.h"
 #include "registry/region.h"
 #include "registry/root.h"
-
-static bool inside(const struct peershm_region *region, u64 address)
-{
-	lockdep_assert_held(&region->registry);
-	return address >= region->base &&
-	       address - region->base < region->size;
-}
-
-/**
- * peershm_root_address_locked() - where a root points
- * @region: whose registry lock is held
- * @root: of the region
- *
- * Returns: an address in the active memory, or 0.
- */
-u64 peershm_root_address_locked(const struct peershm_region *region,
-				const struct peershm_root *root)
-{
-	return inside(region, root->address) ? root->address : 0;
-}
+#include "types.h"
 
 static bool named(const struct peershm_root *root)
 {
@@ -103,7 +84,7 @@ void peershm_root_trim(struct peershm_region *region,
 
 	lockdep_assert_held(&region->resize);
 	spin_lock(&region->registry);
-	if (region->root.address && !inside(region, region->root.address))
+	if (region->root.address && !peershm_region_has_locked(region, region->root.address))
 		change_locked(region, client, &region->root, 0);
 	list_for_each_entry_safe(root, next, &region->roots, node) {
 		if (present(region, root))
@@ -143,7 +124,7 @@ static int set_locked(struct peershm_region *region,
 	u64 address = there ? peershm_root_address_locked(region, root) : 0;
 	u64 generation = there ? root->generation : 0;
 
-	if (args->root && !inside(region, args->root))
+	if (args->root && !peershm_region_has_locked(region, args->root))
 		return -EINVAL;
 	if (address != args->expected)
 		return -EEXIST;

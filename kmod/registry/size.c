@@ -14,8 +14,10 @@
 #include "window/map.h"
 #include "registry/region.h"
 #include "memory/reserve.h"
+#include "registry/root.h"
 #include "registry/size.h"
 #include "registry/straggler.h"
+#include "types.h"
 
 /* How long a shrink waits for a client that it could not reach at once. */
 #define RELINK_MS 1
@@ -27,17 +29,6 @@
 static u64 still_mapped(const struct peershm_region *region, u64 size)
 {
 	return round_down(size, peershm_backing_align(region->backing));
-}
-
-/**
- * peershm_size_unannounce_locked() - no shrink is announced any more
- * @region: whose header is to show it
- */
-void peershm_size_unannounce_locked(struct peershm_region *region)
-{
-	lockdep_assert_held(&region->registry);
-	region->announcer = NULL;
-	region->watermark = region->size;
 }
 
 static void publish_locked(struct peershm_region *region)
@@ -225,7 +216,7 @@ static void end_shrink(struct peershm_region *region,
 	peershm_root_trim(region, client);
 	spin_lock(&region->registry);
 	if (region->announcer) {
-		peershm_size_unannounce_locked(region);
+		peershm_region_unannounce_locked(region);
 		publish_locked(region);
 	}
 	if (region->size < old_size)
@@ -318,7 +309,7 @@ static int announce(struct peershm_region *region,
 	} else if (region->announcer && region->announcer != client) {
 		err = -EBUSY;
 	} else {
-		peershm_size_unannounce_locked(region);
+		peershm_region_unannounce_locked(region);
 		if (!cancel) {
 			region->announcer = client;
 			region->watermark = args->new_size;

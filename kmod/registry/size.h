@@ -5,7 +5,6 @@
 struct peershm_file;
 struct peershm_region;
 
-void peershm_size_unannounce_locked(struct peershm_region *region);
 void peershm_size_cut(struct peershm_region *region);
 
 /* Commands. `arg` is the command's struct in kernel memory. */

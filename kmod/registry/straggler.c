@@ -20,6 +20,7 @@
 #include "window/map.h"
 #include "registry/region.h"
 #include "registry/straggler.h"
+#include "types.h"
 
 /* How long until a client is tried again: doubles from one to the other. */
 #define MIN_PAUSE_MS 10

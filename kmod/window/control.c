@@ -22,6 +22,7 @@
 #include "window/control.h"
 #include "window/mapfile.h"
 #include "registry/region.h"
+#include "types.h"
 
 /**
  * peershm_control_length() - bytes of control pages

@@ -28,6 +28,7 @@
 #include "registry/region.h"
 #include "registry/straggler.h"
 #include "window/window.h"
+#include "types.h"
 
 #define DEFAULT_TIMEOUT_MS 100
 #define MAX_TIMEOUT_MS 60000

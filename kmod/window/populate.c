@@ -22,6 +22,7 @@
 #include "window/populate.h"
 #include "registry/region.h"
 #include "window/window.h"
+#include "types.h"
 
 /* A page that is not there after so many faults is being taken away again. */
 #define MAX_FAULTS 3

@@ -22,6 +22,7 @@
 #include "registry/region.h"
 #include "window/vmalock.h"
 #include "window/window.h"
+#include "types.h"
 
 static void window_release(struct dentry *dentry)
 {

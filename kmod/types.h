@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The structs that all rooms share: a region and what is part of it, a client,
+ * an open file of the device. Each field names the lock that protects it.
+ */
+#ifndef PEERSHM_TYPES_H
+#define PEERSHM_TYPES_H
+
+#include <linux/fs.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/uidgid.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include <uapi/linux/peershm.h>
+
+struct mem_cgroup;
+struct mm_struct;
+struct peershm_client;
+struct peershm_event_record;
+struct peershm_header;
+struct peershm_region;
+struct pid;
+struct pid_namespace;
+struct task_struct;
+struct user_namespace;
+
+/*
+ * A root: a pointer that the region keeps. The one without a name is part of
+ * the region's struct; one with a name lives while it is in the region's list.
+ * The region's registry lock protects all of it.
+ */
+struct peershm_root {
+	struct list_head node;
+	u64 address;			/* ask peershm_root_address_locked() */
+	u64 generation;
+	char name[PEERSHM_NAME_SIZE];	/* constant */
+};
+
+/* The name of a client that left. One that was never used is empty. */
+struct peershm_name {
+	char name[PEERSHM_NAME_SIZE];
+	u64 generation;		/* of the last client of that name */
+	u64 left;		/* when, in the region's departures */
+};
+
+/*
+ * What a region remembers of its past: its last events, once for all readers.
+ * Part of the region.
+ */
+struct peershm_event_log {
+	unsigned int size;		/* constant; a power of two */
+	struct peershm_event_record *ring; /* content: registry */
+	u64 next;			/* registry; sequence number to come */
+	struct list_head readers;	/* registry */
+	unsigned int nr_watchers;	/* registry; at most max_clients */
+};
+
+/*
+ * How far an open file has read the events of the region that it is attached
+ * to or watches. Part of the file, as poll() may wait on it for as long as that
+ * is open.
+ */
+struct peershm_event_reader {
+	wait_queue_head_t wait;
+	struct work_struct wake;
+	struct mutex turn;		/* one read() at a time */
+
+	/* Of a file that watches. The file's lock; once set, until the end. */
+	struct peershm_region *region;	/* a hold */
+	struct mm_struct *mm;		/* whose; grabbed */
+	kuid_t uid;
+
+	/* Protected by the registry lock of the region that is read. */
+	struct list_head node;
+	struct peershm_client *client;	/* that reads through it */
+	u64 next;			/* sequence number to read */
+	u64 session;			/* counts what it was connected to */
+};
+
+/* The reserve of a region: memory beyond its size, allocated and zeroed. */
+struct peershm_reserve {
+	/* Written with the region's resize and registry locks held. */
+	u64 want;			/* bytes; what was asked for */
+	u64 have;			/* bytes, from the size on */
+
+	struct mem_cgroup *memcg;	/* charged for it; resize lock */
+	bool pressed;			/* to be given back; reserve.c's lock */
+	struct list_head node;		/* likewise; empty: nothing to give */
+	bool closed;			/* likewise; nobody uses the region */
+	struct delayed_work work;
+};
+
+/*
+ * A region has its memory and its address while it is linked (has its name),
+ * while a window of it is mapped, and during commands: these are its users.
+ * The struct alone lives on while a client's struct refers to it: what an open
+ * file that nobody uses any more can hold is that, and the module.
+ */
+struct peershm_region {
+	struct kref users;
+	struct kref ref;		/* the users have one */
+
+	/* Constant after creation. */
+	u64 id;
+	char name[PEERSHM_NAME_SIZE];
+	u32 backing;
+	u32 page_size;
+	u32 mode;
+	u32 max_clients;
+	bool limited;			/* its memory counts for its owner */
+	kuid_t uid;
+	kgid_t gid;
+	unsigned long base;
+	unsigned long capacity;
+	struct user_namespace *user_ns;	/* of the creator */
+	struct pid_namespace *pid_ns;	/* of the creator */
+	struct file *file;		/* the memory */
+	struct file *control;		/* the control pages */
+	size_t control_length;
+	struct peershm_header *header;	/* content: registry */
+
+	struct list_head node;		/* region list lock; by base */
+	u64 granted;			/* region list lock; resize, too */
+
+	/* Serialises changes of the size; held while memory is allocated. */
+	struct mutex resize;
+	struct peershm_reserve reserve;
+
+	/* Read: clients' page tables are not taken away (populate.c). */
+	struct rw_semaphore tables;
+
+	spinlock_t registry;		/* protects what follows */
+	u64 size;			/* written with resize held, too */
+	/* A shrink to it is announced, by that client; else the size, NULL. */
+	u64 watermark;
+	struct peershm_client *announcer;
+	struct peershm_root root;	/* the one without a name */
+	struct list_head roots;		/* those with names */
+	u64 root_changes;
+	u32 nr_roots;			/* in the list */
+	u64 generation;
+	u64 shrinks;			/* how often it shrank */
+	u64 next_client_id;
+	struct peershm_name *names;	/* max_clients, of clients that left */
+	u64 departures;			/* how many that was */
+	u32 header_seq;
+	u32 nr_clients;			/* live ones */
+	bool linked;			/* written with the list lock, too */
+	struct peershm_client **clients; /* max_clients slots */
+	struct peershm_client **leavers; /* that keep a slot; no reference */
+	struct peershm_event_log events;
+
+	/* For stragglers; while it is queued it has a hold. */
+	struct delayed_work follow;
+	unsigned int pause_ms;		/* registry */
+};
+
+/*
+ * A client: one process attached to one region. It is in the registry while
+ * any piece of its window is mapped and it has not detached. The object lives
+ * while the device's open file, the window's file or a peer map refers to it.
+ * It pins the region and the mm_struct, not the address space.
+ */
+struct peershm_client {
+	struct kref ref;
+
+	/* Constant once in the registry. */
+	struct peershm_region *region;
+	struct mm_struct *mm;
+	struct pid *pid;
+	u64 id;
+	u64 start_time;
+	u64 generation;			/* of the name: 1 for its first */
+	unsigned int entry;		/* of the header: its slot, also later */
+	u32 flags;
+	bool dump;			/* its window is part of core dumps */
+	bool limited;			/* one of so many of its user */
+	kuid_t uid;
+	char name[PEERSHM_NAME_SIZE];
+
+	/* Protected by the region's registry lock. */
+	int slot;			/* -1: not in the registry */
+	unsigned int keeps;		/* of the slot, also when it has left */
+	bool live;			/* attached: shown, and a peer */
+	bool partial;			/* has been at its window */
+	unsigned long awaited;		/* its name, dying: since (jiffies), or 0 */
+	u64 mapped;
+	struct peershm_event_reader *reader; /* of the file, if connected */
+	u64 behind;			/* a straggler from there on */
+	u64 mapped_before;		/* when it became one */
+
+	struct file *window;		/* of the attaching task; then NULL */
+};
+
+/*
+ * One open file of the device. Lives as long as the file.
+ */
+struct peershm_file {
+	struct file *file;		/* constant; no reference */
+	spinlock_t lock;
+	struct peershm_client *client;	/* lock; a reference */
+	struct task_struct *attacher;	/* lock; in ATTACH, else NULL */
+	struct peershm_event_reader reader;
+};
+
+/**
+ * peershm_region_has_locked() - is an address in the active memory?
+ * @region: whose registry lock is held
+ * @address: any
+ */
+static inline bool peershm_region_has_locked(const struct peershm_region *region,
+					     u64 address)
+{
+	lockdep_assert_held(&region->registry);
+	return address >= region->base &&
+	       address - region->base < region->size;
+}
+
+/**
+ * peershm_root_address_locked() - where a root points
+ * @region: whose registry lock is held
+ * @root: of the region
+ *
+ * Returns: an address in the active memory, or 0.
+ */
+static inline u64
+peershm_root_address_locked(const struct peershm_region *region,
+			    const struct peershm_root *root)
+{
+	return peershm_region_has_locked(region, root->address) ?
+		       root->address : 0;
+}
+
+/**
+ * peershm_region_unannounce_locked() - no shrink is announced any more
+ * @region: whose registry lock is held, and whose header is to show it
+ */
+static inline void
+peershm_region_unannounce_locked(struct peershm_region *region)
+{
+	lockdep_assert_held(&region->registry);
+	region->announcer = NULL;
+	region->watermark = region->size;
+}
+
+/**
+ * peershm_file_writable() - was the device opened for reading and writing?
+ * @pf: the open file
+ */
+static inline bool peershm_file_writable(const struct peershm_file *pf)
+{
+	return pf->file->f_mode & FMODE_WRITE;
+}
+
+#endif /* PEERSHM_TYPES_H */
