@@ -9,7 +9,7 @@
  *     mmap lock of a client
  *       region->tables
  *         locks of the memory: of its inode, of its pages, i_mmap
- *       region list lock (region.c)
+ *       region list lock (directory.c)
  *         pf->lock
  *           region->registry
  *
@@ -21,12 +21,12 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
-#include "memory/backing.h"
 #include "device/device.h"
-#include "registry/event.h"
+#include "memory/backing.h"
 #include "memory/parallel.h"
 #include "memory/reserve.h"
-#include "registry/straggler.h"
+#include "registry/deferred.h"
+#include "registry/event.h"
 
 static int __init peershm_init(void)
 {
@@ -41,12 +41,12 @@ static int __init peershm_init(void)
 	err = peershm_parallel_init();
 	if (err)
 		goto exit_reserve;
-	err = peershm_straggler_init();
+	err = peershm_deferred_init();
 	if (err)
 		goto exit_parallel;
 	err = peershm_event_init();
 	if (err)
-		goto exit_straggler;
+		goto exit_deferred;
 	err = peershm_device_init();
 	if (err)
 		goto exit_event;
@@ -54,8 +54,8 @@ static int __init peershm_init(void)
 
 exit_event:
 	peershm_event_exit();
-exit_straggler:
-	peershm_straggler_exit();
+exit_deferred:
+	peershm_deferred_exit();
 exit_parallel:
 	peershm_parallel_exit();
 exit_reserve:
@@ -69,7 +69,7 @@ static void __exit peershm_exit(void)
 {
 	peershm_device_exit();
 	peershm_event_exit();
-	peershm_straggler_exit();
+	peershm_deferred_exit();
 	peershm_parallel_exit();
 	/* The release of a window may still be on its way out of the module. */
 	synchronize_rcu_tasks();

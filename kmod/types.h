@@ -94,6 +94,9 @@ struct peershm_reserve {
 	bool pressed;			/* to be given back; reserve.c's lock */
 	struct list_head node;		/* likewise; empty: nothing to give */
 	bool closed;			/* likewise; nobody uses the region */
+
+	/* Constant: called when memory was given back, the resize lock held. */
+	void (*given_back)(struct peershm_region *region);
 	struct delayed_work work;
 };
 
@@ -127,6 +130,8 @@ struct peershm_region {
 	struct peershm_header *header;	/* content: registry */
 
 	struct list_head node;		/* region list lock; by base */
+	/* Off the list, by whom put it there; NULL: it is not in it. */
+	void (*remove)(struct peershm_region *region);
 	u64 granted;			/* region list lock; resize, too */
 
 	/* Serialises changes of the size; held while memory is allocated. */
@@ -215,8 +220,8 @@ struct peershm_file {
  * @region: whose registry lock is held
  * @address: any
  */
-static inline bool peershm_region_has_locked(const struct peershm_region *region,
-					     u64 address)
+static inline bool
+peershm_region_has_locked(const struct peershm_region *region, u64 address)
 {
 	lockdep_assert_held(&region->registry);
 	return address >= region->base &&

@@ -13,15 +13,15 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
-#include "command/attach.h"
+#include "command/commands.h"
 #include "memory/backing.h"
 #include "registry/client.h"
-#include "window/control.h"
-#include "device/device.h"
+#include "registry/directory.h"
 #include "registry/event.h"
 #include "registry/header.h"
-#include "window/map.h"
 #include "registry/region.h"
+#include "window/control.h"
+#include "window/map.h"
 #include "window/window.h"
 #include "types.h"
 
@@ -173,7 +173,18 @@ leave:
 	return err;
 }
 
-long peershm_attach_command(struct peershm_file *pf, void *arg)
+int peershm_attach_check(const void *arg)
+{
+	const struct peershm_attach *args = arg;
+
+	if (args->flags & ~(PEERSHM_ATTACH_READ_ONLY | PEERSHM_ATTACH_DUMP) ||
+	    !peershm_name_valid(args->region_name) ||
+	    !peershm_name_valid(args->client_name))
+		return -EINVAL;
+	return 0;
+}
+
+long peershm_attach_run(struct peershm_file *pf, void *arg)
 {
 	struct peershm_attach *args = arg;
 	struct peershm_client *client;
@@ -181,16 +192,12 @@ long peershm_attach_command(struct peershm_file *pf, void *arg)
 	int mask = MAY_READ;
 	int err;
 
-	if (args->flags & ~(PEERSHM_ATTACH_READ_ONLY | PEERSHM_ATTACH_DUMP) ||
-	    !peershm_name_valid(args->region_name) ||
-	    !peershm_name_valid(args->client_name))
-		return -EINVAL;
 	if (!(args->flags & PEERSHM_ATTACH_READ_ONLY)) {
 		if (!peershm_file_writable(pf))
 			return -EACCES;
 		mask |= MAY_WRITE;
 	}
-	region = peershm_region_find(args->region_name, 0, mask);
+	region = peershm_directory_find(args->region_name, 0, mask);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 
@@ -254,11 +261,16 @@ put_client:
 	return err;
 }
 
-long peershm_detach_command(struct peershm_file *pf, void *arg)
+int peershm_detach_check(const void *arg)
 {
-	struct peershm_detach *args = arg;
+	const struct peershm_detach *args = arg;
 
-	return args->flags ? -EINVAL : detach(pf, 0);
+	return args->flags ? -EINVAL : 0;
+}
+
+long peershm_detach_run(struct peershm_file *pf, void *arg)
+{
+	return detach(pf, 0);
 }
 
 /* The caller of ATTACH could not be told; it may have detached since. */

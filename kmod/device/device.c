@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/peershm: open files, commands and mappings.
+ * /dev/peershm: the table of commands, and mappings.
  */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -11,71 +11,106 @@
 
 #include <uapi/linux/peershm.h>
 
-#include "command/attach.h"
-#include "registry/client.h"
-#include "window/control.h"
+#include "command/commands.h"
 #include "device/device.h"
-#include "registry/event.h"
+#include "device/file.h"
+#include "registry/client.h"
 #include "registry/header.h"
-#include "window/map.h"
 #include "registry/region.h"
-#include "memory/reserve.h"
-#include "registry/root.h"
-#include "registry/size.h"
+#include "window/control.h"
 #include "window/window.h"
 #include "types.h"
 
-/* A command: its struct may grow, but never be less than it first was. */
+/*
+ * A command. Its struct may grow, but never be less than it first was. @check
+ * looks at the arguments alone. A command for a region has @run, and gets the
+ * region that it may use so, and the caller's client there or NULL; one for the
+ * open file has @run_file. @undo takes back what @run_file did when the caller
+ * cannot be told.
+ */
 struct command {
 	unsigned int nr;
 	size_t size;
 	size_t min_size;
-	long (*run)(struct peershm_file *pf, void *arg);
+	int (*check)(const void *arg);
+	enum peershm_access access;
+	bool by_name;			/* or by id: as struct region_choice */
+	long (*run)(struct peershm_region *region,
+		    struct peershm_client *client, void *arg);
+	long (*run_file)(struct peershm_file *pf, void *arg);
 	void (*undo)(struct peershm_file *pf, void *arg);
 };
 
-#define COMMAND(nr_, type, last, run_, ...) \
+/* What the structs of all commands for a region begin with. */
+struct region_choice {
+	__u32 size;
+	__u32 flags;
+	__u64 region;
+	char name[PEERSHM_NAME_SIZE];	/* of those that have by_name */
+};
+
+#define COMMAND(nr_, type, last, verb, ...) \
 	{ \
 		.nr = nr_, \
 		.size = sizeof(struct type), \
 		.min_size = offsetofend(struct type, last), \
-		.run = run_, \
+		.check = peershm_ ## verb ## _check, \
 		__VA_ARGS__ \
 	}
 
+#define REGION_COMMAND(nr_, type, last, verb, access_, ...) \
+	COMMAND(nr_, type, last, verb, .run = peershm_ ## verb ## _run, \
+		.access = (access_) + \
+			  BUILD_BUG_ON_ZERO(offsetof(struct type, region) != \
+					    offsetof(struct region_choice, \
+						     region)), \
+		__VA_ARGS__)
+
+#define FILE_COMMAND(nr_, type, last, verb, ...) \
+	COMMAND(nr_, type, last, verb, .run_file = peershm_ ## verb ## _run, \
+		__VA_ARGS__)
+
 static const struct command commands[] = {
-	COMMAND(PEERSHM_IOC_CREATE, peershm_create, region,
-		peershm_region_create, .undo = peershm_region_uncreate),
-	COMMAND(PEERSHM_IOC_ATTACH, peershm_attach, root_generation,
-		peershm_attach_command, .undo = peershm_attach_undo),
-	COMMAND(PEERSHM_IOC_DETACH, peershm_detach, flags,
-		peershm_detach_command),
-	COMMAND(PEERSHM_IOC_GROW, peershm_grow, report, peershm_size_grow),
-	COMMAND(PEERSHM_IOC_PEER_MAP, peershm_peer_map, report,
-		peershm_map_command),
-	COMMAND(PEERSHM_IOC_SHRINK, peershm_shrink, old_size,
-		peershm_size_shrink),
-	COMMAND(PEERSHM_IOC_SET_ROOT, peershm_set_root, name,
-		peershm_root_set),
-	COMMAND(PEERSHM_IOC_GET_ROOT, peershm_get_root, info, peershm_root_get),
-	COMMAND(PEERSHM_IOC_ROOTS, peershm_roots, reserved, peershm_root_list),
-	COMMAND(PEERSHM_IOC_CLIENTS, peershm_clients, reserved,
-		peershm_client_list),
-	COMMAND(PEERSHM_IOC_RESOLVE, peershm_resolve, reserved,
-		peershm_client_resolve),
-	COMMAND(PEERSHM_IOC_REGIONS, peershm_regions, reserved,
-		peershm_region_list),
-	COMMAND(PEERSHM_IOC_STAT, peershm_stat, info, peershm_region_stat),
-	COMMAND(PEERSHM_IOC_UNLINK, peershm_unlink, name,
-		peershm_region_unlink),
-	COMMAND(PEERSHM_IOC_SET_RESERVE, peershm_set_reserve, reserve,
-		peershm_reserve_command),
-	COMMAND(PEERSHM_IOC_WATCH, peershm_watch, region, peershm_event_watch),
+	FILE_COMMAND(PEERSHM_IOC_CREATE, peershm_create, region, create,
+		     .undo = peershm_create_undo),
+	FILE_COMMAND(PEERSHM_IOC_ATTACH, peershm_attach, root_generation,
+		     attach, .undo = peershm_attach_undo),
+	FILE_COMMAND(PEERSHM_IOC_DETACH, peershm_detach, flags, detach),
+	REGION_COMMAND(PEERSHM_IOC_GROW, peershm_grow, report, grow,
+		       PEERSHM_ACCESS_WRITE),
+	REGION_COMMAND(PEERSHM_IOC_PEER_MAP, peershm_peer_map, report,
+		       peer_map, PEERSHM_ACCESS_WRITE),
+	REGION_COMMAND(PEERSHM_IOC_SHRINK, peershm_shrink, old_size, shrink,
+		       PEERSHM_ACCESS_WRITE),
+	REGION_COMMAND(PEERSHM_IOC_SET_ROOT, peershm_set_root, name, set_root,
+		       PEERSHM_ACCESS_WRITE),
+	REGION_COMMAND(PEERSHM_IOC_GET_ROOT, peershm_get_root, info, get_root,
+		       PEERSHM_ACCESS_READ),
+	REGION_COMMAND(PEERSHM_IOC_ROOTS, peershm_roots, reserved, roots,
+		       PEERSHM_ACCESS_READ),
+	REGION_COMMAND(PEERSHM_IOC_CLIENTS, peershm_clients, reserved, clients,
+		       PEERSHM_ACCESS_READ),
+	REGION_COMMAND(PEERSHM_IOC_RESOLVE, peershm_resolve, reserved, resolve,
+		       PEERSHM_ACCESS_READ),
+	FILE_COMMAND(PEERSHM_IOC_REGIONS, peershm_regions, reserved, regions),
+	REGION_COMMAND(PEERSHM_IOC_STAT, peershm_stat, info, stat,
+		       PEERSHM_ACCESS_READ, .by_name = true),
+	REGION_COMMAND(PEERSHM_IOC_UNLINK, peershm_unlink, name, unlink,
+		       PEERSHM_ACCESS_OWNER, .by_name = true),
+	REGION_COMMAND(PEERSHM_IOC_SET_RESERVE, peershm_set_reserve, reserve,
+		       set_reserve, PEERSHM_ACCESS_WRITE),
+	FILE_COMMAND(PEERSHM_IOC_WATCH, peershm_watch, region, watch),
 };
+
+static_assert(offsetof(struct peershm_stat, name) ==
+	      offsetof(struct region_choice, name));
+static_assert(offsetof(struct peershm_unlink, name) ==
+	      offsetof(struct region_choice, name));
 
 /* Room for the struct of any command. */
 union argument {
 	__u32 size;
+	struct region_choice choice;
 	struct peershm_create create;
 	struct peershm_attach attach;
 	struct peershm_detach detach;
@@ -120,20 +155,6 @@ static_assert(sizeof(struct peershm_watch) == 16);
 static_assert(sizeof(struct peershm_event) == 128);
 static_assert(sizeof(struct peershm_set_reserve) == 24);
 
-/**
- * peershm_copy_array() - copy records to user space
- * @to: user address
- * @from: records
- * @n: how many
- * @size: of one
- */
-int peershm_copy_array(u64 to, const void *from, u32 n, size_t size)
-{
-	if (n && copy_to_user(u64_to_user_ptr(to), from, n * size))
-		return -EFAULT;
-	return 0;
-}
-
 static const struct command *find_command(unsigned int nr)
 {
 	unsigned int i;
@@ -142,6 +163,31 @@ static const struct command *find_command(unsigned int nr)
 		if (commands[i].nr == nr)
 			return &commands[i];
 	return NULL;
+}
+
+static long run_command(const struct command *command, struct peershm_file *pf,
+			union argument *arg)
+{
+	struct peershm_client *client = NULL;
+	struct peershm_region *region;
+	long ret;
+
+	ret = command->check(arg);
+	if (ret)
+		return ret;
+	if (command->run_file)
+		return command->run_file(pf, arg);
+	region = peershm_file_region(pf,
+				     command->by_name ? arg->choice.name : NULL,
+				     arg->choice.region, command->access,
+				     &client);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	ret = command->run(region, client, arg);
+	if (client)
+		peershm_client_put(client);
+	peershm_region_put(region);
+	return ret;
 }
 
 static long device_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
@@ -171,7 +217,7 @@ static long device_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
 	known = min_t(size_t, size, command->size);
 	if (copy_to_user(user, &arg, known))
 		return -EFAULT;
-	ret = command->run(pf, &arg);
+	ret = run_command(command, pf, &arg);
 	if (!ret && copy_to_user(user, &arg, known)) {
 		if (command->undo)
 			command->undo(pf, &arg);
@@ -194,29 +240,21 @@ static int mmap_header(const struct peershm_region *region,
 static int mmap_pages(struct peershm_file *pf, u64 offset,
 		      struct vm_area_struct *vma)
 {
-	struct peershm_client *client = peershm_client_of(pf);
+	struct peershm_client *client;
 	struct peershm_region *region;
 	int err = -EINVAL;
 
-	if (!client)
-		return -ENOTCONN;
-	region = peershm_client_region(pf, MAY_READ);
-	if (IS_ERR(region)) {
-		err = PTR_ERR(region);
-		goto put_client;
-	}
-	/* Another thread may have attached the file anew meanwhile. */
-	if (region != client->region)
-		err = -ENOTCONN;
-	else if (offset == PEERSHM_HEADER_OFFSET)
+	region = peershm_file_attached(pf, MAY_READ, &client);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	if (offset == PEERSHM_HEADER_OFFSET)
 		err = mmap_header(region, vma);
 	else if (offset >= PEERSHM_CONTROL_OFFSET)
 		err = peershm_control_mmap(region,
 					   offset - PEERSHM_CONTROL_OFFSET,
 					   client, vma);
-	peershm_region_put(region);
-put_client:
 	peershm_client_put(client);
+	peershm_region_put(region);
 	return err;
 }
 
@@ -246,39 +284,12 @@ static int device_mmap(struct file *file, struct vm_area_struct *vma)
 	return mmap_pages(pf, offset, vma);
 }
 
-static int device_open(struct inode *inode, struct file *file)
-{
-	struct peershm_file *pf;
-
-	pf = kzalloc(sizeof(*pf), GFP_KERNEL_ACCOUNT);
-	if (!pf)
-		return -ENOMEM;
-	pf->file = file;
-	spin_lock_init(&pf->lock);
-	peershm_event_reader_init(&pf->reader);
-	file->private_data = pf;
-	return nonseekable_open(inode, file);
-}
-
-static int device_release(struct inode *inode, struct file *file)
-{
-	struct peershm_file *pf = file->private_data;
-
-	if (pf->client) {
-		peershm_event_disconnect(pf->client->region, &pf->reader);
-		peershm_client_put(pf->client);
-	}
-	peershm_event_reader_free(&pf->reader);
-	kfree(pf);
-	return 0;
-}
-
 static const struct file_operations device_fops = {
 	.owner = THIS_MODULE,
-	.open = device_open,
-	.release = device_release,
-	.read_iter = peershm_event_read,
-	.poll = peershm_event_poll,
+	.open = peershm_file_open,
+	.release = peershm_file_release,
+	.read_iter = peershm_file_read,
+	.poll = peershm_file_poll,
 	.unlocked_ioctl = device_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = device_mmap,

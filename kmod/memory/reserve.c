@@ -24,10 +24,7 @@
 #include <linux/workqueue.h>
 
 #include "memory/backing.h"
-#include "device/device.h"
-#include "registry/region.h"
 #include "memory/reserve.h"
-#include "registry/size.h"
 #include "types.h"
 
 /* How long until it is tried again: a size is being changed, memory is short. */
@@ -69,16 +66,17 @@ static void set_have(struct peershm_region *region, u64 have)
 
 static int give_back(struct peershm_region *region)
 {
+	struct peershm_reserve *reserve = &region->reserve;
 	u64 size = region->size;
 	int err;
 
 	lockdep_assert_held(&region->resize);
 	err = peershm_backing_shrink(region->backing, region->file,
 				     &region->tables,
-				     size + region->reserve.have, size);
+				     size + reserve->have, size);
 	if (!err) {
 		/* Who sees that it is gone sees who lost something with it. */
-		peershm_size_cut(region);
+		reserve->given_back(region);
 		set_have(region, 0);
 	}
 	return err;
@@ -148,9 +146,13 @@ static void refill(struct work_struct *item)
 /**
  * peershm_reserve_prepare() - a region begins without a reserve
  * @region: which
+ * @given_back: called with the resize lock held when the reserve has been given
+ *              back, which took page tables from the clients
  */
-void peershm_reserve_prepare(struct peershm_region *region)
+void peershm_reserve_prepare(struct peershm_region *region,
+			     void (*given_back)(struct peershm_region *region))
 {
+	region->reserve.given_back = given_back;
 	INIT_LIST_HEAD(&region->reserve.node);
 	INIT_DELAYED_WORK(&region->reserve.work, refill);
 }
@@ -181,17 +183,18 @@ static void look(struct peershm_region *region)
 }
 
 /**
- * peershm_reserve_refill() - have what was used of the reserve filled again
- * @region: whose size has changed, and who has it mapped is mapped
+ * peershm_reserve_refill() - have the reserve made what it is to be
+ * @region: whose size or reserve has changed
  *
- * Not before that: zeroing would compete for the CPUs with what uses it.
+ * After a grow not before the clients are mapped: zeroing would compete with
+ * that for the CPUs.
  */
 void peershm_reserve_refill(struct peershm_region *region)
 {
 	bool wanted;
 
 	spin_lock(&region->registry);
-	wanted = region->reserve.want;
+	wanted = region->reserve.want || region->reserve.have;
 	spin_unlock(&region->registry);
 	if (wanted)
 		look(region);
@@ -210,59 +213,25 @@ void peershm_reserve_used(struct peershm_region *region, u64 have)
 
 /**
  * peershm_reserve_set() - say how much is to lie ready
- * @region: where
+ * @region: whose resize lock is held
  * @want: bytes, a multiple of the page size
  *
  * It is charged to the caller's memory cgroup from now on, which stays for as
- * long as there may be something to charge.
- *
- * Returns: 0, -ERESTARTSYS, or -ENOSPC beyond what the owner may have.
+ * long as there may be something to charge. The caller has it filled.
  */
-int peershm_reserve_set(struct peershm_region *region, u64 want)
+void peershm_reserve_set(struct peershm_region *region, u64 want)
 {
 	struct peershm_reserve *reserve = &region->reserve;
 	struct mem_cgroup *memcg = NULL;
 
-	if (mutex_lock_interruptible(&region->resize))
-		return -ERESTARTSYS;
-	if (!peershm_region_grant(region, region->size, want)) {
-		mutex_unlock(&region->resize);
-		return -ENOSPC;
-	}
+	lockdep_assert_held(&region->resize);
 	if (want)
 		memcg = get_mem_cgroup_from_mm(current->mm);
 	swap(memcg, reserve->memcg);
 	spin_lock(&region->registry);
 	reserve->want = want;
 	spin_unlock(&region->registry);
-	mutex_unlock(&region->resize);
 	mem_cgroup_put(memcg);
-	look(region);
-	return 0;
-}
-
-long peershm_reserve_command(struct peershm_file *pf, void *arg)
-{
-	struct peershm_set_reserve *args = arg;
-	struct peershm_region *region;
-	int err = -EINVAL;
-
-	if (args->flags)
-		return -EINVAL;
-	region = peershm_region_of(pf, args->region, MAY_WRITE);
-	if (IS_ERR(region))
-		return PTR_ERR(region);
-	if (!IS_ALIGNED(args->reserve, region->page_size))
-		goto put_region;
-	err = -EPERM;
-	if (args->reserve && !peershm_backing_permitted(region->backing))
-		goto put_region;
-	err = -ENOSPC;
-	if (args->reserve <= region->capacity)
-		err = peershm_reserve_set(region, args->reserve);
-put_region:
-	peershm_region_put(region);
-	return err;
 }
 
 static unsigned long count(struct shrinker *self, struct shrink_control *sc)

@@ -2,13 +2,11 @@
 /*
  * The registry of a region: who its clients are.
  */
-#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/mm.h>
@@ -16,18 +14,13 @@
 #include <linux/slab.h>
 
 #include "registry/client.h"
-#include "device/device.h"
+#include "registry/deferred.h"
 #include "registry/event.h"
 #include "registry/header.h"
+#include "registry/limits.h"
 #include "registry/name.h"
 #include "registry/region.h"
-#include "registry/straggler.h"
 #include "types.h"
-
-static uint max_user_clients = 128;
-module_param(max_user_clients, uint, 0644);
-MODULE_PARM_DESC(max_user_clients,
-		 "clients in a region, and files that watch it, of one user without CAP_SYS_RESOURCE, but its owner");
 
 /*
  * How long a process that is being killed may take to stop running, from when
@@ -41,19 +34,6 @@ MODULE_PARM_DESC(max_user_clients,
  */
 #define LEAVE_AT_ONCE 8
 
-/* Does the caller get a share of the region's clients, or as many as there are? */
-bool peershm_client_limited(const struct peershm_region *region)
-{
-	return !uid_eq(current_fsuid(), region->uid) &&
-	       !capable(CAP_SYS_RESOURCE);
-}
-
-/* May a user who has @n get one more? */
-bool peershm_client_share(unsigned int n)
-{
-	return n < READ_ONCE(max_user_clients);
-}
-
 static void client_release(struct kref *ref)
 {
 	struct peershm_client *client =
@@ -63,7 +43,7 @@ static void client_release(struct kref *ref)
 	put_pid(client->pid);
 	mmdrop(client->mm);
 	kfree(client);
-	peershm_region_drop(region);
+	peershm_region_put_struct(region);
 }
 
 /**
@@ -75,12 +55,16 @@ void peershm_client_put(struct peershm_client *client)
 	kref_put(&client->ref, client_release);
 }
 
-/*
- * Attached, and with an address space: somebody else may hold the window's
- * file for longer, such as a child of fork after MADV_DOFORK.
+/**
+ * peershm_client_present_locked() - is it attached, with an address space?
+ * @client: in the registry
+ *
+ * Somebody else may hold the window's file for longer, such as a child of fork
+ * after MADV_DOFORK.
  */
-static bool present(const struct peershm_client *client)
+bool peershm_client_present_locked(const struct peershm_client *client)
 {
+	lockdep_assert_held(&client->region->registry);
 	return client->live && atomic_read(&client->mm->mm_users);
 }
 
@@ -120,7 +104,8 @@ static bool dying(const struct peershm_client *client)
 /* Did it go because its process did? */
 static bool died(const struct peershm_client *client)
 {
-	return !present(client) || peershm_client_ended(client) || dying(client);
+	return !peershm_client_present_locked(client) ||
+	       peershm_client_ended(client) || dying(client);
 }
 
 /* Out of the registry; nothing if it is out already. */
@@ -150,7 +135,7 @@ static void leave_locked(struct peershm_client *client)
 	peershm_header_set_client(region, slot, NULL);
 	peershm_header_set_region(region);
 	peershm_header_end(region);
-	peershm_straggler_gone_locked(client);
+	peershm_deferred_gone_locked(client);
 	if (announced)
 		peershm_event_record_locked(region, PEERSHM_EVENT_SHRINKING,
 					    client, region->size, region->size);
@@ -249,55 +234,6 @@ struct peershm_client *peershm_client_of(struct peershm_file *pf)
 }
 
 /**
- * peershm_client_acting() - the calling process as a client of a region
- * @pf: through which file
- * @region: which
- *
- * Returns: a reference, or NULL if the file does not make it one.
- */
-struct peershm_client *peershm_client_acting(struct peershm_file *pf,
-					     struct peershm_region *region)
-{
-	struct peershm_client *client = peershm_client_of(pf);
-
-	if (!client)
-		return NULL;
-	if (client->region == region && client->mm == current->mm &&
-	    peershm_client_live(client))
-		return client;
-	peershm_client_put(client);
-	return NULL;
-}
-
-/**
- * peershm_client_region() - the region that the caller is attached to
- * @pf: through which file
- * @mask: what it means to do there, MAY_READ, MAY_WRITE or both
- *
- * Returns: a reference to it, -ENOTCONN or -EACCES.
- */
-struct peershm_region *peershm_client_region(struct peershm_file *pf, int mask)
-{
-	struct peershm_client *client = peershm_client_of(pf);
-	struct peershm_region *region;
-
-	if (!client)
-		return ERR_PTR(-ENOTCONN);
-	region = client->region;
-	/* A client that is live has a window, which is a user. */
-	spin_lock(&region->registry);
-	if (client->mm != current->mm || !client->live)
-		region = ERR_PTR(-ENOTCONN);
-	else if (mask & MAY_WRITE && client->flags & PEERSHM_CLIENT_READ_ONLY)
-		region = ERR_PTR(-EACCES);
-	else
-		peershm_region_get(region);
-	spin_unlock(&client->region->registry);
-	peershm_client_put(client);
-	return region;
-}
-
-/**
  * peershm_client_trim_locked() - no client has more mapped than that
  * @region: of which a change of the header has begun
  * @limit: bytes from the base
@@ -343,7 +279,7 @@ void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end,
 			peershm_header_end(region);
 		}
 	}
-	peershm_straggler_reached_locked(client, start, end);
+	peershm_deferred_reached_locked(client, start, end);
 unlock:
 	spin_unlock(&region->registry);
 }
@@ -363,8 +299,8 @@ void peershm_client_partial(struct peershm_client *client, u64 start, u64 end,
 	spin_lock(&region->registry);
 	client->partial = true;
 	if (shrinks == region->shrinks)
-		peershm_straggler_reached_locked(client, start,
-						 min(end, region->size));
+		peershm_deferred_reached_locked(client, start,
+						min(end, region->size));
 	spin_unlock(&region->registry);
 }
 
@@ -398,7 +334,8 @@ static int try_enter(struct peershm_client *client)
 	for (slot = 0; slot < region->max_clients; slot++) {
 		other = region->clients[slot];
 		if (other && other->live &&
-		    (!present(other) || peershm_client_ended(other))) {
+		    (!peershm_client_present_locked(other) ||
+		     peershm_client_ended(other))) {
 			leave_locked(other);
 			if (++left == LEAVE_AT_ONCE)
 				err = -EAGAIN;
@@ -416,7 +353,7 @@ static int try_enter(struct peershm_client *client)
 			break;
 	}
 	if (!err && (free < 0 ||
-		     (client->limited && !peershm_client_share(users))))
+		     (client->limited && !peershm_limits_share(users))))
 		err = -ENOSPC;
 	if (!err) {
 		client->id = ++region->next_client_id;
@@ -469,7 +406,7 @@ struct peershm_client *peershm_client_new(struct peershm_region *region,
 	if (!client)
 		return NULL;
 	kref_init(&client->ref);
-	peershm_region_hold(region);
+	peershm_region_get_struct(region);
 	client->region = region;
 	mmgrab(current->mm);
 	client->mm = current->mm;
@@ -478,99 +415,10 @@ struct peershm_client *peershm_client_new(struct peershm_region *region,
 	if (args->flags & PEERSHM_ATTACH_READ_ONLY)
 		client->flags = PEERSHM_CLIENT_READ_ONLY;
 	client->uid = current_fsuid();
-	client->limited = peershm_client_limited(region);
+	client->limited = peershm_limits_apply(region);
 	client->dump = args->flags & PEERSHM_ATTACH_DUMP;
 	memcpy(client->name, args->client_name, sizeof(client->name));
 	client->slot = -1;
 	client->behind = PEERSHM_NOT_BEHIND;
 	return client;
-}
-
-static void fill_info(const struct peershm_client *client,
-		      struct peershm_client_info *info)
-{
-	info->id = client->id;
-	info->start_time = client->start_time;
-	info->base = client->region->base;
-	info->mapped = client->mapped;
-	info->pid = peershm_client_pid(client);
-	info->flags = client->flags;
-	memcpy(info->name, client->name, sizeof(info->name));
-	info->generation = client->generation;
-}
-
-long peershm_client_list(struct peershm_file *pf, void *arg)
-{
-	struct peershm_clients *args = arg;
-	struct peershm_client_info *infos = NULL;
-	struct peershm_client *client;
-	struct peershm_region *region;
-	u32 room, n = 0;
-	unsigned int slot;
-	int err = -ENOMEM;
-
-	if (args->flags || args->reserved || (!args->clients && args->nr_clients))
-		return -EINVAL;
-	region = peershm_region_of(pf, args->region, MAY_READ);
-	if (IS_ERR(region))
-		return PTR_ERR(region);
-	room = min(args->nr_clients, region->max_clients);
-	if (room) {
-		infos = kvcalloc(room, sizeof(*infos), GFP_KERNEL_ACCOUNT);
-		if (!infos)
-			goto put_region;
-	}
-	spin_lock(&region->registry);
-	for (slot = 0; slot < region->max_clients; slot++) {
-		client = region->clients[slot];
-		if (!client || !present(client))
-			continue;
-		if (n < room)
-			fill_info(client, &infos[n]);
-		n++;
-	}
-	spin_unlock(&region->registry);
-
-	err = peershm_copy_array(args->clients, infos, min(n, room),
-				 sizeof(*infos));
-	args->nr_clients = n;
-	kvfree(infos);
-put_region:
-	peershm_region_put(region);
-	return err;
-}
-
-long peershm_client_resolve(struct peershm_file *pf, void *arg)
-{
-	struct peershm_resolve *args = arg;
-	bool by_pid = args->flags & PEERSHM_RESOLVE_BY_PID;
-	struct peershm_client *client;
-	struct peershm_region *region;
-	unsigned int slot;
-	int err = -ENOENT;
-
-	if (args->flags & ~PEERSHM_RESOLVE_BY_PID || args->reserved ||
-	    (by_pid ? args->pid <= 0 : !peershm_name_valid(args->name)))
-		return -EINVAL;
-	region = peershm_region_of(pf, args->region, MAY_READ);
-	if (IS_ERR(region))
-		return PTR_ERR(region);
-
-	spin_lock(&region->registry);
-	for (slot = 0; slot < region->max_clients; slot++) {
-		client = region->clients[slot];
-		if (!client || !present(client))
-			continue;
-		if (by_pid ? peershm_client_pid(client) != args->pid :
-			     strcmp(client->name, args->name))
-			continue;
-		args->client = client->id;
-		args->pid = peershm_client_pid(client);
-		memcpy(args->name, client->name, sizeof(args->name));
-		err = 0;
-		break;
-	}
-	spin_unlock(&region->registry);
-	peershm_region_put(region);
-	return err;
 }

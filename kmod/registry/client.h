@@ -9,8 +9,6 @@ struct peershm_client;
 struct peershm_file;
 struct peershm_region;
 
-bool peershm_client_limited(const struct peershm_region *region);
-bool peershm_client_share(unsigned int n);
 struct peershm_client *peershm_client_new(struct peershm_region *region,
 					  const struct peershm_attach *args);
 void peershm_client_put(struct peershm_client *client);
@@ -18,22 +16,16 @@ int peershm_client_enter(struct peershm_client *client);
 void peershm_client_leave(struct peershm_client *client);
 int peershm_client_keep(struct peershm_client *client);
 void peershm_client_unkeep(struct peershm_client *client);
+bool peershm_client_present_locked(const struct peershm_client *client);
 bool peershm_client_live(struct peershm_client *client);
 bool peershm_client_ended(const struct peershm_client *client);
 s32 peershm_client_pid(const struct peershm_client *client);
 
 struct peershm_client *peershm_client_of(struct peershm_file *pf);
-struct peershm_client *peershm_client_acting(struct peershm_file *pf,
-					     struct peershm_region *region);
-struct peershm_region *peershm_client_region(struct peershm_file *pf, int mask);
 void peershm_client_trim_locked(struct peershm_region *region, u64 limit);
 void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end,
 			   u64 shrinks);
 void peershm_client_partial(struct peershm_client *client, u64 start, u64 end,
 			    u64 shrinks);
-
-/* Commands. `arg` is the command's struct in kernel memory. */
-long peershm_client_list(struct peershm_file *pf, void *arg);
-long peershm_client_resolve(struct peershm_file *pf, void *arg);
 
 #endif /* PEERSHM_CLIENT_H */

@@ -13,24 +13,20 @@
  * matter of the region's, nor of its other readers.
  */
 #include <linux/cred.h>
-#include <linux/fs.h>
 #include <linux/ktime.h>
 #include <linux/lockdep.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
+#include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/uio.h>
 #include <linux/workqueue.h>
 
-#include "registry/client.h"
-#include "device/device.h"
 #include "registry/event.h"
-#include "registry/region.h"
 #include "types.h"
 
 /* Room for the deaths of all clients at once, and for some life before. */
@@ -46,13 +42,6 @@ static struct workqueue_struct *queue;
 struct peershm_event_record {
 	struct peershm_event event;
 	struct pid *pid;		/* a reference */
-};
-
-/* What one record of a read is, and where the reader is after it. */
-struct step {
-	struct peershm_event event;
-	u64 session;
-	u64 next;
 };
 
 /**
@@ -193,7 +182,6 @@ void peershm_event_reader_free(struct peershm_event_reader *reader)
 		list_del_init(&reader->node);
 		reader->region->events.nr_watchers--;
 		spin_unlock(&reader->region->registry);
-		peershm_region_drop(reader->region);
 		mmdrop(reader->mm);
 	}
 	/* In no list of readers any more, so nothing queues it again. */
@@ -252,56 +240,24 @@ void peershm_event_disconnect(struct peershm_region *region,
 	spin_unlock(&region->registry);
 }
 
-/*
- * Run @f under the lock of the file and the registry lock of the region whose
- * events the caller reads through it; -ENOTCONN if it reads none.
+/**
+ * peershm_event_readiness_locked() - what poll() says of a reader
+ * @region: that it reads
+ * @reader: which
+ * @unused: as its siblings have it
  */
-static int with_source(struct peershm_file *pf,
-		       int (*f)(struct peershm_region *region,
-				struct peershm_event_reader *reader, void *arg),
-		       void *arg)
-{
-	struct peershm_client *client;
-	struct peershm_region *region;
-	int ret = -ENOTCONN;
-	bool mine;
-
-	spin_lock(&pf->lock);
-	client = pf->client;
-	region = client ? client->region : pf->reader.region;
-	if (region) {
-		spin_lock(&region->registry);
-		/* The kernel itself polls for whoever submitted that. */
-		if (client)
-			mine = client->live &&
-			       (!current->mm || client->mm == current->mm);
-		else
-			mine = !current->mm || pf->reader.mm == current->mm;
-		if (mine)
-			ret = f(region, &pf->reader, arg);
-		spin_unlock(&region->registry);
-	}
-	spin_unlock(&pf->lock);
-	return ret;
-}
-
-static int add_readiness(struct peershm_region *region,
-			 struct peershm_event_reader *reader, void *arg)
-{
-	__poll_t *mask = arg;
-
-	if (reader->next != region->events.next)
-		*mask |= EPOLLIN | EPOLLRDNORM;
-	if (!region->linked)
-		*mask |= EPOLLHUP;
-	return 0;
-}
-
-static __poll_t readiness(struct peershm_file *pf)
+int peershm_event_readiness_locked(struct peershm_region *region,
+				   struct peershm_event_reader *reader,
+				   struct peershm_event_step *unused)
 {
 	__poll_t mask = 0;
 
-	return with_source(pf, add_readiness, &mask) ? EPOLLERR : mask;
+	lockdep_assert_held(&region->registry);
+	if (reader->next != region->events.next)
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (!region->linked)
+		mask |= EPOLLHUP;
+	return (__force int)mask;
 }
 
 /* Records were overwritten before this reader came to them. */
@@ -316,20 +272,24 @@ static void fill_overflow(struct peershm_event *event, u64 lost, u64 last)
 	};
 }
 
-/*
- * The next record, without taking it.
+/**
+ * peershm_event_peek_locked() - the next record, without taking it
+ * @region: that is read
+ * @reader: by which
+ * @step: to fill
  *
  * Returns: its size; 0 at the end, after the region was unlinked; -EAGAIN if
  * there is none yet.
  */
-static int peek(struct peershm_region *region,
-		struct peershm_event_reader *reader, void *arg)
+int peershm_event_peek_locked(struct peershm_region *region,
+			      struct peershm_event_reader *reader,
+			      struct peershm_event_step *step)
 {
 	struct peershm_event_log *log = &region->events;
 	u64 oldest = log->next - min_t(u64, log->next, log->size);
 	struct peershm_event_record *record;
-	struct step *step = arg;
 
+	lockdep_assert_held(&region->registry);
 	if (reader->next == log->next)
 		return region->linked ? -EAGAIN : 0;
 	step->session = reader->session;
@@ -346,75 +306,29 @@ static int peek(struct peershm_region *region,
 	return sizeof(step->event);
 }
 
-/* The record has been delivered, if the file still is what it was. */
-static int take(struct peershm_region *region,
-		struct peershm_event_reader *reader, void *arg)
+/**
+ * peershm_event_take_locked() - the record has been delivered
+ * @region: that is read
+ * @reader: by which, if the file is still connected to what it was
+ * @step: of that record
+ */
+int peershm_event_take_locked(struct peershm_region *region,
+			      struct peershm_event_reader *reader,
+			      struct peershm_event_step *step)
 {
-	const struct step *step = arg;
-
+	lockdep_assert_held(&region->registry);
 	if (reader->session == step->session)
 		reader->next = step->next;
 	return 0;
 }
 
-/* Whole records, as many as there are and fit. A record is lost by no error. */
-static ssize_t read_records(struct peershm_file *pf, struct iov_iter *to,
-			    bool wait)
-{
-	ssize_t done = 0, ret = 0;
-	struct step step;
-	size_t copied;
-
-	/* Another thread may have it while it waits for its buffer. */
-	if (!mutex_trylock(&pf->reader.turn)) {
-		if (!wait)
-			return -EAGAIN;
-		if (mutex_lock_interruptible(&pf->reader.turn))
-			return -ERESTARTSYS;
-	}
-	while (iov_iter_count(to) >= sizeof(step.event)) {
-		ret = with_source(pf, peek, &step);
-		if (ret <= 0)
-			break;
-		copied = copy_to_iter(&step.event, sizeof(step.event), to);
-		if (copied < sizeof(step.event)) {
-			iov_iter_revert(to, copied);
-			ret = -EFAULT;
-			break;
-		}
-		with_source(pf, take, &step);
-		done += sizeof(step.event);
-	}
-	mutex_unlock(&pf->reader.turn);
-	return done ?: ret;
-}
-
-ssize_t peershm_event_read(struct kiocb *iocb, struct iov_iter *to)
-{
-	struct peershm_file *pf = iocb->ki_filp->private_data;
-	bool wait = !(iocb->ki_filp->f_flags & O_NONBLOCK ||
-		      iocb->ki_flags & IOCB_NOWAIT);
-	ssize_t ret;
-
-	if (iov_iter_count(to) < sizeof(struct peershm_event))
-		return readiness(pf) & EPOLLERR ? -ENOTCONN : -EINVAL;
-	while ((ret = read_records(pf, to, wait)) == -EAGAIN && wait) {
-		if (wait_event_interruptible(pf->reader.wait, readiness(pf)))
-			return -ERESTARTSYS;
-	}
-	return ret;
-}
-
-__poll_t peershm_event_poll(struct file *file, struct poll_table_struct *table)
-{
-	struct peershm_file *pf = file->private_data;
-
-	poll_wait(file, &pf->reader.wait, table);
-	return readiness(pf);
-}
-
-/* Files of a user that watch the region. */
-static unsigned int watched_by(const struct peershm_region *region, kuid_t uid)
+/**
+ * peershm_event_watched_by_locked() - how many files of a user watch a region
+ * @region: which
+ * @uid: the user
+ */
+unsigned int
+peershm_event_watched_by_locked(const struct peershm_region *region, kuid_t uid)
 {
 	const struct peershm_event_reader *reader;
 	unsigned int n = 0;
@@ -426,41 +340,21 @@ static unsigned int watched_by(const struct peershm_region *region, kuid_t uid)
 	return n;
 }
 
-long peershm_event_watch(struct peershm_file *pf, void *arg)
+/**
+ * peershm_event_watch_locked() - a file of the caller watches from now on
+ * @region: whose struct the caller keeps for as long as the reader lives
+ * @reader: connected to none
+ */
+void peershm_event_watch_locked(struct peershm_region *region,
+				struct peershm_event_reader *reader)
 {
-	struct peershm_watch *args = arg;
-	struct peershm_region *region;
-	bool limited;
-	int err = 0;
-
-	if (args->flags || !args->region)
-		return -EINVAL;
-	region = peershm_region_find(NULL, args->region, MAY_READ);
-	if (IS_ERR(region))
-		return PTR_ERR(region);
-	limited = peershm_client_limited(region);
-
-	spin_lock(&pf->lock);
-	spin_lock(&region->registry);
-	if (pf->client || pf->attacher || pf->reader.region) {
-		err = -EBUSY;
-	} else if (region->events.nr_watchers >= region->max_clients ||
-		   (limited && !peershm_client_share(watched_by(region,
-							current_fsuid())))) {
-		err = -ENOSPC;
-	} else {
-		peershm_region_hold(region);
-		mmgrab(current->mm);
-		pf->reader.region = region;
-		pf->reader.mm = current->mm;
-		pf->reader.uid = current_fsuid();
-		region->events.nr_watchers++;
-		peershm_event_connect_locked(region, &pf->reader, NULL);
-	}
-	spin_unlock(&region->registry);
-	spin_unlock(&pf->lock);
-	peershm_region_put(region);
-	return err;
+	lockdep_assert_held(&region->registry);
+	mmgrab(current->mm);
+	reader->region = region;
+	reader->mm = current->mm;
+	reader->uid = current_fsuid();
+	region->events.nr_watchers++;
+	peershm_event_connect_locked(region, reader, NULL);
 }
 
 int peershm_event_init(void)

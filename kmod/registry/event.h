@@ -2,18 +2,14 @@
 #ifndef PEERSHM_EVENT_H
 #define PEERSHM_EVENT_H
 
-#include <linux/poll.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
 
 #include <uapi/linux/peershm.h>
 
-struct file;
-struct iov_iter;
-struct kiocb;
 struct peershm_client;
 struct peershm_event_log;
 struct peershm_event_reader;
-struct peershm_file;
 struct peershm_region;
 
 int peershm_event_init(void);
@@ -39,11 +35,26 @@ void peershm_event_leave_locked(struct peershm_client *client);
 void peershm_event_disconnect(struct peershm_region *region,
 			      struct peershm_event_reader *reader);
 
-/* File operations. */
-ssize_t peershm_event_read(struct kiocb *iocb, struct iov_iter *to);
-__poll_t peershm_event_poll(struct file *file, struct poll_table_struct *table);
+/* What one record of a read is, and where the reader is after it. */
+struct peershm_event_step {
+	struct peershm_event event;
+	u64 session;
+	u64 next;
+};
 
-/* Command. `arg` is the command's struct in kernel memory. */
-long peershm_event_watch(struct peershm_file *pf, void *arg);
+int peershm_event_readiness_locked(struct peershm_region *region,
+				   struct peershm_event_reader *reader,
+				   struct peershm_event_step *unused);
+int peershm_event_peek_locked(struct peershm_region *region,
+			      struct peershm_event_reader *reader,
+			      struct peershm_event_step *step);
+int peershm_event_take_locked(struct peershm_region *region,
+			      struct peershm_event_reader *reader,
+			      struct peershm_event_step *step);
+
+unsigned int
+peershm_event_watched_by_locked(const struct peershm_region *region, kuid_t uid);
+void peershm_event_watch_locked(struct peershm_region *region,
+				struct peershm_event_reader *reader);
 
 #endif /* PEERSHM_EVENT_H */

@@ -15,9 +15,7 @@
 
 #include <uapi/linux/peershm.h>
 
-#include "registry/client.h"
 #include "registry/header.h"
-#include "registry/region.h"
 #include "types.h"
 
 static struct peershm_header_client *entry(struct peershm_header *header,
@@ -169,4 +167,15 @@ void peershm_header_end(struct peershm_region *region)
 	smp_wmb(); /* every field has changed before seq is even */
 	WRITE_ONCE(region->header->seq, ++region->header_seq);
 	preempt_enable();
+}
+
+/**
+ * peershm_header_show_region() - a change of nothing but what set_region shows
+ * @region: whose registry lock is held
+ */
+void peershm_header_show_region(struct peershm_region *region)
+{
+	peershm_header_begin(region);
+	peershm_header_set_region(region);
+	peershm_header_end(region);
 }

@@ -23,4 +23,6 @@ void peershm_header_set_client(struct peershm_region *region, unsigned int slot,
 			       const struct peershm_client *client);
 void peershm_header_end(struct peershm_region *region);
 
+void peershm_header_show_region(struct peershm_region *region);
+
 #endif /* PEERSHM_HEADER_H */

@@ -5,16 +5,24 @@
 #include <linux/types.h>
 
 struct peershm_client;
-struct peershm_file;
 struct peershm_region;
+struct peershm_root;
+struct peershm_root_info;
+struct peershm_set_root;
 
+struct peershm_root *peershm_root_find_locked(struct peershm_region *region,
+					      const char *name);
+int peershm_root_set_locked(struct peershm_region *region,
+			    const struct peershm_client *client,
+			    struct peershm_set_root *args,
+			    struct peershm_root **spare);
+void peershm_root_describe_locked(const struct peershm_region *region,
+				  const struct peershm_root *root,
+				  struct peershm_root_info *info);
+u32 peershm_root_list_locked(const struct peershm_region *region,
+			     struct peershm_root_info *infos, u32 room);
 void peershm_root_trim(struct peershm_region *region,
 		       const struct peershm_client *client);
 void peershm_root_free_all(struct peershm_region *region);
-
-/* Commands. `arg` is the command's struct in kernel memory. */
-long peershm_root_set(struct peershm_file *pf, void *arg);
-long peershm_root_get(struct peershm_file *pf, void *arg);
-long peershm_root_list(struct peershm_file *pf, void *arg);
 
 #endif /* PEERSHM_ROOT_H */

@@ -2,13 +2,25 @@
 #ifndef PEERSHM_SIZE_H
 #define PEERSHM_SIZE_H
 
-struct peershm_file;
+#include <linux/types.h>
+
+struct peershm_client;
 struct peershm_region;
 
-void peershm_size_cut(struct peershm_region *region);
+u64 peershm_size_mapped(const struct peershm_region *region, u64 size);
+u64 peershm_size_cut(struct peershm_region *region);
+void peershm_size_given_back(struct peershm_region *region);
+void peershm_size_grown(struct peershm_region *region,
+			const struct peershm_client *client, u64 new_size);
 
-/* Commands. `arg` is the command's struct in kernel memory. */
-long peershm_size_grow(struct peershm_file *pf, void *arg);
-long peershm_size_shrink(struct peershm_file *pf, void *arg);
+int peershm_size_begin_shrink(struct peershm_region *region,
+			      const struct peershm_client *client,
+			      bool announced, u64 new_size);
+void peershm_size_undo_shrink(struct peershm_region *region, u64 old_size);
+void peershm_size_end_shrink(struct peershm_region *region,
+			     const struct peershm_client *client, u64 old_size);
+int peershm_size_announce(struct peershm_region *region,
+			  struct peershm_client *client, u64 new_size,
+			  bool cancel, u64 *size);
 
 #endif /* PEERSHM_SIZE_H */

@@ -19,9 +19,9 @@
 #include <linux/shmem_fs.h>
 
 #include "registry/client.h"
+#include "registry/region.h"
 #include "window/control.h"
 #include "window/mapfile.h"
-#include "registry/region.h"
 #include "types.h"
 
 /**

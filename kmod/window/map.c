@@ -8,44 +8,26 @@
  * "current" need not be who called.
  */
 #include <linux/delay.h>
-#include <linux/fs.h>
 #include <linux/ktime.h>
-#include <linux/lockdep.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "memory/backing.h"
-#include "registry/client.h"
-#include "device/device.h"
-#include "window/map.h"
 #include "memory/parallel.h"
+#include "registry/client.h"
+#include "registry/deferred.h"
+#include "window/map.h"
 #include "window/populate.h"
-#include "registry/region.h"
-#include "registry/straggler.h"
-#include "window/window.h"
 #include "types.h"
-
-#define DEFAULT_TIMEOUT_MS 100
-#define MAX_TIMEOUT_MS 60000
 
 /* Another CPU can help from about so many page table entries on. */
 #define WORTH_HELP 1024
 /* To map a huge page costs as much as so many small ones. */
 #define HUGE_PAGE 16
-
-/*
- * How much is mapped under the mmap lock of a peer at a time; less, if one of
- * its threads waits for that (populate.c).
- */
-static u64 chunk_of(const struct peershm_region *region)
-{
-	return max_t(u64, SZ_16M, 512 * (u64)region->page_size);
-}
 
 /*
  * What an earlier call left undone is done on the way, but not for longer than
@@ -55,26 +37,6 @@ static bool may_catch_up(const struct peershm_map_call *call)
 {
 	return !task_sigpending(call->caller) &&
 	       ktime_before(ktime_get(), call->deadline);
-}
-
-/*
- * The page tables are charged to the client's memory cgroup, as if it had taken
- * the faults itself: whoever maps is not slowed down by a limit of its own while
- * it holds the client's mmap lock.
- */
-static u64 populate(struct peershm_client *client, struct task_struct *caller,
-		    u64 start, u64 end, bool *whole)
-{
-	unsigned long base = client->region->base;
-	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(client->mm);
-	struct mem_cgroup *old = set_active_memcg(memcg);
-
-	end = peershm_populate(client, caller, base + start, base + end,
-			       whole) -
-	      base;
-	set_active_memcg(old);
-	mem_cgroup_put(memcg);
-	return end;
 }
 
 /* About as many page tables as one call needs for so many bytes. */
@@ -97,7 +59,7 @@ static bool may_be_helped(const struct peershm_client *client, u64 bytes)
 static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 {
 	struct peershm_client *client = job->client;
-	u64 chunk = chunk_of(client->region);
+	u64 chunk = peershm_populate_chunk_size(client->region);
 	struct mm_struct *mm = client->mm;
 	bool whole;
 	u64 stop;
@@ -117,7 +79,8 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 			break;
 		if (!mmap_read_trylock(mm))
 			break;
-		stop = populate(client, call->caller, job->next, stop, &whole);
+		stop = peershm_populate_charged(client, call->caller,
+						job->next, stop, &whole);
 		mmap_read_unlock(mm);
 		/* A caller that is being killed says nothing about the peer. */
 		if (!whole && fatal_signal_pending(call->caller))
@@ -131,42 +94,6 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 		job->result = job->partial ? PEERSHM_PEER_PARTIAL :
 					     PEERSHM_PEER_MAPPED;
 	mmput_async(mm);
-}
-
-/**
- * peershm_map_chunk() - map some of a range into a client, without waiting
- * @client: to whose region the caller has a reference
- * @start: in bytes from the base
- * @end: likewise
- * @shrinks: how often the region had shrunk when that was within its size
- *
- * Returns: false if the client's mmap lock was not to be had.
- */
-bool peershm_map_chunk(struct peershm_client *client, u64 start, u64 end,
-		       u64 shrinks)
-{
-	struct mm_struct *mm = client->mm;
-	u64 chunk = chunk_of(client->region);
-	u64 stop = min_t(u64, end, round_down(start, chunk) + chunk);
-	bool whole = false;
-	bool got;
-
-	if (!mmget_not_zero(mm)) {
-		/* Its window's file may be held by somebody else. */
-		peershm_client_leave(client);
-		return true;
-	}
-	got = mmap_read_trylock(mm);
-	if (got) {
-		stop = populate(client, current, start, stop, &whole);
-		mmap_read_unlock(mm);
-	}
-	mmput_async(mm);
-	if (whole)
-		peershm_client_mapped(client, start, stop, shrinks);
-	else if (got)
-		peershm_client_partial(client, start, stop, shrinks);
-	return got;
 }
 
 /*
@@ -230,8 +157,8 @@ static void map_share(void *context, unsigned int index)
 	if (READ_ONCE(call->failed) || fatal_signal_pending(call->caller) ||
 	    !lock_for(call))
 		return;
-	populate(client, call->caller, start,
-		 min(call->size, start + call->share), &whole);
+	peershm_populate_charged(client, call->caller, start,
+				 min(call->size, start + call->share), &whole);
 	mmap_read_unlock(client->mm);
 	if (!whole)
 		WRITE_ONCE(call->failed, true);
@@ -272,6 +199,7 @@ static void map_shares(struct peershm_client *client, u64 size)
  */
 int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks)
 {
+	u64 chunk = peershm_populate_chunk_size(client->region);
 	unsigned long base = client->region->base;
 	bool whole = true, part;
 	u64 next = 0, stop;
@@ -280,7 +208,7 @@ int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks)
 	while (next < size) {
 		if (mmap_read_lock_killable(client->mm))
 			return -EINTR;
-		stop = min(size, next + chunk_of(client->region));
+		stop = min(size, next + chunk);
 		next = peershm_populate(client, current, base + next,
 					base + stop, &part) -
 		       base;
@@ -302,43 +230,19 @@ int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks)
  * peershm_map_begin() - get ready, with everything that can fail
  * @call: to fill
  * @region: which the caller has a reference to
- * @report: what the caller asked for
+ * @timeout_ms: how long to wait for clients whose mmap lock is taken
  *
- * Returns: 0, or an error after which peershm_map_end() is not due.
+ * Returns: 0, or -ENOMEM, after which peershm_map_end() is not due.
  */
 int peershm_map_begin(struct peershm_map_call *call,
-		      struct peershm_region *region,
-		      const struct peershm_map_report *report)
+		      struct peershm_region *region, unsigned int timeout_ms)
 {
-	if (report->timeout_ms > MAX_TIMEOUT_MS ||
-	    (!report->peers && report->nr_peers))
-		return -EINVAL;
-
 	memset(call, 0, sizeof(*call));
 	call->region = region;
-	call->timeout_ms = report->timeout_ms ?: DEFAULT_TIMEOUT_MS;
-	call->max_peers = min(report->nr_peers, region->max_clients);
+	call->timeout_ms = timeout_ms;
 	call->jobs = kvcalloc(region->max_clients, sizeof(*call->jobs),
 			      GFP_KERNEL_ACCOUNT);
-	if (!call->jobs)
-		return -ENOMEM;
-	if (!call->max_peers)
-		return 0;
-
-	call->peers = kvcalloc(call->max_peers, sizeof(*call->peers),
-			       GFP_KERNEL_ACCOUNT);
-	if (!call->peers) {
-		kvfree(call->jobs);
-		return -ENOMEM;
-	}
-	/* Can it be written? Better to know before than after. */
-	if (peershm_copy_array(report->peers, call->peers, call->max_peers,
-			       sizeof(*call->peers))) {
-		kvfree(call->peers);
-		kvfree(call->jobs);
-		return -EFAULT;
-	}
-	return 0;
+	return call->jobs ? 0 : -ENOMEM;
 }
 
 static bool wanted(const struct peershm_client *client,
@@ -443,7 +347,7 @@ static void leave_behind(struct peershm_map_job *job)
 	else
 		peershm_client_mapped(job->client, job->start, job->next,
 				      job->shrinks);
-	peershm_straggler_add(job->client, job->next);
+	peershm_deferred_add(job->client, job->next);
 }
 
 /**
@@ -455,7 +359,7 @@ static void leave_behind(struct peershm_map_job *job)
  *
  * Whoever attaches after this began maps itself. Every client is tried before
  * any is waited for. Sleeps, up to the call's timeout, for those whose mmap
- * lock is taken; a signal ends the waiting. Who was not reached is a straggler.
+ * lock is taken; a signal ends the waiting. Who was not reached is deferred.
  */
 void peershm_map_peers(struct peershm_map_call *call,
 		       const struct peershm_peer_map *which, u64 start,
@@ -479,57 +383,6 @@ void peershm_map_peers(struct peershm_map_call *call,
 			leave_behind(job);
 }
 
-/**
- * peershm_map_report() - answer
- * @call: after peershm_map_peers(), if there was anything to map
- * @report: to fill
- *
- * Returns: 0, or -EFAULT if the caller's memory went away since the beginning.
- */
-int peershm_map_report(struct peershm_map_call *call,
-		       struct peershm_map_report *report)
-{
-	struct peershm_region *region = call->region;
-	unsigned int i;
-
-	report->mapped = 0;
-	report->deferred = 0;
-	report->gone = 0;
-	report->partial = 0;
-	for (i = 0; i < call->nr_jobs; i++) {
-		const struct peershm_map_job *job = &call->jobs[i];
-
-		switch (job->result) {
-		case PEERSHM_PEER_MAPPED:
-			report->mapped++;
-			break;
-		case PEERSHM_PEER_DEFERRED:
-			report->deferred++;
-			break;
-		case PEERSHM_PEER_GONE:
-			report->gone++;
-			break;
-		case PEERSHM_PEER_PARTIAL:
-			report->partial++;
-			break;
-		}
-		if (i >= call->max_peers)
-			continue;
-		call->peers[i].client = job->client->id;
-		call->peers[i].pid = peershm_client_pid(job->client);
-		call->peers[i].result = job->result;
-		memcpy(call->peers[i].name, job->client->name,
-		       sizeof(call->peers[i].name));
-		spin_lock(&region->registry);
-		call->peers[i].mapped = job->client->mapped;
-		spin_unlock(&region->registry);
-	}
-	report->nr_peers = call->nr_jobs;
-	return peershm_copy_array(report->peers, call->peers,
-				  min(call->nr_jobs, call->max_peers),
-				  sizeof(*call->peers));
-}
-
 void peershm_map_end(struct peershm_map_call *call)
 {
 	unsigned int i;
@@ -537,64 +390,4 @@ void peershm_map_end(struct peershm_map_call *call)
 	for (i = 0; i < call->nr_jobs; i++)
 		peershm_client_put(call->jobs[i].client);
 	kvfree(call->jobs);
-	kvfree(call->peers);
-}
-
-static int check_range(struct peershm_region *region,
-		       const struct peershm_peer_map *args, u64 *end)
-{
-	u64 size;
-
-	spin_lock(&region->registry);
-	size = region->size;
-	spin_unlock(&region->registry);
-	if (!IS_ALIGNED(args->offset, region->page_size) ||
-	    !IS_ALIGNED(args->length, region->page_size) ||
-	    args->offset > size || args->length > size - args->offset)
-		return -EINVAL;
-	*end = args->length ? args->offset + args->length : size;
-	return 0;
-}
-
-long peershm_map_command(struct peershm_file *pf, void *arg)
-{
-	struct peershm_peer_map *args = arg;
-	struct peershm_map_call call;
-	struct peershm_region *region;
-	u64 end;
-	int err;
-
-	if (args->flags & ~(PEERSHM_MAP_BY_PID | PEERSHM_MAP_BY_NAME) ||
-	    args->reserved)
-		return -EINVAL;
-	switch (args->flags) {
-	case PEERSHM_MAP_BY_PID:
-		if (args->pid <= 0 || args->name[0])
-			return -EINVAL;
-		break;
-	case PEERSHM_MAP_BY_NAME:
-		if (args->pid || !peershm_name_valid(args->name))
-			return -EINVAL;
-		break;
-	default:
-		if (args->flags || args->pid || args->name[0])
-			return -EINVAL;
-	}
-	region = peershm_region_of(pf, args->region, MAY_WRITE);
-	if (IS_ERR(region))
-		return PTR_ERR(region);
-	err = check_range(region, args, &end);
-	if (!err)
-		err = peershm_map_begin(&call, region, &args->report);
-	if (err)
-		goto put_region;
-	peershm_map_peers(&call, args, args->offset, end);
-	if (args->flags && !call.nr_jobs)
-		err = -ENOENT;
-	else
-		err = peershm_map_report(&call, &args->report);
-	peershm_map_end(&call);
-put_region:
-	peershm_region_put(region);
-	return err;
 }

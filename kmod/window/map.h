@@ -8,7 +8,6 @@
 #include <uapi/linux/peershm.h>
 
 struct peershm_client;
-struct peershm_file;
 struct peershm_region;
 struct task_struct;
 
@@ -31,8 +30,6 @@ struct peershm_map_call {
 	struct task_struct *caller;
 	struct peershm_map_job *jobs;
 	unsigned int nr_jobs;
-	struct peershm_peer *peers;	/* what goes to user space */
-	unsigned int max_peers;
 	unsigned int timeout_ms;
 	u64 start;			/* what is asked for, from the base */
 	u64 end;
@@ -40,20 +37,12 @@ struct peershm_map_call {
 };
 
 int peershm_map_begin(struct peershm_map_call *call,
-		      struct peershm_region *region,
-		      const struct peershm_map_report *report);
+		      struct peershm_region *region, unsigned int timeout_ms);
 void peershm_map_peers(struct peershm_map_call *call,
 		       const struct peershm_peer_map *which, u64 start,
 		       u64 end);
-int peershm_map_report(struct peershm_map_call *call,
-		       struct peershm_map_report *report);
 void peershm_map_end(struct peershm_map_call *call);
 
-bool peershm_map_chunk(struct peershm_client *client, u64 start, u64 end,
-		       u64 shrinks);
 int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks);
-
-/* Command. `arg` is the command's struct in kernel memory. */
-long peershm_map_command(struct peershm_file *pf, void *arg);
 
 #endif /* PEERSHM_MAP_H */

@@ -11,16 +11,18 @@
 #include <linux/fs.h>
 #include <linux/irqflags.h>
 #include <linux/lockdep.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/pgtable.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/userfaultfd_k.h>
 
 #include "memory/backing.h"
 #include "registry/client.h"
 #include "window/populate.h"
-#include "registry/region.h"
 #include "window/window.h"
 #include "types.h"
 
@@ -367,4 +369,81 @@ unsigned long peershm_populate(const struct peershm_client *client,
 	}
 	*whole = trip.whole;
 	return addr;
+}
+
+/**
+ * peershm_populate_chunk_size() - how much is mapped under a peer's mmap lock
+ * @region: of the peer
+ *
+ * At a time; less, if one of the peer's threads waits for that lock.
+ */
+u64 peershm_populate_chunk_size(const struct peershm_region *region)
+{
+	return max_t(u64, SZ_16M, 512 * (u64)region->page_size);
+}
+
+/**
+ * peershm_populate_charged() - put a range into a client's page tables
+ * @client: whose mmap lock is held, and whose memory cgroup pays
+ * @caller: for whom; nothing more is done once it is being killed
+ * @start: in bytes from the base
+ * @end: likewise
+ * @whole: set to whether all that was tried is mapped
+ *
+ * The page tables are charged as if the client had taken the faults itself: so
+ * no limit of whoever maps slows that down while it holds the client's lock.
+ *
+ * Returns: up to where it was tried, as peershm_populate() does.
+ */
+u64 peershm_populate_charged(struct peershm_client *client,
+			     struct task_struct *caller, u64 start, u64 end,
+			     bool *whole)
+{
+	unsigned long base = client->region->base;
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(client->mm);
+	struct mem_cgroup *old = set_active_memcg(memcg);
+
+	end = peershm_populate(client, caller, base + start, base + end,
+			       whole) -
+	      base;
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	return end;
+}
+
+/**
+ * peershm_populate_chunk() - map some of a range into a client, without waiting
+ * @client: to whose region the caller has a reference
+ * @start: in bytes from the base
+ * @end: likewise
+ * @shrinks: how often the region had shrunk when that was within its size
+ *
+ * Returns: false if the client's mmap lock was not to be had.
+ */
+bool peershm_populate_chunk(struct peershm_client *client, u64 start, u64 end,
+			    u64 shrinks)
+{
+	struct mm_struct *mm = client->mm;
+	u64 chunk = peershm_populate_chunk_size(client->region);
+	u64 stop = min_t(u64, end, round_down(start, chunk) + chunk);
+	bool whole = false;
+	bool got;
+
+	if (!mmget_not_zero(mm)) {
+		/* Its window's file may be held by somebody else. */
+		peershm_client_leave(client);
+		return true;
+	}
+	got = mmap_read_trylock(mm);
+	if (got) {
+		stop = peershm_populate_charged(client, current, start, stop,
+						&whole);
+		mmap_read_unlock(mm);
+	}
+	mmput_async(mm);
+	if (whole)
+		peershm_client_mapped(client, start, stop, shrinks);
+	else if (got)
+		peershm_client_partial(client, start, stop, shrinks);
+	return got;
 }

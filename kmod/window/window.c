@@ -18,8 +18,8 @@
 #include <linux/sched/mm.h>
 
 #include "registry/client.h"
-#include "window/mapfile.h"
 #include "registry/region.h"
+#include "window/mapfile.h"
 #include "window/vmalock.h"
 #include "window/window.h"
 #include "types.h"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 # what kernels write when something is wrong, by version and architecture
 FINDINGS = """\
-WARNING: CPU: 1 PID: 77 at kmod/registry/size.c:12 grow+0x1/0x2 [peershm]
-WARNING: kmod/registry/size.c:12 at grow+0x1/0x2 [peershm], CPU#1: device/77
+WARNING: CPU: 1 PID: 77 at kmod/command/grow.c:12 grow+0x1/0x2 [peershm]
+WARNING: kmod/command/grow.c:12 at grow+0x1/0x2 [peershm], CPU#1: device/77
 WARNING: possible circular locking dependency detected
 WARNING: inconsistent lock state
 WARNING: bad unlock balance detected!
@@ -34,7 +34,7 @@ Unable to handle kernel NULL pointer dereference at virtual address 000000000000
 Oops: 0000 [#1] PREEMPT SMP KASAN
 Call Trace:
 Call trace:
-UBSAN: array-index-out-of-bounds in kmod/registry/size.c:12:3
+UBSAN: array-index-out-of-bounds in kmod/command/grow.c:12:3
 INFO: task device:77 blocked for more than 120 seconds.
 watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [device:77]
 rcu: INFO: rcu_preempt self-detected stall on CPU

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What commands tell their callers beyond their own struct: arrays, and how a
+ * peer map went for each client.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "command/answer.h"
+#include "registry/client.h"
+#include "window/map.h"
+#include "types.h"
+
+#define DEFAULT_TIMEOUT_MS 100
+#define MAX_TIMEOUT_MS 60000
+
+/**
+ * peershm_answer_array() - copy records to user space
+ * @to: user address
+ * @from: records
+ * @n: how many
+ * @size: of one
+ */
+int peershm_answer_array(u64 to, const void *from, u32 n, size_t size)
+{
+	if (n && copy_to_user(u64_to_user_ptr(to), from, n * size))
+		return -EFAULT;
+	return 0;
+}
+
+/**
+ * peershm_answer_begin() - get ready, with everything that can fail
+ * @answer: to fill
+ * @region: which the caller has a reference to
+ * @report: what the caller asked for
+ *
+ * Returns: 0, or an error after which peershm_answer_end() is not due.
+ */
+int peershm_answer_begin(struct peershm_answer *answer,
+			 struct peershm_region *region,
+			 const struct peershm_map_report *report)
+{
+	int err;
+
+	if (report->timeout_ms > MAX_TIMEOUT_MS ||
+	    (!report->peers && report->nr_peers))
+		return -EINVAL;
+
+	answer->max_peers = min(report->nr_peers, region->max_clients);
+	answer->peers = NULL;
+	err = peershm_map_begin(&answer->call, region,
+				report->timeout_ms ?: DEFAULT_TIMEOUT_MS);
+	if (err || !answer->max_peers)
+		return err;
+
+	answer->peers = kvcalloc(answer->max_peers, sizeof(*answer->peers),
+				 GFP_KERNEL_ACCOUNT);
+	/* Can it be written? Better to know before than after. */
+	if (!answer->peers)
+		err = -ENOMEM;
+	else
+		err = peershm_answer_array(report->peers, answer->peers,
+					   answer->max_peers,
+					   sizeof(*answer->peers));
+	if (err)
+		peershm_answer_end(answer);
+	return err;
+}
+
+static void count_result(struct peershm_map_report *report,
+			 enum peershm_peer_result result)
+{
+	switch (result) {
+	case PEERSHM_PEER_MAPPED:
+		report->mapped++;
+		break;
+	case PEERSHM_PEER_DEFERRED:
+		report->deferred++;
+		break;
+	case PEERSHM_PEER_GONE:
+		report->gone++;
+		break;
+	case PEERSHM_PEER_PARTIAL:
+		report->partial++;
+		break;
+	}
+}
+
+static void describe_peer(struct peershm_peer *peer,
+			  const struct peershm_map_job *job)
+{
+	struct peershm_client *client = job->client;
+
+	peer->client = client->id;
+	peer->pid = peershm_client_pid(client);
+	peer->result = job->result;
+	memcpy(peer->name, client->name, sizeof(peer->name));
+	spin_lock(&client->region->registry);
+	peer->mapped = client->mapped;
+	spin_unlock(&client->region->registry);
+}
+
+/**
+ * peershm_answer_report() - tell how it went
+ * @answer: after peershm_map_peers(), if there was anything to map
+ * @report: to fill
+ *
+ * Returns: 0, or -EFAULT if the caller's memory went away since the beginning.
+ */
+int peershm_answer_report(struct peershm_answer *answer,
+			  struct peershm_map_report *report)
+{
+	const struct peershm_map_call *call = &answer->call;
+	unsigned int i;
+
+	report->mapped = 0;
+	report->deferred = 0;
+	report->gone = 0;
+	report->partial = 0;
+	for (i = 0; i < call->nr_jobs; i++) {
+		count_result(report, call->jobs[i].result);
+		if (i < answer->max_peers)
+			describe_peer(&answer->peers[i], &call->jobs[i]);
+	}
+	report->nr_peers = call->nr_jobs;
+	return peershm_answer_array(report->peers, answer->peers,
+				    min(call->nr_jobs, answer->max_peers),
+				    sizeof(*answer->peers));
+}
+
+void peershm_answer_end(struct peershm_answer *answer)
+{
+	peershm_map_end(&answer->call);
+	kvfree(answer->peers);
+}

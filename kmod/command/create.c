@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * CREATE: make a region.
+ */
+#include <linux/align.h>
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+
+#include "command/commands.h"
+#include "command/reserve.h"
+#include "memory/backing.h"
+#include "memory/reserve.h"
+#include "registry/directory.h"
+#include "registry/limits.h"
+#include "registry/region.h"
+#include "registry/size.h"
+#include "window/control.h"
+#include "window/follow.h"
+#include "types.h"
+
+/* Below it, address 0 and what may not be mapped (vm.mmap_min_addr) are near. */
+#define MIN_BASE SZ_16M
+
+static int check_base(const struct peershm_create *args)
+{
+	unsigned long end;
+
+	if (args->base < MIN_BASE ||
+	    !IS_ALIGNED(args->base, peershm_backing_align(args->backing)) ||
+	    check_add_overflow((unsigned long)args->base,
+			       (unsigned long)args->capacity, &end) ||
+	    end > TASK_SIZE)
+		return -EINVAL;
+	return 0;
+}
+
+int peershm_create_check(const void *arg)
+{
+	const struct peershm_create *args = arg;
+	unsigned long page_size;
+
+	if (args->flags || args->reserved ||
+	    args->backing >= PEERSHM_NR_BACKINGS || args->mode & ~0777 ||
+	    !peershm_name_valid(args->name))
+		return -EINVAL;
+	if (!peershm_backing_available(args->backing))
+		return -ENODEV;
+	if (!peershm_backing_permitted(args->backing))
+		return -EPERM;
+
+	page_size = peershm_backing_page_size(args->backing);
+	if (!args->capacity || !IS_ALIGNED(args->capacity, page_size) ||
+	    !IS_ALIGNED(args->reserve, page_size))
+		return -EINVAL;
+	if (args->capacity > TASK_SIZE || args->reserve > args->capacity)
+		return -ENOSPC;
+	return args->base ? check_base(args) : 0;
+}
+
+/* The files of the region's memory and of its control pages. */
+static int open_files(struct peershm_region *region)
+{
+	char title[PEERSHM_NAME_SIZE + 16];
+	struct file *file;
+
+	snprintf(title, sizeof(title), "peershm:%s", region->name);
+	file = peershm_backing_open(region->backing, title);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	region->file = file;
+
+	snprintf(title, sizeof(title), "peershm-control:%s", region->name);
+	region->control_length = peershm_control_length(region->max_clients);
+	file = peershm_backing_open_control(title, region->control_length);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	region->control = file;
+	return 0;
+}
+
+long peershm_create_run(struct peershm_file *pf, void *arg)
+{
+	struct peershm_create *args = arg;
+	struct peershm_region *region;
+	u32 limit;
+	int err;
+
+	if (!peershm_file_writable(pf))
+		return -EACCES;
+	limit = peershm_limits_clients();
+	if (args->max_clients > limit)
+		return -ENOSPC;
+
+	region = peershm_region_new(args, args->max_clients ?: max(limit, 1U));
+	if (!region)
+		return -ENOMEM;
+	peershm_reserve_prepare(region, peershm_size_given_back);
+	peershm_follow_prepare(region);
+	err = open_files(region);
+	if (!err && args->reserve)
+		err = peershm_set_reserve(region, args->reserve);
+	if (!err)
+		err = peershm_directory_add(region, args->base, &args->region);
+	/* The one user that it began with is its name now. */
+	if (err)
+		peershm_region_put(region);
+	return err;
+}
+
+/* The caller could not be told. */
+void peershm_create_undo(struct peershm_file *pf, void *arg)
+{
+	struct peershm_create *args = arg;
+	struct peershm_region *region;
+
+	region = peershm_directory_find(NULL, args->region, 0);
+	if (IS_ERR(region))
+		return;		/* somebody unlinked it already */
+	peershm_directory_unlink(region, NULL);
+	peershm_region_put(region);
+}

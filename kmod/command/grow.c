@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * GROW: more memory, in the page tables of every client when it returns.
+ */
+#include <linux/align.h>
+#include <linux/errno.h>
+#include <linux/lockdep.h>
+#include <linux/minmax.h>
+#include <linux/mutex.h>
+#include <linux/overflow.h>
+
+#include "command/answer.h"
+#include "command/commands.h"
+#include "memory/backing.h"
+#include "memory/reserve.h"
+#include "registry/directory.h"
+#include "registry/size.h"
+#include "window/map.h"
+#include "types.h"
+
+/*
+ * What a grow did, and what is to be mapped into the clients then: what it
+ * added, or what they lost of their page tables with the memory that a grow
+ * which failed has freed.
+ */
+struct grow_result {
+	int err;
+	u64 start;
+	u64 end;
+};
+
+int peershm_grow_check(const void *arg)
+{
+	const struct peershm_grow *args = arg;
+
+	return args->flags & ~PEERSHM_GROW_TO || !args->length ? -EINVAL : 0;
+}
+
+static int wanted_size(const struct peershm_region *region,
+		       const struct peershm_grow *args, u64 *size)
+{
+	u64 length = args->length;
+
+	if (args->flags & PEERSHM_GROW_TO)
+		*size = max(region->size, length);
+	else if (check_add_overflow(region->size, length, size))
+		return -EINVAL;
+	return *size > region->capacity ? -ENOSPC : 0;
+}
+
+static struct grow_result grow_locked(struct peershm_region *region,
+				      const struct peershm_client *client,
+				      const struct peershm_grow *args)
+{
+	u64 size = region->size;
+	u64 ready = size + region->reserve.have;
+	struct grow_result result = { .start = size, .end = size };
+	u64 new_size;
+
+	lockdep_assert_held(&region->resize);
+	result.err = wanted_size(region, args, &new_size);
+	if (result.err || new_size == size)
+		return result;
+	result.err = -ENOSPC;
+	if (!peershm_directory_grant(region, new_size, region->reserve.want))
+		return result;
+	result.err = peershm_backing_grow(region->backing, region->file,
+					  &region->tables, size, ready,
+					  new_size);
+	if (!result.err) {
+		peershm_size_grown(region, client, new_size);
+		peershm_reserve_used(region, max(ready, new_size) - new_size);
+		result.end = new_size;
+		return result;
+	}
+	/* The limit of all regions stops a grow before anything has changed. */
+	if (result.err != -ENOSPC) {
+		peershm_reserve_used(region, 0);
+		result.start = peershm_size_cut(region);
+	}
+	peershm_directory_grant(region, size, region->reserve.want);
+	return result;
+}
+
+long peershm_grow_run(struct peershm_region *region,
+		      struct peershm_client *client, void *arg)
+{
+	struct peershm_grow *args = arg;
+	struct peershm_answer answer;
+	struct grow_result result;
+	int err;
+
+	if (!IS_ALIGNED(args->length, region->page_size))
+		return -EINVAL;
+	/* All that can fail comes before the region changes. */
+	err = peershm_answer_begin(&answer, region, &args->report);
+	if (err)
+		return err;
+	err = -ERESTARTSYS;
+	if (mutex_lock_interruptible(&region->resize))
+		goto end_answer;
+	result = grow_locked(region, client, args);
+	mutex_unlock(&region->resize);
+	err = result.err;
+	/* Also if it was that large: another grow may still be mapping. */
+	if (!err || result.start < result.end)
+		peershm_map_peers(&answer.call, NULL, result.start, result.end);
+	peershm_reserve_refill(region);
+	if (!err) {
+		args->old_size = result.start;
+		args->new_size = result.end;
+		err = peershm_answer_report(&answer, &args->report);
+	}
+end_answer:
+	peershm_answer_end(&answer);
+	return err;
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * SET_RESERVE: how much memory of a region is to lie ready beyond its size.
+ */
+#include <linux/align.h>
+#include <linux/mutex.h>
+
+#include "command/commands.h"
+#include "command/reserve.h"
+#include "memory/backing.h"
+#include "memory/reserve.h"
+#include "registry/directory.h"
+#include "types.h"
+
+/**
+ * peershm_set_reserve() - say how much is to lie ready
+ * @region: where
+ * @want: bytes, a multiple of the page size
+ *
+ * Returns: 0, -ERESTARTSYS, or -ENOSPC beyond what the owner may have.
+ */
+int peershm_set_reserve(struct peershm_region *region, u64 want)
+{
+	int err = 0;
+
+	if (mutex_lock_interruptible(&region->resize))
+		return -ERESTARTSYS;
+	if (peershm_directory_grant(region, region->size, want))
+		peershm_reserve_set(region, want);
+	else
+		err = -ENOSPC;
+	mutex_unlock(&region->resize);
+	if (!err)
+		peershm_reserve_refill(region);
+	return err;
+}
+
+int peershm_set_reserve_check(const void *arg)
+{
+	const struct peershm_set_reserve *args = arg;
+
+	return args->flags ? -EINVAL : 0;
+}
+
+long peershm_set_reserve_run(struct peershm_region *region,
+			     struct peershm_client *client, void *arg)
+{
+	struct peershm_set_reserve *args = arg;
+
+	if (!IS_ALIGNED(args->reserve, region->page_size))
+		return -EINVAL;
+	if (args->reserve && !peershm_backing_permitted(region->backing))
+		return -EPERM;
+	if (args->reserve > region->capacity)
+		return -ENOSPC;
+	return peershm_set_reserve(region, args->reserve);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PEERSHM_COMMAND_RESERVE_H
+#define PEERSHM_COMMAND_RESERVE_H
+
+#include <linux/types.h>
+
+struct peershm_region;
+
+int peershm_set_reserve(struct peershm_region *region, u64 want);
+
+#endif /* PEERSHM_COMMAND_RESERVE_H */

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * SHRINK: take memory away from every client, or announce that.
+ */
+#include <linux/align.h>
+#include <linux/errno.h>
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+
+#include "command/commands.h"
+#include "memory/backing.h"
+#include "memory/reserve.h"
+#include "registry/directory.h"
+#include "registry/size.h"
+#include "window/map.h"
+#include "types.h"
+
+/* How long a shrink waits for a client that it could not reach at once. */
+#define REMAP_MS 1
+
+int peershm_shrink_check(const void *arg)
+{
+	const struct peershm_shrink *args = arg;
+
+	switch (args->flags) {
+	case 0:
+	case PEERSHM_SHRINK_ANNOUNCE:
+	case PEERSHM_SHRINK_CANCEL:
+	case PEERSHM_SHRINK_ANNOUNCED:
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int shrink_locked(struct peershm_region *region,
+			 const struct peershm_client *client,
+			 struct peershm_shrink *args)
+{
+	u64 old_size = region->size;
+	int err;
+
+	lockdep_assert_held(&region->resize);
+	args->old_size = old_size;
+	if (args->new_size > old_size)
+		return -EINVAL;
+	if (args->new_size == old_size && !args->flags)
+		return 0;
+	/* The header first. */
+	err = peershm_size_begin_shrink(region, client,
+					args->flags & PEERSHM_SHRINK_ANNOUNCED,
+					args->new_size);
+	if (err)
+		return err;
+	if (args->new_size < old_size) {
+		err = peershm_backing_shrink(region->backing, region->file,
+					     &region->tables,
+					     old_size + region->reserve.have,
+					     args->new_size);
+		if (err) {
+			peershm_size_undo_shrink(region, old_size);
+			return err;
+		}
+		peershm_directory_grant(region, args->new_size,
+					region->reserve.want);
+		peershm_reserve_used(region, 0);
+	}
+	peershm_size_end_shrink(region, client, old_size);
+	return 0;
+}
+
+static int shrink(struct peershm_region *region,
+		  const struct peershm_client *client,
+		  struct peershm_shrink *args)
+{
+	u64 mapped = peershm_size_mapped(region, args->new_size);
+	struct peershm_map_call call = {};
+	int err = 0;
+
+	/* Clients map again what they lose of their page tables below the size. */
+	if (mapped < args->new_size)
+		err = peershm_map_begin(&call, region, REMAP_MS);
+	if (err)
+		return err;
+	err = -ERESTARTSYS;
+	if (mutex_lock_interruptible(&region->resize))
+		goto end_call;
+	err = shrink_locked(region, client, args);
+	mutex_unlock(&region->resize);
+	if (!err && mapped < args->new_size)
+		peershm_map_peers(&call, NULL, mapped, args->new_size);
+	peershm_reserve_refill(region);
+end_call:
+	peershm_map_end(&call);
+	return err;
+}
+
+long peershm_shrink_run(struct peershm_region *region,
+			struct peershm_client *client, void *arg)
+{
+	struct peershm_shrink *args = arg;
+	bool cancel = args->flags & PEERSHM_SHRINK_CANCEL;
+
+	if (!IS_ALIGNED(args->new_size, region->page_size))
+		return -EINVAL;
+	if (!cancel && !(args->flags & PEERSHM_SHRINK_ANNOUNCE))
+		return shrink(region, client, args);
+	if (cancel && args->new_size)
+		return -EINVAL;
+	if (!client)
+		return -ENOTCONN;
+	return peershm_size_announce(region, client, args->new_size, cancel,
+				     &args->old_size);
+}
