@@ -1,32 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * libpeershm/grace.c as a model: two readers and one who waits. spin goes
- * through every interleaving (tests/model/check).
+ * libpeershm/grace.c as a model: two readers and a waiter. spin tries every order of their steps
+ * (tests/model/check).
  *
- * Stores of a reader wait in a buffer of its own, as in a processor, until it
- * drains or membarrier() makes the reader pass a barrier; its loads see its own
- * buffer first. The order of stores is kept: that is what the release stores are
- * for where a processor would not keep it, and x86 keeps it anyhow. Who waits has
- * full barriers after each of its stores (membarrier() is one), so its stores go
- * to memory at once; where there is none between two of them, their order does
- * not matter.
+ * A reader's stores first go to a store buffer of its own, as in a processor. They reach memory when
+ * the processor drains the buffer, or when a membarrier() of the waiter makes the reader pass a
+ * barrier. A reader's loads see its own buffer first. Buffers keep the order of stores: the code
+ * uses release stores for that, and x86 keeps it anyway. The waiter's stores go to memory at once,
+ * because a full barrier (membarrier() is one) follows each of them, or their order does not matter.
  *
- * The data: `published` is taken out by who waits, and after the grace period
- * the memory goes (`freed`). A reader that saw it published uses it until its
- * section ends; it must never find it freed. `freed` is checked when a use takes
- * effect, which is no later than the end of the section takes effect.
+ * The data: the waiter takes away the pointer (`published`), and after the grace period the memory
+ * (`freed`). A reader that saw the pointer uses the memory until its section ends, and must never
+ * find it freed. A use takes effect before the store that ends the section does; the model checks
+ * `freed` at the use itself.
  *
- * Also: others wait at the same time; sections nest; reader 0 may die anywhere, and its buffer with it or
- * without it; reader 1 attaches at any time, also while somebody waits. Sleeping
- * has no time-out here, so a wake-up that is lost shows as a deadlock, but for
- * the death of a reader, which is looked at before every sleep and, with POLL_MS,
- * while sleeping.
+ * Other waiters set `waiting` at any time. Sections nest. Reader 0 may die at any step, before or
+ * after its buffer is drained. Reader 1 may attach at any time, also during a grace period. Sleeping
+ * has no time-out in the model, so a lost wake-up is a deadlock, which spin reports. Only the death
+ * of a reader ends a sleep by itself: the code looks for it before each sleep, and every POLL_MS.
  *
  * Variants, each a mistake that spin must find:
- *   NO_MEMBARRIER   the one who waits has a barrier, but readers pass none
- *   NO_SECOND       no membarrier between `waiting` and the look at `passed`
- *   EARLY_PASSED    `was` is of before the first membarrier
- *   NO_REGISTRY     who waits does not look whether the reader has died
+ *   NO_MEMBARRIER   the waiter has a barrier, but the readers pass none
+ *   NO_SECOND       no membarrier between storing `waiting` and loading `passed`
+ *   EARLY_PASSED    the waiter samples `passed` before its first membarrier
+ *   NO_REGISTRY     the waiter does not look whether the reader has died
  */
 #define READERS 2
 #define SECTIONS 2 /* of each reader */
@@ -43,10 +40,10 @@ bool freed = false;
 byte cell[READERS * 4]; /* reader * 4 + INSIDE.. */
 bool registered[READERS]; /* for membarrier() */
 
-/* Buffers: of each reader, what it stored and where, oldest first. */
+/* Store buffers, one for each reader: which cell and which value, oldest first. */
 chan buffer[READERS] = [DEPTH] of { byte, byte };
 
-/* What a reader's own load of a cell gives: its newest store, or memory. */
+/* A reader's load of a cell: its newest store in the buffer, or memory. */
 #define load(me, where, value) \
 	atomic { \
 		value = cell[me * 4 + where]; \
@@ -67,7 +64,7 @@ chan buffer[READERS] = [DEPTH] of { byte, byte };
 
 #define store(me, where, value) buffer[me]!where,value
 
-/* What a full barrier of the reader does, or membarrier() to it. */
+/* A full barrier of the reader, by itself or by the membarrier() of another. */
 #define drain(me) \
 	d_step { \
 		do \
@@ -77,7 +74,7 @@ chan buffer[READERS] = [DEPTH] of { byte, byte };
 		at = 0; what = 0 \
 	}
 
-/* The processor drains its buffer when it likes. */
+/* The processor drains the buffer at any time. */
 proctype processor(byte me)
 {
 	byte at, what;
@@ -88,7 +85,7 @@ end:
 	od
 }
 
-/* In a section: what was seen published must not be gone. */
+/* In a section: memory that the reader saw published must not be freed. */
 #define use(seen) assert(!(seen && freed))
 
 #define lock(me) store(me, INSIDE, 1)
@@ -106,7 +103,7 @@ end:
 	fi; \
 	waiting = 0; passed = 0
 
-/* Death: at any step, with what its processor had not yet drained. */
+/* Reader 0 may die here, with stores still in its buffer. */
 #define may_die(me) \
 	if \
 	:: me == 0 && mortal -> goto dies \
@@ -120,7 +117,7 @@ proctype reader(byte me; bool mortal)
 	byte n, depth;
 	bool seen;
 
-	/* ATTACH: the kernel shows the client; it is not ordered by itself. */
+	/* ATTACH: the kernel publishes the client. That alone orders nothing. */
 	store(me, LIVE, 1);
 	registered[me] = true;
 	drain(me); /* join() */
@@ -130,7 +127,7 @@ proctype reader(byte me; bool mortal)
 		may_die(me);
 		seen = published;
 		use(seen);
-		if /* nested: nothing is stored, and what was seen stays */
+		if /* a nested section stores nothing, and what was seen stays valid */
 		:: depth = 1; use(seen); depth = 0
 		:: true
 		fi;
@@ -144,13 +141,13 @@ proctype reader(byte me; bool mortal)
 	goto out;
 dies:
 	seen = false;
-	/* Its stores reach memory; then the kernel drops it from the header. */
+	/* Its stores reach memory before the kernel takes it out of the header. */
 	atomic { drain(me); cell[me * 4 + LIVE] = 0 }
 out:
 	skip
 }
 
-/* Every reader that runs passes a barrier, one after the other. */
+/* Every registered reader passes a barrier, one after the other. */
 #ifdef NO_MEMBARRIER
 #define membarrier() skip
 #else
@@ -180,7 +177,7 @@ out:
 #define gone(i) (!cell[i * 4 + LIVE])
 #endif
 
-/* Others that wait, at any time: what the readers see of them. */
+/* Other waiters, of which readers see only that they set `waiting`, at any time. */
 proctype others()
 {
 	cell[0 * 4 + WAITING] = 1;
@@ -222,7 +219,7 @@ again:
 		:: cell[i * 4 + PASSED] != was || !cell[i * 4 + INSIDE] || gone(i) -> goto next
 		:: else
 		fi;
-		/* The futex: sleeps only if `passed` still is what it was. */
+		/* The futex sleeps only while `passed` has its old value. */
 		if
 		:: atomic { cell[i * 4 + PASSED] != was -> skip }
 		:: atomic { gone(i) -> skip }

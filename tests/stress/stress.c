@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Stress: worker processes that attach, read, grow, shrink, are killed, stopped and
- * started again, as a seed has it. The region holds a list with a node in every page,
- * each with a checksum. Workers walk it all the time, inside read sections; whoever
- * shrinks first takes out the nodes that are to go. After every round the list is
- * whole, no worker is stuck in D state, and registry, header and /proc agree on who the
+ * Stress: a seed decides which worker process attaches, grows, shrinks, is killed, stopped or
+ * started next. The region holds a list with one node in each page, and each node has a checksum.
+ * Workers walk the list all the time, inside read sections. The parent unlinks the nodes that a
+ * shrink will take away before it orders the shrink. After every round it checks that the list is
+ * whole, that no worker is stuck in D state, and that registry, header and /proc agree on who the
  * clients are.
  *
  *   stress [ROUNDS [SEED]]     the same seed gives the same decisions
@@ -27,8 +27,8 @@
 
 #define WORKERS 32
 #define MAX_PAGES 512
-#define REGISTRY_MS 1000 /* until it says who is there, also after a kill */
-#define D_STATE_MS 30000 /* until whoever waits for the kernel goes on, on a slow machine */
+#define REGISTRY_MS 1000 /* for the registry to notice who has come or was killed */
+#define D_STATE_MS 30000 /* for a worker that waits in the kernel to go on, on a slow machine */
 #define ANSWER_MS 60000
 #define SHRINK_MS 50
 
@@ -39,7 +39,7 @@ struct node {
 	uint64_t checksum;
 };
 
-/* What a worker is told, and how it answers. */
+/* What a worker is told to do. Its answer is a long: 0 or a negative errno value. */
 struct order {
 	char what; /* 'g'row or 's'hrink */
 	uint64_t size;
@@ -52,7 +52,10 @@ static struct worker {
 	bool owes; /* an answer */
 } workers[WORKERS];
 
-/* What happens in a round: all that the seed says, so that no outcome changes what follows. */
+/*
+ * What happens in a round. All of it is drawn in each round, whether it is used or not, so that no
+ * outcome changes the decisions of later rounds.
+ */
 struct decision {
 	struct worker *worker;
 	uint32_t what; /* of 100 */
@@ -66,7 +69,7 @@ static uint64_t page;
 static uint64_t seed;
 static uint64_t round_now;
 
-/* xorshift64*: the decisions, and nothing else. */
+/* xorshift64*. Only decisions draw from it. */
 static uint32_t pick(uint32_t below)
 {
 	static uint64_t state;
@@ -112,9 +115,9 @@ static uint64_t now_ms(void)
 }
 
 /*
- * Walk the list; gives how many nodes there are, or minus one. A node that is being
- * linked or unlinked has its checksum in the field beside: `next` may be the old or the
- * new one, so readers check what does not change, the writer checks all.
+ * Walk the list. Returns the number of nodes, or -1 if the list is broken. While the writer links
+ * or unlinks a node, the checksum and `next` of the node before it do not match for a moment. So
+ * only the writer checks checksums; readers check what never changes.
  */
 static long walk(bool writer)
 {
@@ -166,7 +169,7 @@ __attribute__((noreturn)) static void work(int number, int socket)
 	}
 }
 
-/* The one who decides. */
+/* The parent, which decides. */
 
 static long answer_of(struct worker *w)
 {
@@ -228,7 +231,7 @@ static void stop_or_go_on(struct worker *w)
 	kill(w->pid, w->stopped ? SIGSTOP : SIGCONT);
 }
 
-/* The nodes of all pages there are, from the last one that is linked on. */
+/* Link a node for each page that has none yet. */
 static void link_all(void)
 {
 	uint64_t pages = peershm_size(shm) / page;
@@ -256,8 +259,8 @@ static void unlink_from(uint64_t pages)
 }
 
 /*
- * Grow or shrink, by a worker or by oneself. A worker may be killed on the way: then the
- * size is the old or the new one.
+ * Grow or shrink, by order to a worker, or by the parent if the worker does not run. If the worker
+ * is killed on the way, the size is either the old or the new one afterwards.
  */
 static void resize(const struct decision *d, struct worker *w, bool kill_it)
 {
@@ -304,7 +307,7 @@ static bool runs(pid_t pid)
 	return pid == getpid();
 }
 
-/* State and start of a process, as /proc has them: in clock ticks. */
+/* State and start time (in clock ticks) of a process, from /proc. */
 static bool read_stat(pid_t pid, char *state, uint64_t *start)
 {
 	char path[64];
@@ -323,7 +326,7 @@ static bool read_stat(pid_t pid, char *state, uint64_t *start)
 	return n == 2;
 }
 
-/* Does /proc show the region's window there? */
+/* Does /proc/PID/maps show a window of the region at its base? */
 static bool has_window(pid_t pid, uint64_t base)
 {
 	char path[64], line[256], name[80];
@@ -340,7 +343,7 @@ static bool has_window(pid_t pid, uint64_t base)
 	return found;
 }
 
-/* A client as the registry has it is one of the header, and a process of ours. */
+/* Is a client of the registry in the header, too, and one of our processes? */
 static bool client_agrees(const struct peershm_client_info *info,
 			  const struct peershm_header_client *clients, int n)
 {
@@ -395,7 +398,7 @@ static void check(const struct worker *w)
 		fail("/proc shows no window in worker %d", (int)(w - workers));
 }
 
-/* Whoever is in D state leaves it before long. */
+/* A worker that is in D state leaves it before the deadline. */
 static void nobody_hangs(void)
 {
 	for (int i = 0; i < WORKERS; i++) {

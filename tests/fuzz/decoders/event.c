@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A device whose read() gives what it likes: whole events, parts of them, errors. */
+/* Events from a device whose read() returns anything: whole events, parts of them, errors. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static uint8_t next_byte(void)
 	return *at++;
 }
 
-/* The first byte: of records of that many bytes, or an error. */
+/* The next byte of input says what read() does: an error, a few bytes, or as many as were asked for. */
 static ssize_t fake_read(int fd, void *buffer, size_t size)
 {
 	static const int errors[] = { EAGAIN, EINTR, ENOTCONN, EIO };
@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	at = data;
 	left = size;
-	handle.client = next_byte() & 1;
+	handle.client_id = next_byte() & 1;
 	while (left) {
 		if (peershm_next_event(&handle, &event, -1))
 			continue;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A header that means harm, read and listed. */
+/* The header page with any contents, read and listed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ static void check(bool holds)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	/* as large as the mapping is told to be: beyond it is somebody else's */
+	/* exactly as large as the mapping is said to be, so that reading beyond it is an error */
 	char *map = malloc(size ? size : 1);
 	struct peershm_header_client clients[ENTRIES];
 	struct peershm_header *header = (struct peershm_header *)map;
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!map)
 		return 0;
 	memcpy(map, data, size);
-	/* One that is never even is waited for, which takes a second. */
+	/* The reader waits a second for an odd sequence counter to become even: spare it that. */
 	if (size >= sizeof(*header)) {
 		header->seq &= ~1U;
 		if (data[size - 1] & 1) {

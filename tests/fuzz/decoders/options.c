@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Names and options, as a program could pass them on from its users. */
+/* Region names and options that a program takes from its users, unchecked. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +24,7 @@ static void check_name(const char name[PEERSHM_NAME_SIZE])
 		check(!name[i]);
 }
 
-/* The options, as they lie in memory; the rest is the name. */
+/* The input is struct peershm_options, and then the name. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct peershm_options options;
@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < sizeof(options))
 		return 0;
 	memcpy(&options, data, sizeof(options));
-	/* an enumeration has a value of its own in C; the compiler may rely on it */
+	/* the compiler may rely on an enumeration having one of its values */
 	options.backing = (enum peershm_backing)(data[0] % 4);
 	name = strndup((const char *)data + sizeof(options), size - sizeof(options));
 	if (!name)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sizes, as peershmctl reads and writes them. */
+/* Sizes that peershmctl reads and writes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_format(bytes, written);
 		if (strnlen(written, sizeof(written)) == sizeof(written))
 			abort();
-		/* what is written can be read, and is what it was but for rounding */
+		/* what was written can be read again, and differs by rounding at most */
 		if (size_parse(written, &again) &&
 		    (again > bytes ? again - bytes : bytes - again) > bytes / 100)
 			abort();
