@@ -14,6 +14,7 @@ usage: $0 [OPTION]...
 Prints KTAP. Needs /dev/peershm: load the module first (insmod peershm.ko).
 
   -t, --test NAME    only this one (as -l prints it, or its last part); repeatable
+  -c, --case NAME    only cases of this name, in which * and ? may stand for anything
   -p, --part I/N     of all tests every Nth, from the Ith on
   -l, --list         list the tests
   -s, --summary      one line a test; the details go to output.log in this directory
@@ -44,6 +45,9 @@ while [ $# -gt 0 ]; do
 			exit 2
 		fi
 		tests="$tests $name"
+		shift 2 ;;
+	-c | --case)
+		export PEERSHM_TEST_FILTER="$2"
 		shift 2 ;;
 	-p | --part)
 		part=$2
