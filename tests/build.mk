@@ -71,7 +71,7 @@ fuzz-programs: $(BUILD)/fuzz/device
 
 ##  unit         build and run the tests that need no device, plain and sanitized
 unit: unit-programs
-	$(Q)tests/run_programs $(unit) $(if $(sanitized),$(unit:$(BUILD)/%=$(BUILD)/san/%))
+	$(Q)tests/unit/run $(unit) $(if $(sanitized),$(unit:$(BUILD)/%=$(BUILD)/san/%))
 
 ##  device       run the device tests in the virtual machine (SCALE=0.1: fewer rounds)
 device:
