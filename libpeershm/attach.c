@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Becoming a client of a region, also again in a child of fork, and leaving it. */
+/* Becoming a client of a region, in a child of fork too, and leaving it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,10 +10,13 @@
 
 #include "internal.h"
 
-/* How often a command is called when signals or a lack of memory are in its way. */
+/* How often to repeat a command that fails because of a signal or a lack of memory. */
 #define ATTEMPTS 64
 
-/* Children whose PID namespaces differ may have one PID and so want one name. */
+/*
+ * How many names to try for a child of fork. Children in different PID namespaces can
+ * have the same PID, and so the same name.
+ */
 #define NAME_ATTEMPTS 99
 
 static void fill_command(const struct peershm *handle, const char *client,
@@ -42,9 +45,10 @@ static void keep_answer(struct peershm *handle, const struct peershm_attach *com
 }
 
 /*
- * A client that may only read the region writes its own control page, to say
- * where it reads, and needs a file that may write for that. Without one it is a
- * client that has no read sections.
+ * Open the device for a client. Even a read-only client writes to its own control
+ * page when it is in a read section, and for that needs a file that is open for
+ * writing. If it may not have one, it can still be a client, but has no read
+ * sections.
  */
 int pshm_attach_open(bool read_only)
 {
@@ -74,9 +78,9 @@ static int client_name_taken(int err, int fd, const struct peershm_attach *attac
 
 	memcpy(resolve.name, attach->client_name, sizeof(resolve.name));
 	if (!pshm_device_command(fd, PEERSHM_IOC_RESOLVE, &resolve) && resolve.pid)
-		return pshm_fail(err, "client name %s is that of a live process, PID %d",
+		return pshm_fail(err, "client name %s is taken by a live process, PID %d",
 				 attach->client_name, resolve.pid);
-	return pshm_fail(err, "client name %s is that of a live process", attach->client_name);
+	return pshm_fail(err, "client name %s is taken by a live process", attach->client_name);
 }
 
 static int no_room_to_attach(int err, const struct peershm_region_info *region)
@@ -99,7 +103,7 @@ static int attach_failed(int err, int fd, const struct peershm_attach *attach)
 	if (err == -ENOENT)
 		return pshm_fail(err, "there is no region of this name");
 	if (pshm_query_name(fd, attach->region_name, &region))
-		return pshm_fail(err, NULL); /* one that may not read it is told no more */
+		return pshm_fail(err, NULL); /* not readable, so no more is known */
 	switch (err) {
 	case -EACCES:
 		if (!(attach->flags & PEERSHM_ATTACH_READ_ONLY))
@@ -120,11 +124,12 @@ static int attach_failed(int err, int fd, const struct peershm_attach *attach)
 	case -ENOMEM:
 		return no_room_to_attach(err, &region);
 	case -ENOSPC:
-		return pshm_fail(err,
-				 "the region takes %u clients and has them (" PSHM_PARAMETERS
-				 "max_clients is the module's limit), or as many of this user as "
-				 "max_user_clients says",
-				 region.max_clients);
+		return pshm_fail(
+			err,
+			"the region has its %u clients, the most it can have (" PSHM_PARAMETERS
+			"max_clients is the limit for new regions), or this user has as "
+			"many as max_user_clients allows",
+			region.max_clients);
 	default:
 		return pshm_fail(err, NULL);
 	}
@@ -169,8 +174,8 @@ void pshm_attach_unmap(struct peershm *handle)
 }
 
 /*
- * The module unmaps the window with DETACH. If that says ENOTCONN, nothing of
- * it was mapped any more, so that unmapping here would hit a stranger.
+ * DETACH unmaps the window. This function does not: if DETACH fails with ENOTCONN, no
+ * part of the window was mapped any more, and munmap() could hit another mapping.
  */
 void pshm_detach(const struct peershm *handle)
 {
@@ -183,7 +188,7 @@ void pshm_detach(const struct peershm *handle)
 	} while ((err == -EINTR || err == -ENOMEM) && --attempts);
 }
 
-/* Under the name the parent opened it with, and the child's PID. */
+/* Attach under the name that the parent gave to peershm_open(), with the child's PID. */
 static int attach_child(struct peershm *child)
 {
 	struct peershm_attach command;
@@ -211,16 +216,16 @@ static int attach_child(struct peershm *child)
 }
 
 /*
- * In a child of fork: make the handle the child's own, a client of its own at
- * the same base. If that fails it stays the parent's, without the file, and
- * remembers why.
+ * In a child of fork: attach as another client, at the same base, and make the handle
+ * the child's own. If that fails, the handle stays the parent's, but its file is
+ * closed, and reattach_error says why.
  */
 int pshm_attach_again(struct peershm *handle, uint64_t epoch)
 {
 	struct peershm child;
 	int err = 0;
 
-	pshm_reader_close(handle); /* the parent's: frees what it says here */
+	pshm_reader_close(handle); /* frees the child's copy of the parent's */
 	child = *handle;
 	pshm_device_close(handle->fd);
 	handle->fd = -1;
@@ -232,7 +237,7 @@ int pshm_attach_again(struct peershm *handle, uint64_t epoch)
 		err = child.fd;
 	if (!err)
 		err = attach_child(&child);
-	/* The name may be another region's by now. */
+	/* Another region may have got the name meanwhile. */
 	if (!err && child.region_id != handle->region_id)
 		err = -ENOENT;
 	if (!err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The registry: who the clients of a region are. */
+/* The registry: the clients of a region, their names and PIDs. */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -35,7 +35,9 @@ PEERSHM_API int peershm_header_clients(const struct peershm *handle,
 		return err;
 	found = pshm_header_list(handle->header, handle->header_length, clients, clients ? n : 0);
 	if (found == -EAGAIN)
-		return pshm_fail(found, "the header changes all the time: ask peershm_clients()");
+		return pshm_fail(
+			found,
+			"the header kept changing while it was read: call peershm_clients()");
 	return found < 0 ? pshm_fail(found, NULL) : found;
 }
 
@@ -49,7 +51,7 @@ PEERSHM_API int peershm_resolve_name(struct peershm *handle, const char *client,
 	if (err)
 		return err;
 	if (!pid)
-		return pshm_fail(-EINVAL, "there is no place for the PID");
+		return pshm_fail(-EINVAL, "the pointer for the PID is NULL");
 	command.region = handle->command_region;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_RESOLVE, &command);
 	if (err)
@@ -71,7 +73,7 @@ PEERSHM_API int peershm_resolve_pid(struct peershm *handle, pid_t pid,
 	if (err)
 		return err;
 	if (!client)
-		return pshm_fail(-EINVAL, "there is no place for the client's name");
+		return pshm_fail(-EINVAL, "the pointer for the client's name is NULL");
 	command.region = handle->command_region;
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_RESOLVE, &command);
 	if (err)

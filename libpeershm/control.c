@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The control pages of a handle: mapping them, and what its read sections need beside. */
+/* Mapping a handle's control pages, and making what its read sections need. */
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
@@ -19,7 +19,7 @@ void pshm_control_unlock(void)
 	pthread_mutex_unlock(&control_lock);
 }
 
-/* The number of this client's entry in the header. */
+/* The index of this client's entry in the header. */
 static int own_entry(const struct peershm *handle, uint32_t *entry)
 {
 	struct peershm_header_client client;
@@ -28,7 +28,7 @@ static int own_entry(const struct peershm *handle, uint32_t *entry)
 		int live = pshm_header_client(handle->header, handle->header_length, i, &client);
 
 		if (live == -ENOENT)
-			return pshm_fail(-ENOTCONN, "nothing of the window is mapped any more");
+			return pshm_fail(-ENOTCONN, "no part of the window is mapped any more");
 		if (live < 0)
 			return pshm_fail(live, NULL);
 		if (live && client.id == handle->client_id) {
@@ -38,6 +38,7 @@ static int own_entry(const struct peershm *handle, uint32_t *entry)
 	}
 }
 
+/* The caller holds the lock. */
 static int make_sections(struct peershm *handle)
 {
 	struct peershm_header header;
@@ -69,12 +70,13 @@ static int map_own_failed(int err, const struct peershm *handle)
 {
 	if (err == -EACCES && handle->read_only)
 		return pshm_fail(err,
-				 "%s could be opened for reading alone: this process cannot "
-				 "tell the others where it reads",
+				 "this process may open %s for reading only, so it cannot write to "
+				 "its control page that it is in a read section",
 				 PEERSHM_DEVICE);
 	return pshm_fail(err, NULL);
 }
 
+/* The caller holds the lock. Readers need this client's own page. */
 int pshm_control_map_own(struct peershm *handle)
 {
 	struct pshm_sections *s;
@@ -102,6 +104,7 @@ int pshm_control_map_own(struct peershm *handle)
 	return 0;
 }
 
+/* Takes the lock. Waiters need every client's page. */
 int pshm_control_map_all(struct peershm *handle)
 {
 	struct pshm_sections *s;
@@ -127,7 +130,7 @@ void pshm_control_close(struct peershm *handle)
 	struct pshm_sections *s = handle->sections;
 
 	handle->sections = NULL;
-	/* The pages are the parent's in a child of fork. */
+	/* A child of fork has no mapping of them. */
 	if (handle->epoch == pshm_process_epoch()) {
 		pshm_device_unmap_control(s->own_page, s->page_length);
 		pshm_device_unmap_control(s->all_pages, handle->control_length);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Making a region, and what a failure of that can be blamed on. */
+/* Creating a region, and explaining why that failed. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-#define MAX_LISTED 256 /* regions that are looked at */
+#define MAX_LISTED 256 /* regions to look at */
 #define LEAST_BASE (16ULL << 20)
 #define MOST_CLIENTS 1024U
 
@@ -18,7 +18,7 @@ static bool ranges_overlap(const struct peershm_region_info *region,
 	       create->base < region->base + region->capacity;
 }
 
-/* The regions that the caller may know of, for free(); gives how many. */
+/* The regions that the caller may read. Returns how many; the caller frees the array. */
 static uint32_t list_regions(int fd, struct peershm_region_info **regions)
 {
 	int found;
@@ -32,7 +32,7 @@ static uint32_t list_regions(int fd, struct peershm_region_info **regions)
 	return found < MAX_LISTED ? (uint32_t)found : MAX_LISTED;
 }
 
-/* The region that has the range asked for. */
+/* Find the region that has the address range. */
 static int range_taken(int err, int fd, const struct peershm_create *create)
 {
 	const struct peershm_region_info *taker = NULL;
@@ -72,8 +72,9 @@ static const char *missing_backing(uint32_t backing)
 }
 
 /*
- * In the order in which the module looks. What it holds against a caller that
- * may not list every region is not always to be seen.
+ * Find the limit of the module that is reached, in the order in which the module checks
+ * them. The caller may not be allowed to list all regions, so the cause is not always
+ * found.
  */
 static int limit_reached(int err, int fd, const struct peershm_create *create)
 {
@@ -93,8 +94,8 @@ static int limit_reached(int err, int fd, const struct peershm_create *create)
 	if (!pshm_parameter("max_clients", &most) &&
 	    (create->max_clients > most || create->max_clients > MOST_CLIENTS))
 		return pshm_fail(err,
-				 "%u clients are more than a region may have: " PSHM_PARAMETERS
-				 "max_clients is %" PRIu64 ", and %u is the most",
+				 "%u clients are more than a region can have: " PSHM_PARAMETERS
+				 "max_clients is %" PRIu64 ", and more than %u are not possible",
 				 create->max_clients, most, MOST_CLIENTS);
 	if (!pshm_parameter("max_regions", &most) && n >= most)
 		return pshm_fail(err,
@@ -138,14 +139,14 @@ static int argument_refused(int err, const struct peershm_create *create)
 	if (base && base < LEAST_BASE)
 		return pshm_fail(err, "base 0x%" PRIx64 " is below 0x%llx", base, LEAST_BASE);
 	if (base % unit)
-		return pshm_fail(err, "base 0x%" PRIx64 " is no multiple of 0x%" PRIx64, base,
+		return pshm_fail(err, "base 0x%" PRIx64 " is not a multiple of 0x%" PRIx64, base,
 				 unit);
 	if (base)
 		return pshm_fail(err,
 				 "a capacity of %" PRIu64 " bytes at base 0x%" PRIx64
-				 " is beyond the addresses of a process",
+				 " reaches beyond the address space of a process",
 				 (uint64_t)create->capacity, base);
-	return pshm_fail(err, "the module does not take a capacity of %" PRIu64 " bytes",
+	return pshm_fail(err, "the module refuses a capacity of %" PRIu64 " bytes",
 			 (uint64_t)create->capacity);
 }
 
@@ -169,7 +170,7 @@ static int create_failed(int err, int fd, const struct peershm_create *create)
 	}
 }
 
-/* Gives -EEXIST without a message: that may be no failure. */
+/* Returns -EEXIST without a message, because for the caller it may not be a failure. */
 int pshm_create(int fd, struct peershm_create *create)
 {
 	int err = pshm_device_command(fd, PEERSHM_IOC_CREATE, create);

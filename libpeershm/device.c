@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The device: the only file that opens, commands, maps and reads it. */
+/* The device: no other file opens it, calls its commands, maps it or reads from it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -74,7 +74,7 @@ const struct pshm_system *pshm_system = &pshm_kernel;
 
 int pshm_device_open(int flags)
 {
-	/* O_NONBLOCK is for reading events: all else does not know it. */
+	/* O_NONBLOCK is for reading events; the commands ignore it. */
 	int fd = pshm_system->open(PEERSHM_DEVICE, flags | O_CLOEXEC | O_NONBLOCK);
 
 	return fd < 0 ? -errno : fd;
@@ -110,7 +110,7 @@ void pshm_device_close(int fd)
 		pshm_system->close(fd);
 }
 
-/* EINTR goes to the caller: only it knows whether the signal means stop. */
+/* No retry after EINTR: only the caller knows whether the signal means to stop. */
 int pshm_device_command(int fd, unsigned long command, void *argument)
 {
 	return pshm_system->ioctl(fd, command, argument) < 0 ? -errno : 0;

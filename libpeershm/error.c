@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What went wrong, in words. */
+/* Error messages. */
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -8,13 +8,13 @@
 
 #include "internal.h"
 
-/* The last failure of this thread. An empty text: the plain sentence will do. */
+/* The last failure in this thread. If the text is empty, the sentence for errno is used. */
 static _Thread_local struct {
 	int err; /* positive */
 	char text[768];
 } last;
 
-/* The errno contract of <linux/peershm.h>, for people. */
+/* What <linux/peershm.h> says about each errno value, in short. */
 static const struct {
 	int err;
 	const char *sentence;
@@ -24,22 +24,25 @@ static const struct {
 	{ EACCES,
 	  "permission denied by the region's owner, group and mode, or by a read-only open" },
 	{ EADDRINUSE, "part of the region's address range is taken" },
-	{ EAGAIN, "a locked-memory limit (RLIMIT_MEMLOCK) is in the way, or the region changes all "
-		  "the time" },
+	{ EAGAIN,
+	  "the window would exceed the limit on locked memory (RLIMIT_MEMLOCK), or the header "
+	  "kept changing while it was read" },
 	{ EALREADY, "this process is a client of the region already" },
-	{ EBUSY, "the file is bound to a region already, or another client shrinks the region" },
-	{ ECANCELED, "the region's size was changed by somebody else meanwhile" },
-	{ EDEADLK, "this thread is in a read section that it would wait for" },
+	{ EBUSY,
+	  "the file is bound to a region already, or another client is shrinking the region" },
+	{ ECANCELED, "another client changed the region's size meanwhile" },
+	{ EDEADLK, "this thread is itself in a read section whose end it would wait for" },
 	{ EEXIST, "the name is taken, or the root is not the expected one" },
 	{ EFAULT, "bad address" },
 	{ EINTR, "interrupted by a signal before anything was changed" },
 	{ EINVAL, "invalid argument" },
-	{ EIO, "the region's header makes no sense: module and library do not fit" },
+	{ EIO, "the region's header is not valid: module and library do not fit together" },
 	{ EMFILE, "this process has as many files open as it may (RLIMIT_NOFILE)" },
 	{ ENFILE, "the system has as many files open as it may (fs.file-max)" },
-	{ ENODEV, "the kind of memory asked for, or the peershm module, is not on this machine" },
+	{ ENODEV,
+	  "this machine does not have the backing asked for, or the peershm module is not loaded" },
 	{ ENOENT, "no such region or client" },
-	{ ENOMEM, "out of memory, of huge pages, or at the memory cgroup's limit" },
+	{ ENOMEM, "out of memory or huge pages, or the memory cgroup's limit is reached" },
 	{ ENOSPC, "beyond the region's capacity or a limit of the module" },
 	{ ENOSYS, "this process may not call membarrier(2), which other clients rely on" },
 	{ ENOTCONN, "this process is not a client through this handle" },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Events: waiting for what happens to a region. A client's file gives them by
- * itself; that of an administrative handle is made to watch on first use.
+ * Waiting for the events of a region. The file of a client has them from the start. The
+ * file of a handle without a window starts to watch the region on first use.
  */
 #include <errno.h>
 #include <poll.h>
@@ -24,7 +24,7 @@ PEERSHM_API const char *peershm_event_name(enum peershm_event_type type)
 	return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
 }
 
-/* EBUSY: the file watches already. Another thread may have been quicker. */
+/* EBUSY means that the file watches already: another thread may have started it. */
 static int watch_region(const struct peershm *handle)
 {
 	struct peershm_watch command = { .size = sizeof(command), .region = handle->region_id };
@@ -52,7 +52,7 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* 0: something may be there. */
+/* Returns 0 if there may be an event, -ETIMEDOUT after the deadline. */
 static int wait_until(int fd, int timeout_ms, int64_t deadline)
 {
 	int64_t left = -1;
@@ -69,7 +69,7 @@ static int read_event(const struct peershm *handle, struct peershm_event *event)
 {
 	ssize_t n = pshm_device_read(handle->fd, event, sizeof(*event));
 
-	/* One that watches does so from its first call on. */
+	/* The first call on a handle without a window: it does not watch yet. */
 	if (n == -ENOTCONN && !handle->client_id) {
 		int err = watch_region(handle);
 
@@ -90,13 +90,13 @@ PEERSHM_API int peershm_next_event(struct peershm *handle, struct peershm_event 
 	if (err)
 		return err;
 	if (!event)
-		return pshm_fail(-EINVAL, "there is no place for the event");
+		return pshm_fail(-EINVAL, "the pointer for the event is NULL");
 	deadline = now_ms() + timeout_ms;
-	/* The file is O_NONBLOCK: another thread may take what poll() saw. */
+	/* Another thread may read the event that poll() saw, so this can be EAGAIN again. */
 	while ((n = read_event(handle, event)) == -EAGAIN) {
 		err = wait_until(handle->fd, timeout_ms, deadline);
 		if (err == -ETIMEDOUT)
-			return pshm_fail(err, "nothing has happened");
+			return pshm_fail(err, "there was no event in time");
 		if (err)
 			return pshm_fail(err, NULL);
 	}

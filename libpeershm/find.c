@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From an address to the handle whose window holds it. Readers search a sorted
- * array under RCU and take no lock. Adding publishes a new array; removing
- * clears the entry's handle in place, so that it needs no memory and cannot
- * fail. The next addition leaves cleared entries out.
+ * The map from an address to the handle whose window contains it. Look-ups search
+ * a sorted array under RCU, without a lock. Adding a handle publishes a new array.
+ * Removing a handle clears it in its entry of the published array; this needs no
+ * memory, so it cannot fail. The next addition leaves cleared entries out.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 /*
- * liburcu's readers inline, but where a tool would complain about them: the
- * analyzer takes its thread pointer for NULL, UBSan misses its alignment.
+ * Inline liburcu's read side, except for two tools that report false errors in
+ * it: the analyzer believes that its thread pointer is NULL, and UBSan that it
+ * is misaligned.
  */
 #if !defined(__clang_analyzer__) && !defined(__SANITIZE_ADDRESS__)
 #define _LGPL_SOURCE
@@ -23,7 +24,7 @@
 struct range {
 	uint64_t start;
 	uint64_t end;		/* the first byte beyond */
-	uint64_t epoch;		/* the handle's: a child of fork has no use for it */
+	uint64_t epoch;		/* the handle's; look-ups in a child of fork skip the entry by it */
 	struct peershm *handle; /* NULL: removed */
 };
 
@@ -33,7 +34,7 @@ struct map {
 };
 
 static pthread_mutex_t map_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct map *current_map; /* published under map_lock, read under RCU */
+static struct map *current_map; /* replaced under map_lock, read under RCU */
 
 void pshm_find_lock(void)
 {
@@ -46,8 +47,9 @@ void pshm_find_unlock(void)
 }
 
 /*
- * An entry that a new window lies over has lost its memory (its owner unmapped
- * it by hand, or it is the parent's), whether or not its handle was closed.
+ * Whether the new array can leave an old entry out: its handle was removed or
+ * belongs to the parent of this process, or the new window is where its window
+ * was, so that one has been unmapped, even if its handle was not closed.
  */
 static bool is_stale(const struct range *old, const struct range *new)
 {
@@ -144,9 +146,9 @@ void pshm_find_remove(struct peershm *handle)
 		}
 	}
 	/*
-	 * After this no look-up that could have seen the handle is still running,
-	 * and the caller may free it. Readers pass over another process's handles
-	 * by their epoch, so for those there is nobody to wait for.
+	 * Wait for all look-ups that may have seen the handle, so that the caller
+	 * can free it. Look-ups skip handles of another process by their epoch,
+	 * so for such a handle there is nothing to wait for.
 	 */
 	if (seen && handle->epoch == pshm_process_epoch()) {
 		if (is_empty(current_map)) {
@@ -160,8 +162,9 @@ void pshm_find_remove(struct peershm *handle)
 }
 
 /*
- * In a child of fork, whose only thread holds the lock: offer it the parent's
- * handles. Those it takes over are found from then on.
+ * Called in a child of fork, by its only thread, which holds the lock: call
+ * again() on each handle of the parent that was opened with PEERSHM_REATTACH.
+ * Look-ups in the child find the handles for which it succeeds.
  */
 void pshm_find_inherit(uint64_t parent, uint64_t child,
 		       int (*again)(struct peershm *handle, uint64_t epoch))

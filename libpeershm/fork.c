@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Locks over a fork: the library's mutexes and liburcu's are taken before and
- * given back after, so that a child forked while another thread opens or looks
- * up can itself open regions. liburcu wants its hooks called once around a
- * fork, so a program that uses liburcu-bp too leaves that to this file. A child
- * made without the handlers of pthread_atfork() (a raw clone(), _Fork()) can
- * still tell that the handles are not its own, and close them, but should open
- * none.
+ * The handlers of pthread_atfork(). The library's mutexes and liburcu's are
+ * locked before a fork and unlocked after it in both processes. So no mutex is
+ * left locked in the child by a thread that exists only in the parent, and the
+ * child can open regions. liburcu wants its own hooks called exactly once around
+ * a fork; a program that also uses liburcu-bp must leave that to this file.
  *
- * Handles that were opened with PEERSHM_REATTACH become the child's own in the
- * child's handler. glibc's heap works there, a sanitizer's may not: nothing that
- * the handler calls uses the heap.
+ * A raw clone() or _Fork() runs no handlers. The child can still tell that the
+ * handles are not its own, and close them, but should not open any, because a
+ * mutex may be locked.
+ *
+ * The child's handler makes handles that were opened with PEERSHM_REATTACH the
+ * child's own. glibc's heap can be used there, that of a sanitizer perhaps not,
+ * so nothing that the handler calls uses the heap.
  */
 #include <pthread.h>
 #include <urcu/urcu-bp.h>
 
 #include "internal.h"
 
-static bool have_handlers; /* under the process's lock */
-static uint64_t forking;   /* under the same: the epoch of the process that forks */
+static bool have_handlers; /* registered; under the lock of process.c */
+static uint64_t forking;   /* the parent's epoch during a fork; under the same lock */
 
 static void before_fork(void)
 {

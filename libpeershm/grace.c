@@ -1,76 +1,84 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Read sections across processes, and waiting for their end.
+ * Grace periods: waiting until every read section that has begun is over.
  *
- * Each reading thread has a slot in its client's control page. It says there
- * that it is inside a section, and nobody but that thread writes it. Who waits
- * looks at every slot of every client that the header shows. There is no word
- * that all share: nothing to agree on, nothing that one client's garbage could
- * do to the sections of others but make who waits time out.
+ * Each reading thread has a slot in its client's control page, where it stores
+ * that it is inside a section. No other thread stores to that field. The waiter
+ * looks at every slot of every client that the header shows. There is no counter
+ * that clients share, so they need not agree on anything, and a client that has
+ * garbage in its own page can only make a waiter time out.
  *
- *   reader (peershm.h)                  who waits
+ *   reader (peershm.h)                waiter
  *
- *   lock:   inside = 1                  what leads to the memory is taken out
- *           (compiler barrier, A)       membarrier()                     (A, C)
- *           loads in the region         for every slot of a live client:
- *   unlock: inside = 0 (release, B)       was = passed (acquire, D)
- *           (compiler barrier, C)         inside == 0 (acquire, B)? next
- *           waiting? then                 loop: waiting = 1
- *             waiting = 0                   membarrier()                    (C)
- *             passed++ (release, D)         inside == 0 or passed != was? next
- *             wake passed                   sleep on passed while it is was
- *                                       the memory may go
+ *   lock:   inside = 1                remove every pointer to the memory
+ *           compiler barrier    [A]   membarrier()                     [A, D]
+ *           loads in the region       for every slot of every live client:
+ *   unlock: inside = 0, release [B]     passed_before = passed, acquire   [D]
+ *           compiler barrier    [C]     if inside == 0, acquire: next slot [B]
+ *           if waiting:                 loop:
+ *             waiting = 0                 waiting = 1
+ *             passed++, release [B, D]    membarrier()                    [C]
+ *             wake the waiters            if passed != passed_before
+ *                                            or inside == 0: next slot  [B, D]
+ *                                         sleep while passed == passed_before
+ *                                     the memory can be freed
  *
- * membarrier(GLOBAL_EXPEDITED) is a full barrier in the caller, and makes every
- * running thread of a registered process pass one at some point of its program
- * during the call. Threads that do not run passed one when they were switched
- * out. So for each reader there is a point P in its program such that all its
- * stores before P are seen after the membarrier, and all its loads after P see
- * what was stored before it.
+ * membarrier(GLOBAL_EXPEDITED) is a full memory barrier in its caller. It also
+ * makes every running thread of a registered process execute a full barrier
+ * before the call returns; a thread that does not run executed one when it was
+ * switched out. So each call gives every reader a point P in its program. After
+ * the call the waiter sees all stores that the reader made before P, and loads
+ * that the reader makes after P see all that the waiter stored before the call.
  *
- * A. A section whose loads find the old pointer made them before P, and stored
- *    `inside` before them. So who waits sees inside == 1, unless the section has
- *    ended: the forbidden outcome "old pointer, and inside == 0 of before the
- *    section" would need a load after P that misses, or a store before P that is
- *    not seen.
- * B. Who sees inside == 0, or passed changed, sees all that the ended section
- *    did: the release store in the unlock pairs with the acquire load here.
- *    What is done to the memory afterwards comes after the section's loads.
- * C. The reader stores `inside` and loads `waiting`; who waits stores `waiting`
- *    and loads `inside`. By the point P of the second membarrier one of the two
- *    sees the other. So who waits finds inside == 0, or the end of the section
- *    finds waiting == 1, counts in `passed` and wakes: no wake-up is lost.
- * D. `was` is read after the first membarrier. If `passed` then changes, the store
- *    that changed it came after P, and so did every section that began after it:
- *    they have not seen the old pointer. Therefore a reader that is in and out of
- *    sections all the time holds nobody up. The reader clears `waiting` before it
- *    counts: a `waiting` that was cleared for somebody else comes with a change of
- *    `passed`, which the futex compares before it sleeps.
+ * A. The waiter finds every section that may hold a removed pointer. Such a
+ *    section loaded the pointer before the P of the first membarrier, as a load
+ *    after P sees that the pointer was removed. The section stored inside = 1
+ *    before that load. So the waiter sees inside == 1, unless the section has
+ *    ended since.
+ * B. The waiter goes on only after the section's last load. It loads inside == 0,
+ *    or a `passed` that has changed, with acquire. This pairs with the release
+ *    stores in unlock, so the section's loads come before whatever is done to the
+ *    memory afterwards.
+ * C. No wake-up is lost. The reader stores inside = 0 and then loads `waiting`;
+ *    the waiter stores waiting = 1 and then loads `inside`. If the reader's store
+ *    comes before the P of the second membarrier, the waiter sees inside == 0. If
+ *    not, the reader's load comes after P and sees waiting == 1, and the reader
+ *    increments `passed` and wakes the waiter.
+ * D. "passed changed" is as good as "inside == 0". The waiter samples `passed`
+ *    after its first membarrier. If it differs later, the reader ended a section
+ *    after the P of that membarrier, and the sections that it starts afterwards
+ *    see the pointer removed. So a reader that starts one section right after the
+ *    other does not hold up the waiter. The reader clears `waiting` before it
+ *    increments `passed`: if it clears the flag of a second waiter along with
+ *    that of the first, the second one's futex call finds `passed` changed and
+ *    does not sleep.
  *
- * Clients that attach meanwhile: the kernel shows a client in the header, with an
- * empty control page, before its ATTACH returns, and join() has a full fence
- * before the first section. It pairs with the membarrier's in who waits: either
- * the header, read after the membarrier, shows the client, or the client's loads
- * see what was taken out. The same goes for `mode`, which join() stores before
- * that fence.
+ * Clients that attach during the wait: before ATTACH returns, the kernel shows
+ * the client in the header, with an empty control page. Before a thread's first
+ * section, add_reader() executes a full fence, which pairs with the waiter's
+ * membarrier. Either the waiter, which reads the header after that membarrier,
+ * sees the client, or the client's loads see that the pointer was removed. The
+ * same holds for `mode`, which is stored before that fence.
  *
- * Clients that die are dropped from the header by the kernel; the id there is
- * looked at before every sleep, and never used twice. Clients that are stopped
- * stay in their section, and who waits gives up at its deadline.
+ * Clients that die: the kernel drops them from the header. The waiter compares
+ * the client's id, which is never used again, before every sleep. Clients that
+ * are stopped stay in their section, and the waiter gives up at its deadline.
  *
- * Where membarrier() is not to be had (a kernel without it, a seccomp filter),
- * the readers of that process have full fences in place of the compiler barriers
- * A and C, in functions that are not inlined, and say so in `mode`. They pair
- * with the fence in barrier_everywhere(). A process that may not call it can only wait for
- * such readers: ENOSYS if there is another.
+ * Processes without membarrier() (a seccomp filter forbids it): their readers
+ * cannot use the inlined functions. They execute full fences in place of the
+ * compiler barriers at A and C, and the client's page says so in `mode`. These
+ * fences pair with the fence in barrier_everywhere(). A waiter that cannot call
+ * membarrier() can only wait for such clients; if there is another, it gets
+ * ENOSYS.
  *
- * Threads for which there is no slot left share two, under a mutex. A shared slot
- * is inside while one of them is. What was said of P holds for them together: a
- * thread that enters after another one got the mutex from it, and barriers are
- * cumulative. The second slot is there so that they come to an end: if somebody
- * waits for the one, new sections use the other.
+ * Threads for which no slot is left share two slots under a mutex. `inside` of a
+ * shared slot is 1 while at least one of them is in a section. The argument about
+ * P holds for these threads together, because a thread that enters gets the mutex
+ * from the one before, and barriers are cumulative. There are two shared slots so
+ * that a waiter makes progress: while it waits for one, new sections use the
+ * other.
  *
- * tests/model has this as a model that spin checks exhaustively.
+ * tests/model has this protocol as a model, which spin checks exhaustively.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -82,17 +90,20 @@
 #include "control.h"
 
 #define DEFAULT_TIMEOUT_MS 1000
-#define POLL_MS 10 /* how late the death of a reader may be seen */
+#define POLL_MS 10 /* the waiter looks this often whether the client still lives */
 
-/* One call that waits. */
+/* One call of pshm_grace_wait(). */
 struct wait {
 	struct peershm *handle;
 	struct timespec deadline;
 	uint32_t timeout_ms;
-	bool no_membarrier; /* no membarrier(): only for readers that have fences */
+	bool no_membarrier; /* this process may not call it */
 };
 
-/* All of A and C: what was stored is seen before anything is loaded. */
+/*
+ * The waiter's side of A, C and D: what it stored before is visible to readers
+ * before it loads anything after.
+ */
 static void barrier_everywhere(struct wait *wait)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -100,7 +111,7 @@ static void barrier_everywhere(struct wait *wait)
 		wait->no_membarrier = true;
 }
 
-/* What is left, 0 after the deadline. */
+/* Nanoseconds until the deadline, 0 after it. */
 static int64_t left_ns(const struct wait *wait)
 {
 	struct timespec now;
@@ -112,7 +123,7 @@ static int64_t left_ns(const struct wait *wait)
 	return ns > 0 ? ns : 0;
 }
 
-/* As if woken, if it says anything but that: the caller looks again. */
+/* The result of the futex call does not matter: the caller looks at the slot again. */
 static void sleep_on(uint32_t *passed, uint32_t passed_before, int64_t ns)
 {
 	struct timespec timeout = { .tv_nsec = ns };
@@ -120,7 +131,7 @@ static void sleep_on(uint32_t *passed, uint32_t passed_before, int64_t ns)
 	syscall(SYS_futex, passed, FUTEX_WAIT, passed_before, &timeout, NULL, 0);
 }
 
-/* Give 1 if entry `index` still is that client's, 0 if it is not. */
+/* 1 if entry `index` of the header still belongs to the client, 0 if not, or -errno. */
 static int client_is_there(const struct wait *wait, uint32_t index, uint64_t id)
 {
 	struct peershm_header_client client = { .id = 0 };
@@ -137,7 +148,7 @@ static int timed_out(const struct wait *wait, const struct peershm_header_client
 			 client->name, client->pid, wait->timeout_ms);
 }
 
-/* Until the section that `slot` is in has ended, or its client is gone. */
+/* Wait until the section that the slot shows has ended, or its client is gone. */
 static int wait_for_slot(struct wait *wait, uint32_t index,
 			 const struct peershm_header_client *client, struct peershm_slot *slot,
 			 uint32_t passed_before)

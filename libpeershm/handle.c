@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A handle: whether it may be used, and what it knows by itself. */
+/* Handles: checking one, and what it knows without asking the kernel. */
 #include <errno.h>
 
 #include "internal.h"
@@ -7,7 +7,7 @@
 int pshm_handle_check(const struct peershm *handle)
 {
 	if (!handle)
-		return pshm_fail(-EINVAL, "there is no handle");
+		return pshm_fail(-EINVAL, "the handle is NULL");
 	if (handle->epoch != pshm_process_epoch() && handle->reattach_error)
 		return pshm_fail(-ENOTCONN,
 				 "this child of fork could not attach again to region %s: %s",
@@ -19,7 +19,7 @@ int pshm_handle_check(const struct peershm *handle)
 	return 0;
 }
 
-/* For what gives a pointer or a size: 0 or NULL, and errno. */
+/* For functions that return a pointer or a size: sets errno if it returns false. */
 bool pshm_handle_usable(const struct peershm *handle)
 {
 	int err = pshm_handle_check(handle);
@@ -34,7 +34,8 @@ int pshm_handle_check_window(const struct peershm *handle)
 	int err = pshm_handle_check(handle);
 
 	if (!err && !handle->header)
-		err = pshm_fail(-ENOTCONN, "the handle is for administration and has no window");
+		err = pshm_fail(-ENOTCONN,
+				"the handle was opened without a client name and has no window");
 	return err;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading the header that the kernel publishes. It is read as if it were
- * hostile: an index or an offset in it is used only after it was checked
- * against the mapping's length, which the kernel gave apart from it.
+ * Reading the header that the kernel publishes. Its content is not trusted: an
+ * index or offset from it is used only after it was checked against the length
+ * of the mapping, which is known from ATTACH.
  */
 #include <errno.h>
 #include <sched.h>
@@ -12,15 +12,15 @@
 
 #include "internal.h"
 
-#define SPINS 1000 /* a change of the header takes the kernel less than this */
+#define SPINS 1000 /* usually enough for the kernel to finish a change of the header */
 
 _Static_assert(sizeof(struct peershm_header) % sizeof(uint64_t) == 0, "copied in words");
 _Static_assert(sizeof(struct peershm_header_client) % sizeof(uint64_t) == 0, "copied in words");
 
 /*
- * How long a reader puts up with a header that changes. The writer may have
- * lost its (virtual) processor in the middle, so spinning gives way to
- * yielding, and after a while to giving up.
+ * A reader that finds the header in the middle of a change tries again. It spins
+ * at first. The writer may have lost its (virtual) CPU, so the reader then yields
+ * its own between attempts, and gives up after PSHM_HEADER_TIMEOUT_S.
  */
 struct retry {
 	unsigned int spins;
@@ -47,13 +47,20 @@ static bool may_retry(struct retry *retry)
 	return true;
 }
 
-/* Odd: it changes. Pairs with the kernel's write barrier after it has made seq odd. */
+/*
+ * An odd value means that a change is in progress. The acquire pairs with the kernel's
+ * write barrier before it makes seq even: the loads that follow see that change whole.
+ */
 static uint32_t seq_begin(const struct peershm_header *header)
 {
 	return __atomic_load_n(&header->seq, __ATOMIC_ACQUIRE);
 }
 
-/* Pairs with the kernel's write barrier before it makes seq even again. */
+/*
+ * Whether all loads since seq_begin() saw one state of the header. The fence pairs with
+ * the kernel's write barrier after it has made seq odd: if one of those loads saw a part
+ * of a later change, the load of seq sees a later value.
+ */
 static bool seq_unchanged(const struct peershm_header *header, uint32_t seq)
 {
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -62,7 +69,7 @@ static bool seq_unchanged(const struct peershm_header *header, uint32_t seq)
 
 typedef uint64_t __attribute__((may_alias)) word;
 
-/* In words, so that a single field is never half old and half new. */
+/* In whole words, so that no field is half old and half new. */
 static void copy_words(void *to, const void *from, size_t size)
 {
 	word *target = to;
@@ -77,7 +84,7 @@ static bool power_of_two(uint64_t value)
 	return value && !(value & (value - 1));
 }
 
-/* Is the snapshot one of a header, whose entries lie within the mapping? */
+/* Whether this is a header at all, and all its entries are within the mapping. */
 static bool makes_sense(const struct peershm_header *header, size_t length)
 {
 	if (header->magic != PEERSHM_HEADER_MAGIC || header->version != PEERSHM_HEADER_VERSION)
@@ -94,9 +101,9 @@ static bool makes_sense(const struct peershm_header *header, size_t length)
 }
 
 /*
- * Take a snapshot: read() reads what it wants of the header, of which `copy` is a
- * consistent copy, and is called again if that changed meanwhile. Gives what read()
- * gave, -EIO or -EAGAIN.
+ * Take a consistent snapshot. read() gets a consistent copy of the header's fields
+ * and reads the entries that it wants from the mapping. If the header changed
+ * meanwhile, it is called again. Returns the result of read(), -EIO or -EAGAIN.
  */
 static int snapshot(const void *map, size_t length, struct peershm_header *copy,
 		    int (*read)(const void *map, const struct peershm_header *copy, void *arg),
@@ -130,7 +137,7 @@ int pshm_header_read(const void *map, size_t length, struct peershm_header *copy
 	return snapshot(map, length, copy, NULL, NULL);
 }
 
-/* The first n of the live entries. */
+/* Space for the first n live entries. */
 struct list {
 	struct peershm_header_client *clients;
 	size_t n;
@@ -145,7 +152,7 @@ static void copy_client(struct peershm_header_client *client, const void *map,
 	client->name[sizeof(client->name) - 1] = '\0';
 }
 
-/* Gives how many there are. */
+/* Returns the number of live entries. */
 static int read_list(const void *map, const struct peershm_header *header, void *arg)
 {
 	const struct list *list = arg;
@@ -197,15 +204,16 @@ int pshm_header_client(const void *map, size_t length, uint32_t index,
 }
 
 /*
- * One field is always whole and needs no sequence. Acquire: what the growing
- * client did before it made the size known is seen, too.
+ * A single field is always consistent, so these two ignore seq. The acquire pairs
+ * with the kernel's write barrier before it changes a field: a reader of a new size
+ * sees what the growing client wrote before its call.
  */
 uint64_t pshm_header_size(const struct peershm_header *header)
 {
 	return __atomic_load_n(&header->size, __ATOMIC_ACQUIRE);
 }
 
-/* As above: the structure the root points to was written before the root. */
+/* In the same way, a reader of a root sees the structure that it points to. */
 uint64_t pshm_header_root(const struct peershm_header *header)
 {
 	return __atomic_load_n(&header->root, __ATOMIC_ACQUIRE);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which mappings of the process lie in an address range, from /proc/PID/maps. */
+/* Finding the mappings of the process in an address range, in /proc/PID/maps. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "internal.h"
 
-#define NAMED 3 /* mappings that a message names; the rest are counted */
+#define NAMED 3 /* how many mappings a message names; it counts the others */
 
 struct mapping {
 	uint64_t start;
@@ -16,7 +16,7 @@ struct mapping {
 	char name[256];
 };
 
-/* A text that is built up piece by piece and cut off where it is full. */
+/* A buffer to which text is appended. What does not fit is cut off. */
 struct text {
 	char *at;
 	size_t left;
@@ -66,7 +66,7 @@ static void describe(struct text *text, const struct mapping *mapping, size_t be
 
 static size_t scan(FILE *file, uint64_t start, uint64_t end, struct text *text)
 {
-	struct mapping whole = { 0 }; /* the pieces of one file are told as one */
+	struct mapping whole = { 0 }; /* adjacent mappings of one file, as one */
 	struct mapping piece;
 	size_t found = 0;
 	size_t room = 0;

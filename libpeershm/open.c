@@ -9,8 +9,8 @@
 #include "internal.h"
 
 /*
- * How often somebody else may make or unlink the region between our steps
- * before it is called a failure.
+ * How often to start again because another process has created or unlinked the
+ * region between two steps.
  */
 #define ATTEMPTS 16
 
@@ -23,11 +23,11 @@ struct request {
 	const char *client;
 	unsigned int flags;
 	const struct peershm_options *options;
-	int create_fd;	     /* file for making and growing, -1: not opened */
-	uint64_t created_id; /* id of the region that this call made, or 0 */
+	int create_fd;	     /* file for CREATE and GROW; -1: not open */
+	uint64_t created_id; /* id of the region that this call created, or 0 */
 };
 
-/* A read-only handle's file may not write, so making takes another one. */
+/* The file of a read-only handle may not be writable, so CREATE needs another one. */
 static int open_create_fd(const struct peershm *handle, struct request *request)
 {
 	if (request->create_fd < 0 && !handle->read_only)
@@ -43,7 +43,7 @@ static void close_create_fd(const struct peershm *handle, struct request *reques
 		pshm_device_close(request->create_fd);
 }
 
-/* Gives -EEXIST without a message: that may be no failure. */
+/* Returns -EEXIST without a message unless the caller wants an exclusive region. */
 static int create(const struct peershm *handle, struct request *request)
 {
 	struct peershm_create command;
@@ -62,7 +62,10 @@ static int create(const struct peershm *handle, struct request *request)
 	return err;
 }
 
-/* A half-opened exclusive region would be in the way of the next attempt. */
+/*
+ * An exclusive region that this call created, and then failed to open, must not make the
+ * next attempt fail with EEXIST.
+ */
 static void unlink_created(struct request *request)
 {
 	struct peershm_unlink command = { .size = sizeof(command), .region = request->created_id };
@@ -89,7 +92,7 @@ static int look_up(struct peershm *handle, const struct request *request)
 	return 0;
 }
 
-/* Attach to what is there; make what is not there, and attach to that. */
+/* Attach to the region; if it does not exist, create it and attach to it. */
 static int attach_or_create(struct peershm *handle, struct request *request)
 {
 	bool exclusive = request->flags & PEERSHM_EXCLUSIVE;
@@ -106,12 +109,12 @@ static int attach_or_create(struct peershm *handle, struct request *request)
 		if (err && (err != -EEXIST || exclusive))
 			return err;
 	}
-	return pshm_fail(-ENOENT, "others make and unlink this region all the time");
+	return pshm_fail(-ENOENT, "other processes keep creating and unlinking this region");
 }
 
 /*
- * Not only when this call made the region: whoever made it may have died before
- * it grew, and "at least this size" is true of a region that is larger.
+ * Grow to options->size, even if another process created the region: that process may
+ * have died before it grew the region. A region that is larger is left as it is.
  */
 static int ensure_size(struct peershm *handle, struct request *request)
 {
@@ -161,7 +164,7 @@ static int open_region(struct peershm *handle, struct request *request)
 	return err;
 }
 
-/* Undo what open_region() did, whatever part of it; the message stays. */
+/* Undo as much as open_region() has done. This leaves the message of its failure alone. */
 static void release_region(struct peershm *handle, struct request *request)
 {
 	pshm_attach_unmap(handle);
@@ -188,8 +191,7 @@ static int check_request(const struct request *request)
 	if (!err && request->client)
 		err = pshm_name_copy(name, request->client, "client name");
 	if (!err && (request->flags & PEERSHM_REATTACH) && strlen(name) > PSHM_REATTACH_NAME)
-		err = pshm_fail(-EINVAL,
-				"with PEERSHM_REATTACH the client name is %d bytes at most",
+		err = pshm_fail(-EINVAL, "with PEERSHM_REATTACH a client name has at most %d bytes",
 				PSHM_REATTACH_NAME);
 	return err;
 }
@@ -208,7 +210,7 @@ PEERSHM_API int peershm_open(struct peershm **handle, const char *name, const ch
 	int err;
 
 	if (!handle)
-		return pshm_fail(-EINVAL, "there is no place for the handle");
+		return pshm_fail(-EINVAL, "the pointer for the handle is NULL");
 	*handle = NULL;
 	err = check_request(&request);
 	if (err)
@@ -244,8 +246,8 @@ PEERSHM_API void peershm_close(struct peershm *handle)
 		pshm_reader_close(handle);
 	}
 	/*
-	 * A child of fork has neither window nor header, and something else may
-	 * lie at their addresses by now. The client is the parent's.
+	 * Not in a child of fork: the client is the parent's. The child has neither
+	 * window nor header, and may have mapped something else at their addresses.
 	 */
 	if (handle->client_id && handle->epoch == pshm_process_epoch()) {
 		pshm_attach_unmap(handle);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a region is made with: defaults, rounding and names. */
+/* The arguments of CREATE: defaults, rounding and names. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -45,8 +45,8 @@ static uint64_t pmd_size(void)
 }
 
 /*
- * What a capacity is a multiple of. 1 GiB for both kinds of hugetlb: the kernel
- * then shares one set of page tables between all clients.
+ * A capacity is a multiple of this. It is 1 GiB for both sizes of huge pages from the
+ * pool, because the kernel then shares one set of page tables between all clients.
  */
 static uint64_t capacity_unit(enum peershm_backing backing)
 {
@@ -62,7 +62,7 @@ static uint64_t capacity_unit(enum peershm_backing backing)
 	return 0;
 }
 
-/* What a size is a multiple of. */
+/* A size is a multiple of this. */
 uint64_t pshm_page_unit(uint32_t backing)
 {
 	return backing == PEERSHM_HUGETLB_2M ? 2ULL << 20 :
@@ -90,7 +90,7 @@ int pshm_name_copy(char to[PEERSHM_NAME_SIZE], const char *from, const char *wha
 		unsigned char byte = (unsigned char)from[i];
 
 		if (byte == '/' || byte < ' ' || byte == 0x7f)
-			return pshm_fail(-EINVAL, "the %s has a '/' or a control byte in it", what);
+			return pshm_fail(-EINVAL, "the %s contains '/' or a control byte", what);
 	}
 	memcpy(to, from, length);
 	return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Growing and peer mapping: the calls that reach into the other clients. */
+/* Growing and peer mapping: the calls that map memory into other clients. */
 #include <errno.h>
 #include <inttypes.h>
 
@@ -12,16 +12,18 @@ static int report_check(const struct peershm_report *report)
 	if (!report || report->timeout_ms <= MAX_TIMEOUT_MS)
 		return 0;
 	return pshm_fail(-EINVAL,
-			 "the report's timeout_ms is %u, and %d is the most (was it zeroed?)",
+			 "the report's timeout_ms is %u, and at most %d is allowed (was the report "
+			 "zeroed?)",
 			 report->timeout_ms, MAX_TIMEOUT_MS);
 }
 
 static int report_is_no_address(int err, const struct peershm_report *report)
 {
-	return pshm_fail(err,
-			 "the report's peers is not the address of %u records, as its max_peers "
-			 "says (was it zeroed?)",
-			 report->max_peers);
+	return pshm_fail(
+		err,
+		"the report's max_peers is %u, but its peers does not point to an array of "
+		"so many records (was the report zeroed?)",
+		report->max_peers);
 }
 
 static void report_to_kernel(struct peershm_map_report *to, const struct peershm_report *from)
@@ -65,9 +67,9 @@ int pshm_grow_failed(int err, const struct peershm *handle, uint64_t size)
 		if (size > handle->capacity)
 			return pshm_fail(err, "beyond the region's capacity of %" PRIu64 " bytes",
 					 handle->capacity);
-		return pshm_fail(err, "the module's limit on the memory of all regions, or of its "
-				      "owner's, is reached (" PSHM_PARAMETERS "max_bytes, "
-				      "max_user_bytes)");
+		return pshm_fail(err, "the module's limit on the memory of all regions, or of the "
+				      "regions of one owner, is reached (" PSHM_PARAMETERS
+				      "max_bytes, max_user_bytes)");
 	default:
 		return pshm_reason_region(err, handle);
 	}
@@ -85,8 +87,8 @@ PEERSHM_API int peershm_grow(struct peershm *handle, uint64_t size, struct peers
 		return err;
 	if (!size)
 		return pshm_fail(-EINVAL,
-				 "a region is grown to 1 byte at least; to make it smaller, "
-				 "peershm_shrink() it");
+				 "the size to grow to is 0 bytes; peershm_shrink() makes a region "
+				 "smaller");
 	if (pshm_round_up(size, handle->page_size, &rounded))
 		return pshm_fail(-EINVAL, "the size is too large to be rounded up to a page");
 	command.length = rounded;
@@ -112,10 +114,10 @@ PEERSHM_API void *peershm_extend(struct peershm *handle, uint64_t length)
 
 	if (!err && !handle->header)
 		err = pshm_fail(-ENOTCONN,
-				"the handle is for administration: without window a part of the "
-				"region has no address here (peershm_grow() makes it larger)");
+				"the handle was opened without a client name and has no window, so "
+				"the new part would have no address: use peershm_grow()");
 	if (!err && !length)
-		err = pshm_fail(-EINVAL, "a part of 0 bytes has no address");
+		err = pshm_fail(-EINVAL, "the length is 0 bytes");
 	if (!err && pshm_round_up(length, handle->page_size, &rounded))
 		err = pshm_fail(-EINVAL, "the length is too large to be rounded up to a page");
 	if (err) {
@@ -145,7 +147,7 @@ static int map_peers(struct peershm *handle, struct peershm_peer_map *command,
 	report_to_kernel(&command->report, report);
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_PEER_MAP, command);
 	if (err == -EINVAL)
-		return pshm_fail(err, "the range is not one of whole pages in the active memory");
+		return pshm_fail(err, "the range is not made of whole pages in the active memory");
 	if (err == -EFAULT && report)
 		return report_is_no_address(err, report);
 	if (err && command->flags)

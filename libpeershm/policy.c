@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The NUMA policy of a window, where the kernel does not go by it: huge pages of
- * the pool are allocated as the task that grows says, and by the window's policy at
- * page faults alone, of which there are none.
+ * Making a grow follow the NUMA policy of the window. For huge pages from the pool, the
+ * kernel follows a window's policy only in page faults, and a grow causes none: it
+ * allocates them by the policy of the calling thread. So the thread gets the window's
+ * policy while it grows.
  */
 #include <linux/mempolicy.h>
 #include <sys/syscall.h>

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whose handle is it? A child of fork has neither the windows (VM_DONTCOPY) nor
- * the headers of its parent, and must find out before it touches one. The
- * kernel tells it: one page that reads zero in a child (MADV_WIPEONFORK) holds
- * the process's epoch, and each handle the epoch it was opened under. This
- * needs no getpid() on every call and holds for a raw clone() too.
+ * Which process a handle belongs to. A child of fork has neither its parent's
+ * windows (VM_DONTCOPY) nor its headers, so a call in the child must find out
+ * that the handle is the parent's before it touches one. A page that the kernel
+ * clears in a child (MADV_WIPEONFORK) holds the epoch of the process. A handle
+ * has a copy of the epoch under which it was opened. If the two differ, the
+ * handle belongs to another process. This costs no getpid() on every call, and
+ * also works after a raw clone().
  */
 #include <errno.h>
 #include <pthread.h>
@@ -14,8 +16,8 @@
 #include "internal.h"
 
 static pthread_mutex_t epoch_lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t *epoch_page; /* written under epoch_lock, read anywhere; never freed */
-static uint64_t last_epoch;  /* under epoch_lock; copied by fork, so a child's differs */
+static uint64_t *epoch_page; /* set under epoch_lock, read without it; never freed */
+static uint64_t last_epoch;  /* under epoch_lock; fork copies it, so a child's next epoch differs */
 
 void pshm_process_lock(void)
 {
@@ -39,11 +41,15 @@ static int make_epoch_page(void)
 		munmap(map, size);
 		return -ENOMEM;
 	}
-	/* Pairs with the acquire in pshm_process_epoch(): the page, then its address. */
+	/*
+	 * Pairs with the acquire in pshm_process_epoch(): a thread that sees the
+	 * address can use the page.
+	 */
 	__atomic_store_n(&epoch_page, map, __ATOMIC_RELEASE);
 	return 0;
 }
 
+/* The caller holds the lock. */
 int pshm_process_enter(uint64_t *epoch)
 {
 	int err = epoch_page ? 0 : make_epoch_page();

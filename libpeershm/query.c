@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Asking the device about regions. */
+/* Asking the kernel about regions. */
 #include <limits.h>
 #include <string.h>
 

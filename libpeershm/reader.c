@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The threads that read, and their slots. grace.c explains the protocol. */
+/*
+ * The reading threads and their slots: entering and leaving read sections, where
+ * peershm.h does not inline it. grace.c explains the protocol.
+ */
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -10,20 +13,21 @@
 
 #include "control.h"
 
-#define READERS_PER_THREAD 128 /* a thread's: one for each region it reads in */
+#define READERS_PER_THREAD 128 /* one for each region that the thread reads in */
 
 /*
- * A thread's readers are a page of their own, which reads zero in a child of
- * fork: the child's sections are none of its parent's.
+ * The readers of this thread, READERS_PER_THREAD of them, or NULL. They are in a
+ * mapping of their own that reads zero in a child of fork (MADV_WIPEONFORK),
+ * because the child is in none of its parent's sections.
  */
 static __thread struct peershm_reader *thread_readers;
 static struct peershm_reader nobodys_reader = {
-	.handle = (const struct peershm *)&nobodys_reader, /* which no program has */
+	.handle = (const struct peershm *)&nobodys_reader, /* a value that no handle has */
 };
 PEERSHM_API __thread struct peershm_reader *peershm_reader_ = &nobodys_reader;
 
 static pthread_key_t readers_key;
-static bool have_readers_key; /* under the lock */
+static bool have_readers_key; /* under the control lock */
 
 static void enter_slot(struct peershm_slot *slot)
 {
@@ -50,7 +54,7 @@ PEERSHM_API void peershm_read_wake_(struct peershm_slot *slot)
 	errno = err;
 }
 
-/* With s->shared.lock held. */
+/* The caller holds s->shared.lock. */
 static void enter_shared(struct pshm_sections *s, struct peershm_reader *reader)
 {
 	uint32_t *inside = s->shared.inside;
@@ -70,7 +74,7 @@ static void leave_shared(struct pshm_sections *s, const struct peershm_reader *r
 		leave_slot(&s->own_page[1 + reader->number]);
 }
 
-/* The outermost section of a thread begins or ends. */
+/* The outermost section of a thread begins. */
 static void begin_section(struct pshm_sections *s, struct peershm_reader *reader)
 {
 	if (reader->slot) {
@@ -80,7 +84,7 @@ static void begin_section(struct pshm_sections *s, struct peershm_reader *reader
 	pthread_mutex_lock(&s->shared.lock);
 	enter_shared(s, reader);
 	pthread_mutex_unlock(&s->shared.lock);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* A, if another one entered the slot */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* A, if another thread stored `inside` */
 }
 
 static void end_section(struct pshm_sections *s, struct peershm_reader *reader)
@@ -94,7 +98,10 @@ static void end_section(struct pshm_sections *s, struct peershm_reader *reader)
 	pthread_mutex_unlock(&s->shared.lock);
 }
 
-/* Whose reader was freed; not NULL, which a program may pass to the lock. */
+/*
+ * The handle of a reader that was freed. Not NULL, because a program may pass NULL
+ * to peershm_read_lock(), which must not find such a reader.
+ */
 #define NOBODY ((const struct peershm *)&nobodys_reader)
 
 static const struct peershm *handle_of(const struct peershm_reader *reader)
@@ -102,7 +109,7 @@ static const struct peershm *handle_of(const struct peershm_reader *reader)
 	return __atomic_load_n(&reader->handle, __ATOMIC_RELAXED);
 }
 
-/* This thread's. */
+/* This thread's reader of the handle, or NULL. */
 static struct peershm_reader *find_reader(const struct peershm *handle)
 {
 	for (int i = 0; thread_readers && i < READERS_PER_THREAD; i++) {
@@ -119,7 +126,7 @@ static struct peershm_reader *find_free(void)
 	return never_used ? never_used : find_reader(NOBODY);
 }
 
-/* With the lock held. */
+/* The caller holds the control lock. */
 static void remove_reader(struct peershm_reader *reader)
 {
 	struct pshm_sections *s = reader->handle->sections;
@@ -150,7 +157,7 @@ static void thread_ends(void *readers)
 	munmap(readers, READERS_PER_THREAD * sizeof(*r));
 }
 
-/* A process that is out of keys may have one the next time. */
+/* Not pthread_once(): if there is no key left now, the next call tries again. */
 static int make_readers_key(void)
 {
 	int err = 0;
@@ -182,7 +189,7 @@ static int make_thread_readers(void)
 	return 0;
 }
 
-/* With the lock held. */
+/* Leaves reader->slot NULL if none is free. The caller holds the control lock. */
 static void take_slot(struct pshm_sections *s, struct peershm_reader *reader)
 {
 	reader->slot = NULL;
@@ -196,7 +203,7 @@ static void take_slot(struct pshm_sections *s, struct peershm_reader *reader)
 	}
 }
 
-/* This thread's first section on the handle. */
+/* Before this thread's first section on the handle. */
 static int add_reader(struct peershm *handle, struct peershm_reader **added)
 {
 	struct peershm_reader *reader;
@@ -224,7 +231,7 @@ static int add_reader(struct peershm *handle, struct peershm_reader **added)
 		*added = reader;
 	}
 	pshm_control_unlock();
-	/* Attached and `mode` stored, then the loads of the first section. */
+	/* ATTACH and the store to `mode` come before the loads of the first section. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return err;
 }
@@ -241,7 +248,7 @@ PEERSHM_API int peershm_read_enter_(struct peershm *handle)
 		err = add_reader(handle, &reader);
 	if (err || !reader)
 		return err;
-	/* What is inlined is for threads with a slot and without fences alone. */
+	/* The inlined functions are only for threads that have a slot and need no fences. */
 	peershm_reader_ = reader->slot && !handle->sections->uses_fences ? reader : &nobodys_reader;
 	if (!reader->depth++)
 		begin_section(handle->sections, reader);
@@ -252,7 +259,7 @@ PEERSHM_API void peershm_read_exit_(struct peershm *handle)
 {
 	struct peershm_reader *reader = handle ? find_reader(handle) : NULL;
 
-	/* Also in a child of fork, where there is none. */
+	/* No lock came before, or this is a child of fork, which has no readers. */
 	if (!reader || !reader->depth)
 		return;
 	if (!--reader->depth)
@@ -265,7 +272,7 @@ void pshm_reader_close(struct peershm *handle)
 
 	if (!s)
 		return;
-	/* The readers are the parent's in a child of fork. */
+	/* In a child of fork the readers are the parent's. */
 	if (handle->epoch == pshm_process_epoch()) {
 		pshm_control_lock();
 		for (struct peershm_reader *r = s->readers; r; r = r->next)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a failed command can be blamed on. Everything here runs after a failure
- * and only looks: it asks the device and /proc, and changes nothing.
+ * Explaining failures that several commands have in common. These functions run after
+ * a command has failed. They may ask the kernel, but change nothing.
  */
 #include <errno.h>
 
@@ -24,11 +24,11 @@ const char *pshm_reason_memory(uint32_t backing)
 
 int pshm_reason_pool(int err)
 {
-	return pshm_fail(err, "huge pages from the pool are set aside for processes with "
-			      "CAP_IPC_LOCK and for the group in " PSHM_PARAMETERS "hugetlb_group");
+	return pshm_fail(err, "only processes with CAP_IPC_LOCK and the group in " PSHM_PARAMETERS
+			      "hugetlb_group may use huge pages from the pool");
 }
 
-/* Who may read a region is told who may write it. */
+/* For a caller that may read the region, so it can be told the region's permissions. */
 int pshm_reason_denied(int err, const struct peershm_region_info *region)
 {
 	return pshm_fail(
@@ -38,7 +38,7 @@ int pshm_reason_denied(int err, const struct peershm_region_info *region)
 		region->mode, region->uid, region->gid);
 }
 
-/* The client of this name, or if that is empty, of this PID. */
+/* A command about the client of this name failed or, if the name is empty, of this PID. */
 int pshm_reason_client(int err, const struct peershm *handle, const char *name, pid_t pid)
 {
 	struct peershm_region_info region;
@@ -47,7 +47,7 @@ int pshm_reason_client(int err, const struct peershm *handle, const char *name, 
 		return pshm_reason_region(err, handle);
 	if (*name)
 		return pshm_fail(err, "there is no client named %s", name);
-	return pshm_fail(err, "process %d is no client", pid);
+	return pshm_fail(err, "process %d is not a client of the region", pid);
 }
 
 int pshm_reason_region(int err, const struct peershm *handle)

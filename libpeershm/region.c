@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A region: what it is, and its size. */
+/* A region as a whole: what it is, its size, its reserve, its name; and the list of regions. */
 #include <errno.h>
 #include <fcntl.h>
 
@@ -12,12 +12,12 @@ PEERSHM_API int peershm_stat(struct peershm *handle, struct peershm_region_info 
 	if (err)
 		return err;
 	if (!info)
-		return pshm_fail(-EINVAL, "there is no place for what the region is");
+		return pshm_fail(-EINVAL, "the pointer for the answer is NULL");
 	err = pshm_query_region(handle, info);
 	return err ? pshm_reason_region(err, handle) : 0;
 }
 
-/* A handle without window has no header, so it asks the kernel. */
+/* For handles without a window, which have no header. Sets errno if it returns false. */
 bool pshm_region_stat(const struct peershm *handle, struct peershm_region_info *info)
 {
 	int err = peershm_stat((struct peershm *)(uintptr_t)handle, info);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The roots of a region: the one without a name, and those with names. */
+/* The roots of a region: the one without a name and the named ones. */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -20,7 +20,10 @@ PEERSHM_API void *peershm_root(const struct peershm *handle)
 	return (void *)(uintptr_t)root;
 }
 
-/* A client's region is there as long as the client is; another's may be gone. */
+/*
+ * A region exists at least as long as its clients. For a handle without a window, ENOENT
+ * can also mean that the region is gone.
+ */
 static int no_such_root(struct peershm *handle, const char *name)
 {
 	struct peershm_region_info region;
@@ -29,7 +32,7 @@ static int no_such_root(struct peershm *handle, const char *name)
 	return err ? err : pshm_fail(-ENOENT, "there is no root named %s", name);
 }
 
-/* Of a name that is in the command already, or of the root without one. */
+/* The caller has set the name in the command, or left it empty. */
 static int set_root_command(struct peershm *handle, struct peershm_set_root *command)
 {
 	int err;
@@ -39,11 +42,11 @@ static int set_root_command(struct peershm *handle, struct peershm_set_root *com
 	err = pshm_device_command(handle->fd, PEERSHM_IOC_SET_ROOT, command);
 	switch (err) {
 	case -EEXIST:
-		return pshm_fail(err, "the root is not the expected one: somebody set it first");
+		return pshm_fail(err, "the root is not the expected one: it has been changed");
 	case -EINVAL:
 		return pshm_fail(err, "the root must be NULL or lie in the region's active memory");
 	case -ENOSPC:
-		return pshm_fail(err, "the region has %d named roots, which is the most",
+		return pshm_fail(err, "the region has %d named roots already, the most it can have",
 				 PEERSHM_MAX_ROOTS);
 	case -ENOENT:
 		if (command->name[0] && !command->root)
@@ -77,7 +80,8 @@ PEERSHM_API int peershm_publish(struct peershm *handle, const char *name, const 
 	if (!err)
 		err = pshm_name_copy(command.name, name, "name of the root");
 	if (!err && !root)
-		err = pshm_fail(-EINVAL, "a named root is not NULL: it is withdrawn");
+		err = pshm_fail(-EINVAL,
+				"a named root cannot be NULL; peershm_withdraw() removes it");
 	return err ? err : set_root_command(handle, &command);
 }
 
@@ -91,7 +95,10 @@ PEERSHM_API int peershm_withdraw(struct peershm *handle, const char *name, const
 	return err ? err : set_root_command(handle, &command);
 }
 
-/* An empty name in `info` is the root without one. Gives -ENOENT without a message. */
+/*
+ * info->name says which root; empty: the root without a name. Returns -ENOENT without a
+ * message.
+ */
 static int get_root_command(struct peershm *handle, struct peershm_root_info *info)
 {
 	struct peershm_get_root command = { .size = sizeof(command), .info = *info };
@@ -129,7 +136,7 @@ PEERSHM_API int peershm_read_root(struct peershm *handle, const char *name,
 	if (err)
 		return err;
 	if (!info)
-		return pshm_fail(-EINVAL, "there is no place for the root");
+		return pshm_fail(-EINVAL, "the pointer for the root is NULL");
 	if (name && *name)
 		err = pshm_name_copy(read.name, name, "name of the root");
 	if (err)
@@ -138,7 +145,7 @@ PEERSHM_API int peershm_read_root(struct peershm *handle, const char *name,
 	if (err == -ENOENT) {
 		struct peershm_region_info region;
 
-		/* Of the root, if it is not of the region. */
+		/* Not a failure, unless it is the region that does not exist. */
 		err = peershm_stat(handle, &region);
 	}
 	if (err)
@@ -159,7 +166,7 @@ PEERSHM_API int peershm_replace_root(struct peershm *handle, struct peershm_root
 	if (err)
 		return err;
 	if (!info)
-		return pshm_fail(-EINVAL, "there is no place for the root");
+		return pshm_fail(-EINVAL, "the pointer for the root is NULL");
 	if (info->name[0])
 		err = pshm_name_copy(command.name, info->name, "name of the root");
 	if (err)

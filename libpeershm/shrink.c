@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Giving memory back: announced, and after everybody's read sections; or by force. */
+/* Shrinking a region: announced and after all read sections, or by force. */
 #include <errno.h>
 
 #include "internal.h"
 
-/* How often CANCEL is called when signals keep it from starting. */
+/* How often to repeat a CANCEL that a signal interrupts. */
 #define CANCEL_ATTEMPTS 64
 
 static int shrink_command(const struct peershm *handle, uint32_t flags, uint64_t size)
@@ -36,15 +36,15 @@ static int shrink_failed(int err, const struct peershm *handle)
 	case -EINVAL:
 		return pshm_fail(err, "the region is smaller than that");
 	case -EBUSY:
-		return pshm_fail(err, "another client has announced that it shrinks the region");
+		return pshm_fail(err, "another client has announced a shrink of the region");
 	case -ECANCELED:
-		return pshm_fail(err, "the region grew, or somebody else shrank it, meanwhile");
+		return pshm_fail(err, "the region grew, or another client shrank it, meanwhile");
 	default:
 		return pshm_reason_region(err, handle);
 	}
 }
 
-/* An announcement that is left standing would fall with the client only. */
+/* Otherwise the announcement would be in force for as long as this client lives. */
 static void cancel_announcement(const struct peershm *handle)
 {
 	int attempts = CANCEL_ATTEMPTS;
@@ -61,8 +61,9 @@ PEERSHM_API int peershm_shrink(struct peershm *handle, uint64_t size, uint32_t t
 	if (err)
 		return err;
 	if (!handle->header)
-		return pshm_fail(-ENOTCONN, "the handle is for administration: without window a "
-					    "shrink cannot be announced, but forced");
+		return pshm_fail(-ENOTCONN,
+				 "the handle was opened without a client name and cannot "
+				 "announce a shrink: use peershm_shrink_force()");
 	if (!handle->read_only && rounded == pshm_header_size(handle->header))
 		return 0;
 	err = shrink_command(handle, PEERSHM_SHRINK_ANNOUNCE, rounded);

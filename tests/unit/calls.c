@@ -243,7 +243,7 @@ static void map_of_no_such_client_is_enoent(void **state)
 	fake.fail_command = PEERSHM_IOC_PEER_MAP;
 	fake.fail_with = ENOENT;
 	assert_int_equal(peershm_map_pid(client, 1, 0, 0, NULL), -ENOENT);
-	assert_contains(peershm_strerror(ENOENT), "process 1 is no client");
+	assert_contains(peershm_strerror(ENOENT), "process 1 is not a client");
 }
 
 static void size_and_root_of_a_client_do_not_enter_the_kernel(void **state)
@@ -287,7 +287,7 @@ static void root_is_set_once(void **state)
 	assert_int_equal(peershm_set_root(client, NULL, base), 0);
 	assert_ptr_equal(peershm_root(client), base);
 	assert_int_equal(peershm_set_root(client, NULL, base), -EEXIST);
-	assert_contains(peershm_strerror(EEXIST), "somebody set it first");
+	assert_contains(peershm_strerror(EEXIST), "it has been changed");
 }
 
 static void resolve_goes_both_ways(void **state)

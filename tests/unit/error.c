@@ -205,7 +205,7 @@ static void create_with_what_is_not_taken_names_it(void **state)
 	char multiple[64];
 
 	(void)state;
-	snprintf(multiple, sizeof(multiple), "base 0x5000000000a0 is no multiple of 0x%lx",
+	snprintf(multiple, sizeof(multiple), "base 0x5000000000a0 is not a multiple of 0x%lx",
 		 sysconf(_SC_PAGESIZE));
 	assert_contains(create_refused(&options), "mode 07777");
 	options.mode = 0777;
@@ -216,11 +216,11 @@ static void create_with_what_is_not_taken_names_it(void **state)
 	options.base = 0x500000200000;
 	options.backing = PEERSHM_HUGETLB_2M;
 	assert_contains(create_refused(&options),
-			"base 0x500000200000 is no multiple of 0x40000000");
+			"base 0x500000200000 is not a multiple of 0x40000000");
 	options.base = 0xffffffffc0000000;
-	assert_contains(create_refused(&options), "beyond the addresses of a process");
+	assert_contains(create_refused(&options), "beyond the address space of a process");
 	options.base = 0;
-	assert_contains(create_refused(&options), "does not take a capacity of 68719476736 bytes");
+	assert_contains(create_refused(&options), "refuses a capacity of 68719476736 bytes");
 }
 
 static void create_over_a_region_names_it(void **state)
@@ -324,7 +324,8 @@ static void full_region_names_its_clients(void **state)
 {
 	(void)state;
 	make_region("routes", 0);
-	assert_contains(open_failing(PEERSHM_IOC_ATTACH, ENOSPC, 0, PEERSHM_SMALL), "4 clients");
+	assert_contains(open_failing(PEERSHM_IOC_ATTACH, ENOSPC, 0, PEERSHM_SMALL),
+			"its 4 clients");
 }
 
 static const char *grow_failing(enum peershm_backing backing, uint64_t size, int with)

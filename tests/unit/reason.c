@@ -172,7 +172,7 @@ static const struct {
 	int with;
 	const char *says;
 } reasons[] = {
-	{ make_small, PEERSHM_IOC_CREATE, EINVAL, "the module does not take a capacity of" },
+	{ make_small, PEERSHM_IOC_CREATE, EINVAL, "the module refuses a capacity of" },
 	{ make_small, PEERSHM_IOC_CREATE, EACCES, "permission denied" },
 	{ make_small, PEERSHM_IOC_CREATE, EADDRINUSE, "is taken by" },
 	{ make_small, PEERSHM_IOC_CREATE, ENOSPC, "max_user_capacity" },
@@ -190,8 +190,8 @@ static const struct {
 	{ open_writer, PEERSHM_IOC_ATTACH, EACCES, "with PEERSHM_READ_ONLY" },
 	{ open_reader, PEERSHM_IOC_ATTACH, EADDRINUSE, "is taken by" },
 	{ open_reader, PEERSHM_IOC_ATTACH, EAGAIN, "RLIMIT_MEMLOCK" },
-	{ open_reader, PEERSHM_IOC_ATTACH, EEXIST, "is that of a live process" },
-	{ open_reader, PEERSHM_IOC_ATTACH, ENOSPC, "the region takes 4 clients" },
+	{ open_reader, PEERSHM_IOC_ATTACH, EEXIST, "is taken by a live process" },
+	{ open_reader, PEERSHM_IOC_ATTACH, ENOSPC, "the region has its 4 clients" },
 	{ open_reader, PEERSHM_IOC_ATTACH, EALREADY, "a client of the region already" },
 	{ open_reader, PEERSHM_IOC_ATTACH, EINTR, "interrupted" },
 	{ grow, PEERSHM_IOC_GROW, ENOMEM, "no memory left" },
@@ -199,15 +199,15 @@ static const struct {
 	{ grow, PEERSHM_IOC_GROW, EINTR, "interrupted" },
 	{ grow, PEERSHM_IOC_GROW, EACCES, "with PEERSHM_READ_ONLY" },
 	{ grow, PEERSHM_IOC_GROW, EFAULT, "bad address" },
-	{ grow_with_a_bad_report, PEERSHM_IOC_GROW, EFAULT, "the report's peers is" },
-	{ map_with_a_bad_report, PEERSHM_IOC_PEER_MAP, EFAULT, "the report's peers is" },
+	{ grow_with_a_bad_report, PEERSHM_IOC_GROW, EFAULT, "its peers does not point" },
+	{ map_with_a_bad_report, PEERSHM_IOC_PEER_MAP, EFAULT, "its peers does not point" },
 	{ shrink, PEERSHM_IOC_SHRINK, EINVAL, "the region is smaller" },
 	{ shrink, PEERSHM_IOC_SHRINK, EINTR, "interrupted" },
 	{ shrink, PEERSHM_IOC_SHRINK, EBUSY, "another client has announced" },
 	{ set_reserve, PEERSHM_IOC_SET_RESERVE, EPERM, "hugetlb_group" },
 	{ map_range, PEERSHM_IOC_PEER_MAP, EINVAL, "whole pages" },
 	{ map_range, PEERSHM_IOC_PEER_MAP, ENOENT, "the region is gone" },
-	{ map_pid, PEERSHM_IOC_PEER_MAP, ENOENT, "process 99 is no client" },
+	{ map_pid, PEERSHM_IOC_PEER_MAP, ENOENT, "process 99 is not a client" },
 	{ map_pid, PEERSHM_IOC_PEER_MAP, EACCES, "the region has mode 0600" },
 	{ map_name, PEERSHM_IOC_PEER_MAP, ENOENT, "no client named zebra" },
 	{ root, PEERSHM_IOC_SET_ROOT, EINVAL, "the root must be" },
@@ -219,7 +219,7 @@ static const struct {
 	{ unlink_it, PEERSHM_IOC_UNLINK, EACCES, "only the owner, user 0," },
 	{ unlink_it, PEERSHM_IOC_UNLINK, EINTR, "interrupted" },
 	{ unlink_it, PEERSHM_IOC_UNLINK, ENOENT, "no region of this name" },
-	{ resolve_pid, PEERSHM_IOC_RESOLVE, ENOENT, "process 99 is no client" },
+	{ resolve_pid, PEERSHM_IOC_RESOLVE, ENOENT, "process 99 is not a client" },
 	{ resolve_name, PEERSHM_IOC_RESOLVE, ENOENT, "no client named zebra" },
 	{ withdraw, PEERSHM_IOC_SET_ROOT, ENOENT, "no root named index" },
 	{ look_up, PEERSHM_IOC_GET_ROOT, ENOENT, "no root named index" },
@@ -335,7 +335,7 @@ static void timeout_above_a_minute_is_einval_and_named(void **state)
 
 	(void)state;
 	assert_int_equal(peershm_grow(client, 4096, &report), -EINVAL);
-	assert_contains(peershm_strerror(EINVAL), "timeout_ms is 60001, and 60000 is");
+	assert_contains(peershm_strerror(EINVAL), "timeout_ms is 60001, and at most 60000");
 	assert_int_equal(peershm_map_all(client, 0, 0, &report), -EINVAL);
 	assert_contains(peershm_strerror(EINVAL), "timeout_ms");
 	assert_int_equal(fake.nr_commands, commands);
@@ -362,9 +362,9 @@ static void what_a_call_is_not_given_is_einval(void **state)
 
 	(void)state;
 	assert_int_equal(peershm_open(NULL, "routes", NULL, 0, NULL), -EINVAL);
-	assert_contains(peershm_strerror(EINVAL), "place for the handle");
+	assert_contains(peershm_strerror(EINVAL), "pointer for the handle");
 	assert_int_equal(peershm_stat(client, NULL), -EINVAL);
-	assert_contains(peershm_strerror(EINVAL), "place for what the region is");
+	assert_contains(peershm_strerror(EINVAL), "pointer for the answer");
 	assert_int_equal(peershm_stat(NULL, NULL), -EINVAL);
 	assert_int_equal(peershm_resolve_name(client, "x", NULL), -EINVAL);
 	assert_int_equal(peershm_resolve_name(client, "", &pid), -EINVAL);

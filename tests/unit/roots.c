@@ -41,7 +41,7 @@ static void publish_over_another_value_is_eexist(void **state)
 	(void)state;
 	assert_int_equal(peershm_publish(handle, "a", NULL, &things[0]), 0);
 	assert_int_equal(peershm_publish(handle, "a", NULL, &things[1]), -EEXIST);
-	assert_non_null(strstr(peershm_strerror(EEXIST), "somebody set it first"));
+	assert_non_null(strstr(peershm_strerror(EEXIST), "it has been changed"));
 	assert_int_equal(peershm_publish(handle, "a", &things[0], &things[1]), 0);
 	assert_ptr_equal(peershm_lookup(handle, "a"), &things[1]);
 	peershm_close(handle);

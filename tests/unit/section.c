@@ -534,7 +534,7 @@ static void who_may_not_write_the_device_has_no_sections(void **state)
 	fake.fail_with = EACCES;
 	assert_int_equal(peershm_open(&reader, "routes", "reader", PEERSHM_READ_ONLY, NULL), 0);
 	assert_int_equal(peershm_read_lock(reader), -EACCES);
-	assert_contains(peershm_strerror(EACCES), "reading alone");
+	assert_contains(peershm_strerror(EACCES), "reading only");
 	peershm_close(reader);
 }
 
@@ -560,7 +560,7 @@ static void a_client_that_the_header_has_lost_has_no_sections(void **state)
 	fake.regions[0].clients[0] = 0;
 	fake_publish(&fake.regions[0]);
 	assert_int_equal(peershm_read_lock(client), -ENOTCONN);
-	assert_contains(peershm_strerror(ENOTCONN), "nothing of the window");
+	assert_contains(peershm_strerror(ENOTCONN), "no part of the window");
 	fake.regions[0].clients[0] = id;
 	fake_publish(&fake.regions[0]);
 	assert_int_equal(peershm_read_lock(client), 0);
