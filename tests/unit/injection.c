@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Every allocation, command of the device and system call that a function of the library
- * makes fails once, one at a time: the first, the second, and so on until the function ends
- * without one left to fail. Whatever fails, the function succeeds all the same or gives an
- * error, in words, after which it works, and nothing is left open, mapped or allocated.
+ * Every allocation, every command of the device and every system call that a function of
+ * the library makes fails once: in the first run the first of them, in the second run the
+ * second, and so on until the function ends before its turn has come. In each run the function
+ * must succeed all the same, or return an error that peershm_strerror() explains and work when
+ * it is called again, and nothing may be left open, mapped or allocated.
  *
- * Each run is a child of its own: what the library makes once in a process is not made yet.
+ * Each run is a process of its own, so that it also makes what the library makes once in a
+ * process. A function's runs follow each other. JOBS functions are tested side by side,
+ * because a run mostly waits for the leak check at its exit.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,16 +25,11 @@
 #include "functions.h"
 #include "sites.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/lsan_interface.h>
-#else
-#define __lsan_do_recoverable_leak_check() 0
-#endif
-
 #define MAX_SITES 100
-#define DEADLINE 20 /* seconds */
+#define DEADLINE 20 /* seconds for one run */
+#define JOBS 8
 
-/* Whether the function opens by itself, and so makes what is made once in a process. */
+/* Whether the function opens a region itself, so that the first open of the process can fail. */
 static bool opens(const struct function *f)
 {
 	return !strncmp(f->name, "peershm_open", strlen("peershm_open"));
@@ -64,7 +62,7 @@ static int set_scene(const struct function *f)
 	return peershm_set_root(scene.client, NULL, peershm_base(scene.client));
 }
 
-/* Call it as the program would: with the library's sites counted. */
+/* Call it with its sites counted. */
 static int call(const struct function *f)
 {
 	int err;
@@ -75,9 +73,9 @@ static int call(const struct function *f)
 	return err;
 }
 
-/* What a child tells of its run. */
+/* A run's exit status. A sanitizer that finds something, such as a leak, exits with another one. */
 enum verdict {
-	FAILED_CLEANLY = 1,
+	FAILED_CLEANLY = 50,
 	SUCCEEDED,
 	NONE_LEFT,
 	WRONG
@@ -90,7 +88,7 @@ static enum verdict wrong(const struct function *f, const char *what, int err)
 	return WRONG;
 }
 
-/* An answer in words, the library's own, for each errno of the ABI. */
+/* Whether the library has a message of its own for the error. */
 static bool said(int err)
 {
 	const char *words = peershm_strerror(err);
@@ -110,7 +108,7 @@ static enum verdict run(const struct function *f)
 	failed = site.failed;
 	if (!failed && (err < 0 ? err : 0) != f->answer)
 		return wrong(f, "gives the wrong answer by itself", err);
-	/* Its own, the one that was injected, or what that means where it happened. */
+	/* The function's own error, the injected one, or what the injected one means there. */
 	if (err < 0 && err != f->answer && err != -site.with && err != -ENOMEM && err != -ENODEV)
 		return wrong(f, "gives another error", err);
 	if (err < 0 && !said(err))
@@ -126,14 +124,12 @@ static enum verdict run(const struct function *f)
 	if (fake.open_files || fake.header_maps || fake.windows)
 		return wrong(f, "leaves something open", err);
 	memset(&scene, 0, sizeof(scene));
-	if (__lsan_do_recoverable_leak_check())
-		return wrong(f, "leaks", err);
 	return !failed ? NONE_LEFT : err < 0 ? FAILED_CLEANLY : SUCCEEDED;
 }
 
-static enum verdict run_in_child(const struct function *f, int nth, int with)
+static int run_in_child(const struct function *f, int nth, int with)
 {
-	int status;
+	int status = 0;
 	pid_t pid;
 
 	fflush(NULL);
@@ -142,35 +138,79 @@ static enum verdict run_in_child(const struct function *f, int nth, int with)
 		alarm(DEADLINE);
 		site.nth = nth;
 		site.with = with;
-		exit(run(f)); /* not _exit(): coverage is written at the end */
+		exit(run(f)); /* not _exit(): the leak check and coverage are at exit */
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return WRONG;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : WRONG;
+}
+
+/* What the runs of one function came to, in memory that the processes share. */
+struct outcome {
+	bool complete; /* every site has failed, and every verdict was a good one */
+	unsigned int sites, failures;
+};
+
+static void fail_every_site(const struct function *f, int with, struct outcome *outcome)
+{
+	for (int nth = 1; nth < MAX_SITES; nth++) {
+		int verdict = run_in_child(f, nth, with);
+
+		if (verdict == NONE_LEFT) {
+			outcome->complete = outcome->sites >= f->least;
+			if (!outcome->complete)
+				fprintf(stderr, "%s: %u sites\n", f->name, outcome->sites);
+			return;
+		}
+		if (verdict != FAILED_CLEANLY && verdict != SUCCEEDED) {
+			fprintf(stderr, "%s, site %d failing with %s: exit status %d\n", f->name,
+				nth, strerrorname_np(with), verdict);
+			return;
+		}
+		outcome->sites++;
+		outcome->failures += verdict == FAILED_CLEANLY;
+	}
+	fprintf(stderr, "%s: more than %d sites\n", f->name, MAX_SITES);
+}
+
+static void start_job(const struct function *f, int with, struct outcome *outcome)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		fail_every_site(f, with, outcome);
+		_exit(0);
 	}
 	assert_true(pid > 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
 }
 
 static void every_site_fails_cleanly(int with)
 {
-	unsigned int sites = 0, failures = 0;
+	enum {
+		FUNCTIONS = sizeof(functions) / sizeof(functions[0])
+	};
+	struct outcome *outcomes = mmap(NULL, FUNCTIONS * sizeof(*outcomes), PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned int sites = 0, failures = 0, complete = 0;
 
-	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-		const struct function *f = &functions[i];
-		enum verdict verdict;
-		int nth = 0;
-
-		do {
-			assert_true(++nth < MAX_SITES);
-			verdict = run_in_child(f, nth, with);
-			assert_in_range(verdict, FAILED_CLEANLY, NONE_LEFT);
-			failures += verdict == FAILED_CLEANLY;
-		} while (verdict != NONE_LEFT);
-		sites += (unsigned int)nth - 1;
-		if ((unsigned int)nth - 1 < f->least)
-			print_error("%s: %d sites\n", f->name, nth - 1);
-		assert_true((unsigned int)nth - 1 >= f->least);
+	assert_ptr_not_equal(outcomes, MAP_FAILED);
+	for (int i = 0; i < FUNCTIONS; i++) {
+		if (i >= JOBS)
+			assert_true(wait(NULL) > 0);
+		start_job(&functions[i], with, &outcomes[i]);
 	}
+	while (wait(NULL) > 0)
+		;
+	for (int i = 0; i < FUNCTIONS; i++) {
+		sites += outcomes[i].sites;
+		failures += outcomes[i].failures;
+		complete += outcomes[i].complete;
+	}
+	munmap(outcomes, FUNCTIONS * sizeof(*outcomes));
 	print_message("# %u sites, %u failures with %s\n", sites, failures, strerrorname_np(with));
+	assert_int_equal(complete, FUNCTIONS);
 }
 
 static void no_memory_anywhere(void **state)

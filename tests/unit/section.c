@@ -19,6 +19,9 @@
 #define LONG_MS 20000 /* for what must not take it */
 #define SHORT_MS 30   /* for what is to time out */
 #define ROUNDS 2000
+/* On a busy machine, where each round waits for several threads to get a CPU. */
+#define BUSY_ROUNDS 200
+#define BUSY_MS 2000
 #define FIRST 3 /* a page's first slot for one thread alone */
 #define SLOTS (FAKE_PAGE / sizeof(struct peershm_slot) - FIRST)
 #define THREADS (SLOTS + 39)
@@ -267,9 +270,11 @@ static void *read_cells_in_thread(void *cells)
 
 static void take_turns(struct cells *cells, uint32_t readers)
 {
+	uint64_t start = now_ms();
+
 	while (__atomic_load_n(&cells->readers, __ATOMIC_RELAXED) < readers)
 		sched_yield();
-	for (uint32_t i = 0; i < ROUNDS; i++) {
+	for (uint32_t i = 0; i < ROUNDS && (i < BUSY_ROUNDS || now_ms() - start < BUSY_MS); i++) {
 		uint32_t old = cells->published;
 
 		__atomic_store_n(&cells->whole[!old], 1, __ATOMIC_RELAXED);
