@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What each call asks of the device, and what it makes of the answer. */
+/* Which commands each function sends to the device, and what it does with the answers. */
 #include <errno.h>
 #include <linux/mempolicy.h>
 #include <string.h>
@@ -61,7 +61,7 @@ static void look_at_the_policy(unsigned long command)
 		policy_seen = policy_of_this_thread();
 }
 
-/* hugetlbfs goes by the thread's, and by the window's at page faults alone. */
+/* hugetlbfs follows the thread's NUMA policy, and the window's only in page faults. */
 static void grow_of_pages_of_the_pool_goes_by_the_windows_numa_policy(void **state)
 {
 	static const enum peershm_backing backings[] = { PEERSHM_HUGETLB_2M, PEERSHM_SMALL };

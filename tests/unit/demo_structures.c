@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The demo's tree, hash table and allocator, which live in a region but need none. */
+/* The demo's tree, hash table and allocator. They are made for a region, but need none. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ struct memory {
 	struct arena arena;
 };
 
-/* Gives no more than ROOM, in steps of 64 KiB. */
+/* Grows in steps of 64 KiB, up to ROOM. */
 static char *more(void *context, size_t length)
 {
 	struct memory *memory = context;
@@ -100,7 +100,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* What a sorted array says: the greatest that is not above key, or NULL. */
+/* The same look-up in a sorted array: the greatest element not above key, or NULL. */
 static const uint64_t *expected_floor(const uint64_t *sorted, size_t n, uint64_t key)
 {
 	size_t low = 0;
@@ -258,7 +258,7 @@ static void table_without_memory_says_so(void **state)
 	assert_null(table_find(table, "one"));
 }
 
-/* A reader that takes no lock, while the writer inserts: what was counted is found. */
+/* A reader without a lock finds every element that the writer has counted already. */
 static void *read_all_the_while(void *arg)
 {
 	const struct table *table = arg;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What an error says, and what it blames. */
+/* The message of an error, and the cause that it names. */
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -84,7 +84,7 @@ static void long_detail_is_cut(void **state)
 	assert_in_range(strlen(peershm_strerror(EINVAL)), 100, sizeof(text) - 2);
 }
 
-/* The command fails with `with` when the region is opened. */
+/* Open a region while the command fails with `with`. */
 static const char *open_failing(unsigned long command, int with, unsigned int flags,
 				enum peershm_backing backing)
 {
@@ -145,7 +145,7 @@ static void own_region(const char *name, uint64_t base)
 	fake_region_by(0, name)->info.uid = geteuid();
 }
 
-/* Two regions of 1 GiB are this user's and one another's when a fourth is made. */
+/* Create a fourth region, when this user has two of 1 GiB and another user has one. */
 static void create_at_a_limit_names_it_and_what_counts(void **state)
 {
 	struct peershm_options options = { .capacity = 1ULL << 30, .max_clients = 300 };
@@ -170,7 +170,7 @@ static void create_at_a_limit_names_it_and_what_counts(void **state)
 	assert_int_equal(peershm_open(&handle, "new", NULL, PEERSHM_CREATE, &options), -ENOSPC);
 	assert_contains(peershm_strerror(ENOSPC), "this user has 2 regions");
 	assert_contains(peershm_strerror(ENOSPC), "max_user_regions is 2");
-	/* Neither is a limit of one that is exempt. */
+	/* Neither limit applies to a process with CAP_SYS_RESOURCE. */
 	fake.exempt = true;
 	assert_int_equal(peershm_open(&handle, "new", NULL, PEERSHM_CREATE, &options), -ENOSPC);
 	assert_contains(peershm_strerror(ENOSPC), "no range of addresses is free");
@@ -182,7 +182,7 @@ static void create_at_a_limit_names_it_and_what_counts(void **state)
 	assert_int_equal(peershm_open(&handle, "new", NULL, PEERSHM_CREATE, &options), -ENOSPC);
 	assert_contains(peershm_strerror(ENOSPC), "300 clients are more");
 	assert_contains(peershm_strerror(ENOSPC), "max_clients is 299");
-	/* The module takes no more than that whatever the parameter is. */
+	/* The module allows no more than 1024, whatever the parameter is. */
 	set_parameter("max_clients", "5000");
 	options.max_clients = 1025;
 	assert_int_equal(peershm_open(&handle, "new", NULL, PEERSHM_CREATE, &options), -ENOSPC);
@@ -280,7 +280,7 @@ static void address_space_limit_is_named(void **state)
 	make_region("routes", 0);
 	getrlimit(RLIMIT_AS, &limit);
 	low = limit;
-	low.rlim_cur = 1 << 29; /* less than the capacity; nothing is mapped under it */
+	low.rlim_cur = 1 << 29; /* less than the capacity; while it is set, the test maps nothing */
 	setrlimit(RLIMIT_AS, &low);
 	text = open_failing(PEERSHM_IOC_ATTACH, ENOMEM, 0, PEERSHM_SMALL);
 	setrlimit(RLIMIT_AS, &limit);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Waiting for events, and what it makes of what the device says. */
+/* Waiting for events, with every answer that the device can give. */
 #include <errno.h>
 #include <string.h>
 

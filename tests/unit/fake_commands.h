@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The commands of the stand-in for the device. */
+/* The commands of the fake device. */
 #ifndef TESTS_UNIT_FAKE_COMMANDS_H
 #define TESTS_UNIT_FAKE_COMMANDS_H
 
@@ -50,7 +50,7 @@ static inline int fake_attach(struct fake_file *file, struct peershm_attach *att
 	fake.last_attach = *attach;
 	if (!strcmp(attach->client_name, fake.taken))
 		return EEXIST;
-	/* As the module's: a child of fork has neither header nor window. */
+	/* A child of fork has neither header nor window, as with the module. */
 	file->window = mmap((void *)(uintptr_t)region->info.base, region->info.capacity, PROT_NONE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
 			    0);

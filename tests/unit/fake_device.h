@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A stand-in for the device below the library's one door to it: regions and
- * clients in plain memory, every open thing counted, and every step (open,
- * command, mapping, allocation) can be told to fail.
+ * A fake device. It replaces pshm_system, through which the library makes all calls
+ * that concern the device, and keeps regions and clients in ordinary memory. It counts
+ * what is open and mapped, and a test can make every step (open, command, mapping,
+ * allocation) fail.
  */
 #ifndef TESTS_UNIT_FAKE_DEVICE_H
 #define TESTS_UNIT_FAKE_DEVICE_H
@@ -86,7 +87,7 @@ static inline int fake_ioctl(int fd, unsigned long command, void *argument)
 	return -1;
 }
 
-/* The same memory once more: mremap() of a length of 0. */
+/* Map the same memory a second time: mremap() with an old length of 0 does that. */
 static inline void *fake_map_again(void *memory, size_t length)
 {
 	void *map = mremap(memory, 0, length, MREMAP_MAYMOVE);
@@ -160,7 +161,7 @@ static inline ssize_t fake_read(int fd, void *buffer, size_t size)
 	return sizeof(file->events[0]);
 }
 
-/* Does not wait: what would have come meanwhile comes at once, or nothing. */
+/* Does not wait. during_poll() makes the events that would have come meanwhile. */
 static inline int fake_poll(int fd, int timeout_ms)
 {
 	const struct fake_file *file = fake_file_of(fd);
@@ -198,7 +199,7 @@ static const struct pshm_system fake_system = {
 	.exempt = fake_exempt,
 };
 
-/* A cmocka setup: a device without regions, in place of the real one. */
+/* cmocka setup: replaces the device by a fake one without regions. */
 static inline int fake_setup(void **state)
 {
 	(void)state;
@@ -214,7 +215,7 @@ static inline int fake_setup(void **state)
 	return 0;
 }
 
-/* A cmocka teardown: whatever a test opened is closed, mapped is unmapped. */
+/* cmocka teardown: checks that the test closed and unmapped everything. */
 static inline int fake_teardown(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the stand-in for the device keeps: regions and clients in plain memory. */
+/* The state of the fake device: regions and clients in ordinary memory. */
 #ifndef TESTS_UNIT_FAKE_STATE_H
 #define TESTS_UNIT_FAKE_STATE_H
 
@@ -16,7 +16,7 @@
 #define FAKE_REGIONS 4
 #define FAKE_FILES 16
 #define FAKE_ROOTS 2
-#define FAKE_FD 1000 /* of file 0; a real close() of it does no harm */
+#define FAKE_FD 1000 /* of file 0; no real file has it, so close() does no harm */
 #define FAKE_HEADER_LENGTH 8192
 #define FAKE_CLIENTS 4
 #define FAKE_PAGE ((size_t)sysconf(_SC_PAGESIZE)) /* of the control pages */
@@ -25,13 +25,13 @@
 #define FAKE_CLIENT_OFFSET 256
 
 struct fake_region {
-	struct peershm_region_info info; /* id 0: free */
+	struct peershm_region_info info; /* id 0: this entry is free */
 	bool linked;
 	struct peershm_header *header;
-	struct peershm_root_info roots[FAKE_ROOTS]; /* without name: free */
+	struct peershm_root_info roots[FAKE_ROOTS]; /* an empty name: this entry is free */
 	uint64_t root_changes;
-	uint64_t left; /* clients that have: the next one's generation is one more */
-	uint64_t clients[FAKE_CLIENTS]; /* id by entry; 0: free */
+	uint64_t left; /* clients that left; the next one's generation is one more */
+	uint64_t clients[FAKE_CLIENTS]; /* their ids, by entry of the header; 0: free */
 	char *control;
 };
 
@@ -41,19 +41,19 @@ struct fake_region {
 struct fake_file {
 	bool open;
 	int flags;
-	bool read_only; /* attached so */
-	uint32_t entry; /* in the header */
+	bool read_only; /* attached read-only */
+	uint32_t entry; /* its entry in the header */
 	struct fake_region *watched;
-	struct peershm_event events[FAKE_EVENTS]; /* to be read */
+	struct peershm_event events[FAKE_EVENTS]; /* not read yet */
 	int nr_events;
-	struct fake_region *region; /* attached to, or NULL */
+	struct fake_region *region; /* to which it is attached, or NULL */
 	void *window;
 	uint64_t window_length;
-	const char *parameter; /* what reads from it */
+	const char *parameter; /* the value that read() returns */
 };
 
 static struct fake_device {
-	pid_t process; /* whose memory it is */
+	pid_t process; /* that attached */
 	struct fake_region regions[FAKE_REGIONS];
 	struct fake_file files[FAKE_FILES];
 	uint64_t last_region;
@@ -61,33 +61,34 @@ static struct fake_device {
 	int open_files;
 	int header_maps;
 	int windows;
-	int steps;   /* taken so far */
-	int fail_at; /* the step that fails, counted from 1; 0: none */
+	int steps;   /* calls of the device so far */
+	int fail_at; /* number of the step that fails, from 1; 0: none */
 	int fail_with;
-	unsigned long fail_command; /* every call of it fails, with fail_with */
-	unsigned long commands[64]; /* in the order they came */
+	unsigned long fail_command; /* this command always fails, with fail_with */
+	unsigned long commands[64]; /* in the order of the calls */
 	size_t nr_commands;
-	bool break_header;		       /* as it is mapped, it tells of another region */
-	void (*before)(unsigned long command); /* somebody else acts first */
+	bool break_header; /* a mapped header is that of another region */
+	void (*before)(
+		unsigned long command); /* called before every command, to act as another process */
 	struct peershm_grow last_grow;
 	struct peershm_peer_map last_map;
 	struct peershm_create last_create;
 	struct peershm_shrink last_shrink;
 	struct peershm_set_root last_set_root;
 	struct peershm_attach last_attach;
-	char taken[PEERSHM_NAME_SIZE]; /* client name that a live client has */
+	char taken[PEERSHM_NAME_SIZE]; /* a client name that a live client has */
 	int allocations;
-	uint32_t shrinks[8]; /* the flags of each */
+	uint32_t shrinks[8]; /* flags of each SHRINK */
 	size_t nr_shrinks;
 	bool no_membarrier;
-	int last_timeout; /* of poll() */
+	int last_timeout; /* that was passed to poll() */
 	int polls;
-	bool exempt; /* from what limits one user */
+	bool exempt; /* the process has CAP_SYS_RESOURCE */
 	struct {
 		const char *name;
 		const char *value;
 	} parameters[FAKE_PARAMETERS]; /* of the module */
-	void (*during_poll)(int n);    /* what happens while the n-th waits */
+	void (*during_poll)(int n);    /* called in the n-th poll() */
 } fake;
 
 static inline bool fake_step(void)
@@ -111,14 +112,14 @@ static inline struct fake_region *fake_region_by(uint64_t id, const char *name)
 	return NULL;
 }
 
-/* Memory that can be mapped once more; at an address in place of what is there. */
+/* Shared memory, so that it can be mapped again. Replaces what is at `address`, if not NULL. */
 static inline void *fake_memory(void *address, size_t length)
 {
 	return mmap(address, length, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS | (address ? MAP_FIXED : 0), -1, 0);
 }
 
-/* A child of fork has a copy of the device, and must not write into its parent's. */
+/* In a child of fork, copy the device, so that the child does not change its parent's. */
 static inline void fake_separate(void)
 {
 	if (fake.process == getpid())

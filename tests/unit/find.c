@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From an address to its handle, alone and while others add and remove. */
+/* Looking up the handle of an address, alone and while other threads add and remove handles. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -83,7 +83,7 @@ static void each_of_many_windows_is_found(void **state)
 	static struct peershm *handles[N];
 
 	(void)state;
-	/* 317 and 500 have no common factor: every place once, in no order. */
+	/* 317 and 500 have no common factor, so every place comes once, in mixed order. */
 	for (uint64_t i = 0; i < N; i++)
 		handles[i * 317 % N] = add(BASE + i * 317 % N * 2 * STEP, STEP);
 	for (uint64_t i = 0; i < N; i++) {
@@ -127,16 +127,17 @@ static void adding_without_memory_is_enomem_and_changes_nothing(void **state)
 	assert_int_equal(pshm_find_add(second), -ENOMEM);
 	assert_ptr_equal(find(BASE), first);
 	assert_null(find(BASE + STEP));
-	drop(first); /* removing needs no memory */
+	drop(first); /* needs no memory, so it succeeds */
 	pshm_system = &pshm_kernel;
 	assert_null(find(BASE));
 	free(second);
 }
 
 /*
- * Readers look addresses up and read through the handle they get; the writer
- * frees handles right after removal. A handle that a reader still holds would
- * be a use after free, which ASan sees; the steady one must always be found.
+ * Readers look up addresses while the writer adds handles, removes them and frees them
+ * right after. If a look-up could still find a freed handle, that would be a use after
+ * free, which ASan reports. The steady handle is never removed, and every look-up must
+ * find it.
  */
 static bool stop;
 static struct peershm *steady;
@@ -154,7 +155,7 @@ static void *look_up(void *found)
 	return NULL;
 }
 
-/* A thousand times, or as often as a slow machine gets to. */
+/* A thousand times, or as often as a slow machine can in the time. */
 #define ENOUGH 1000
 #define AT_LEAST 20
 #define SECONDS 10

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A child of fork knows that its parent's handles are not its own. */
+/* In a child of fork, calls with the parent's handles fail and do no harm. */
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "fake_device.h"
 
 #define GIB (1ULL << 30)
-#define DEADLINE 20 /* seconds: a child that hangs is killed and fails */
+#define DEADLINE 20 /* seconds until a child that hangs is killed */
 
 static struct peershm *open_region(const char *name, const char *client, uint64_t base)
 {
@@ -23,7 +23,7 @@ static struct peershm *open_region(const char *name, const char *client, uint64_
 	return handle;
 }
 
-/* Gives the line of the first check that does not hold, or 0. */
+/* In a function that returns the line of its first check that fails, or 0. */
 #define expect(condition)                          \
 	do {                                       \
 		if (!(condition))                  \
@@ -143,7 +143,7 @@ static void child_does_not_find_the_parents_handle(void **state)
 	peershm_close(handle);
 }
 
-/* Something else lies where the parent's window is: closing must leave it. */
+/* The child has another mapping at the window's address; closing must not unmap it. */
 static int closes_without_detaching(struct peershm *handle)
 {
 	char *stranger = mmap((void *)(uintptr_t)inherited_base, 4096, PROT_READ | PROT_WRITE,
@@ -172,7 +172,7 @@ static void close_in_a_child_leaves_the_parents_client_alone(void **state)
 	assert_int_equal(fake_count(PEERSHM_IOC_DETACH), 1);
 }
 
-/* At the parent's own base, as it is the same region. */
+/* At the same base as the parent, because it is the same region. */
 static int opens_itself(struct peershm *inherited)
 {
 	struct peershm *handle;
@@ -229,7 +229,7 @@ static int opens_and_closes(struct peershm *inherited)
 	struct peershm *handle;
 
 	(void)inherited;
-	memset(&fake, 0, sizeof(fake)); /* another thread may be inside it */
+	memset(&fake, 0, sizeof(fake)); /* another thread may have changed it during the fork */
 	handle = open_region("own", "child", 0x5a0000000000);
 	expect(handle);
 	expect(peershm_find(peershm_base(handle)) == handle);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Every function of the library, called once; of some, in each of the ways that differ. */
+/* Calls of every function of the library, of some with different arguments. */
 #ifndef TESTS_UNIT_FUNCTIONS_H
 #define TESTS_UNIT_FUNCTIONS_H
 
@@ -14,19 +14,19 @@
 
 #define GIB (1ULL << 30)
 
-/* What a run has at hand. */
+/* The handles of a run. */
 static struct scene {
 	struct peershm *client;
 	struct peershm *administrator;
-	struct peershm *opened; /* by the function */
+	struct peershm *opened; /* by the function under test */
 } scene;
 
-/* A function that gives 0 or more, or a negative errno value. */
+/* A call that returns 0 or more, or a negative errno value. */
 struct function {
 	const char *name;
 	int (*call)(void);
-	unsigned int least; /* sites that it has to have */
-	int answer;	    /* when nothing fails but what it is about */
+	unsigned int least; /* how many sites it has at least */
+	int answer;	    /* its result in a run in which no site fails */
 };
 
 static int pointer(const void *p)
@@ -75,7 +75,7 @@ static int open_what_is_there(void)
 	return peershm_open(&scene.opened, "there", "ann", PEERSHM_DUMP, NULL);
 }
 
-/* What follows fails by itself, and says why: that asks and allocates, too. */
+/* These fail by themselves. Finding the cause allocates and asks the device, too. */
 static int open_over_a_mapping(void)
 {
 	void *taken = mmap((void *)(uintptr_t)fake.regions[0].info.base, 4096, PROT_NONE,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reading the header: whole or not at all, and never outside the mapping. */
+/* Reading the header: a consistent copy or none, and no access outside the mapping. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -140,7 +140,7 @@ static void stuck_odd_sequence_is_eagain_in_time(void **state)
 	free(page);
 }
 
-/* Every hostile header must be refused by both readers (and ASan watches). */
+/* Both readers must refuse every invalid header, without an access that ASan reports. */
 static void refused(const struct page *page, size_t length)
 {
 	void *map = malloc(length);
@@ -273,7 +273,7 @@ static void page_size_not_a_power_of_two_is_eio(void **state)
 	free(page);
 }
 
-/* The kernel's part: every field of one change has the same number. */
+/* Acts as the kernel: every change stores one number in all fields. */
 struct writer {
 	struct page *page;
 	bool stop;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which mapping is in the way: told from this process's own /proc/self/maps. */
+/* Finding the mappings in an address range, in /proc/self/maps of this process. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "internal.h"
 
 #define SELF "/proc/self/maps"
-#define RANGE 0x5f0000000000ULL /* nothing else lies here */
+#define RANGE 0x5f0000000000ULL /* an address range that nothing else uses */
 #define LENGTH (1ULL << 30)
 #define PAGE ((uint64_t)sysconf(_SC_PAGESIZE))
 
@@ -100,7 +100,8 @@ static void pieces_of_one_file_are_told_once(void **state)
 
 static void stack_is_told_as_stack(void **state)
 {
-	uint64_t here = (uintptr_t)__builtin_frame_address(0); /* locals may be ASan's */
+	uint64_t here = (uintptr_t)__builtin_frame_address(
+		0); /* not that of a local variable, which ASan may move to the heap */
 	char text[256];
 
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Opening, making and closing regions, also when others do and when steps fail. */
+/* Opening, creating and closing regions, also while others do so, and when a step fails. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -104,7 +104,7 @@ static void create_takes_the_one_there_is(void **state)
 	peershm_close(handle);
 }
 
-/* The size is rounded up to the pages of the one there is. */
+/* The size is rounded up to the page size of the region that exists. */
 static void size_that_overflows_in_the_one_there_is_is_einval(void **state)
 {
 	struct peershm_options options = {
@@ -299,7 +299,7 @@ static void header_of_another_region_is_eio(void **state)
 	assert_int_equal(fake_count(PEERSHM_IOC_DETACH), 1);
 }
 
-/* Any one step fails: the error comes out, nothing stays open, mapped or made. */
+/* Each step fails once: the error is returned; nothing stays open, mapped or created. */
 static void each_step_failing(const char *client, unsigned int flags)
 {
 	struct peershm_options options = { .capacity = GIB, .size = 4096 };
@@ -315,7 +315,7 @@ static void each_step_failing(const char *client, unsigned int flags)
 		handle = (struct peershm *)&fake;
 		err = peershm_open(&handle, "routes", client, flags, &options);
 		failed = fake.steps >= step;
-		fake.fail_at = 0; /* closing is not meant */
+		fake.fail_at = 0; /* closing must not fail */
 		if (err) {
 			assert_int_equal(err, -ENOMEM);
 			assert_null(handle);

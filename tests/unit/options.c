@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Defaults, rounding and names of what a region is made with. */
+/* The arguments of CREATE: defaults, rounding and names. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a failed call is blamed on, for each errno that the device can give. */
+/* The message for each errno that each command can fail with. */
 #include <errno.h>
 #include <linux/capability.h>
 #include <string.h>
@@ -77,7 +77,7 @@ static int grow(void)
 	return peershm_grow(client, 8192, NULL);
 }
 
-/* As one that was not zeroed. */
+/* A report that was not zeroed. */
 static struct peershm_report bad = { .peers = (struct peershm_peer *)4096, .max_peers = 7 };
 
 static int grow_with_a_bad_report(void)
@@ -168,7 +168,7 @@ static int resolve_name(void)
 
 static const struct {
 	int (*call)(void);
-	unsigned long command; /* that fails */
+	unsigned long command; /* the one that fails */
 	int with;
 	const char *says;
 } reasons[] = {
@@ -256,7 +256,7 @@ static void a_device_that_cannot_be_opened_says_why(void **state)
 	pshm_system = &system;
 	fake.fail_with = EACCES;
 	assert_int_equal(list(), -EACCES);
-	/* With or without a device on this machine. */
+	/* The message depends on whether this machine has the device. */
 	assert_contains(peershm_strerror(EACCES),
 			stat(PEERSHM_DEVICE, &node) ? "cannot be opened" : "for reading");
 	assert_int_equal(unlink_it(), -EACCES);
@@ -292,7 +292,7 @@ static int deny(int fd, unsigned long command, void *argument)
 	return -1;
 }
 
-/* Who is denied and may not look either is told no more. */
+/* A caller that may not even read the region is not told its permissions. */
 static void what_cannot_be_looked_at_is_not_described(void **state)
 {
 	struct pshm_system system = fake_system;

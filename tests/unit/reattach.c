@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A handle opened with PEERSHM_REATTACH is a child's own when fork() returns there. */
+/* A handle that was opened with PEERSHM_REATTACH is the child's own when fork() returns. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "fake_device.h"
 
 #define GIB (1ULL << 30)
-#define DEADLINE 20 /* seconds: a child that hangs is killed and fails */
+#define DEADLINE 20 /* seconds until a child that hangs is killed */
 
 static struct peershm *open_region(unsigned int flags)
 {
@@ -25,7 +25,7 @@ static struct peershm *open_region(unsigned int flags)
 	return handle;
 }
 
-/* Gives the line of the first check that does not hold, or 0. */
+/* In a function that returns the line of its first check that fails, or 0. */
 #define expect(condition)                                                                         \
 	do {                                                                                      \
 		if (!(condition)) {                                                               \
@@ -57,7 +57,7 @@ static bool in_child(child_body *body, struct peershm *handle)
 	return ended_well(pid);
 }
 
-/* Where the parent's window is, and who the parent is there. */
+/* The base and client id of the parent's handle. */
 static void *base;
 static uint64_t parents_id;
 
@@ -164,7 +164,7 @@ static int next_pid_is_taken(struct peershm *handle)
 {
 	pid_t pid;
 
-	/* The child's PID is not known before: all that it can ask for first is taken. */
+	/* The child's PID is not known before the fork, so the first name it asks for is refused. */
 	for (int i = 0; i < 1000; i++) {
 		pid_t guess = getpid() + 1 + i;
 
@@ -236,7 +236,7 @@ static int is_lost_and_left_the_stranger(struct peershm *handle)
 {
 	if (is_lost(handle))
 		return 1;
-	expect(fake_count(PEERSHM_IOC_DETACH) == 1); /* of the other region */
+	expect(fake_count(PEERSHM_IOC_DETACH) == 1); /* from the other region */
 	return 0;
 }
 
@@ -255,7 +255,7 @@ static void another_region_of_the_name_is_enotconn_in_the_child(void **state)
 	peershm_close(handle);
 }
 
-/* Open, ATTACH, mapping: each fails once, in the child alone. */
+/* Opening the device, ATTACH and mapping fail once each, only in the child. */
 static void any_step_that_fails_is_enotconn_in_the_child(void **state)
 {
 	(void)state;

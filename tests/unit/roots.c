@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Roots, as the library hands them to the device and to the caller. */
+/* What the library passes to the device and returns to the caller for roots. */
 #include <errno.h>
 #include <string.h>
 
 #include "check.h"
 #include "fake_device.h"
 
-static char things[4]; /* what roots point to: the fake device takes any address */
+static char things[4]; /* for roots to point to; the fake device accepts any address */
 
 static struct peershm *open_region(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Read sections, waiting for them, and shrinking after them. */
+/* Read sections, waiting for their end, and shrinking after that. */
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
@@ -16,13 +16,13 @@
 #include "fake_device.h"
 
 #define GIB (1ULL << 30)
-#define LONG_MS 20000 /* for what must not take it */
-#define SHORT_MS 30   /* for what is to time out */
+#define LONG_MS 20000 /* a timeout that must not expire */
+#define SHORT_MS 30   /* a timeout that must expire */
 #define ROUNDS 2000
 /* On a busy machine, where each round waits for several threads to get a CPU. */
 #define BUSY_ROUNDS 200
 #define BUSY_MS 2000
-#define FIRST 3 /* a page's first slot for one thread alone */
+#define FIRST 3 /* the first slot of a page that one thread has alone */
 #define SLOTS (FAKE_PAGE / sizeof(struct peershm_slot) - FIRST)
 #define THREADS (SLOTS + 39)
 
@@ -42,7 +42,7 @@ static int teardown(void **state)
 	return fake_teardown(state);
 }
 
-/* The control page of entry i; the first line of it is no slot. */
+/* The control page of entry i. Its first cache line is not a slot. */
 static struct peershm_slot *page_of(int i)
 {
 	return (struct peershm_slot *)(fake.regions[0].control + (1 + i) * FAKE_PAGE);
@@ -61,7 +61,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* A second client that is not this process. */
+/* Add a second client to the header, which is not this process. */
 static struct peershm_slot *add_stranger(void)
 {
 	fake.regions[0].clients[1] = 77;
@@ -83,7 +83,7 @@ static void a_section_is_seen_in_the_clients_own_page(void **state)
 		peershm_read_unlock(client);
 		assert_int_equal(inside(slot), 0);
 	}
-	peershm_read_unlock(client); /* one too many does no harm */
+	peershm_read_unlock(client); /* an unlock without a lock does no harm */
 	assert_int_equal(peershm_read_lock(client), 0);
 	assert_int_equal(inside(slot), 1);
 	peershm_read_unlock(client);
@@ -111,7 +111,7 @@ static void waiting_inside_a_section_is_edeadlk(void **state)
 	assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
 }
 
-/* A thread that is inside a section from here until told otherwise. */
+/* A thread that stays inside a section until guest_leaves(). */
 struct guest {
 	pthread_t thread;
 	sem_t is_in, go;
@@ -217,7 +217,7 @@ static void threads_beyond_the_slots_are_waited_for_too(void **state)
 		guest_comes(&guests[i]);
 	for (size_t i = 0; i < SLOTS; i++)
 		guest_leaves(&guests[i]);
-	/* Now only threads that share a slot are left. */
+	/* From here on, only threads that share a slot are in a section. */
 	for (size_t i = SLOTS; i < THREADS; i++) {
 		assert_int_equal(peershm_synchronize(client, 1), -ETIMEDOUT);
 		guest_leaves(&guests[i]);
@@ -227,16 +227,16 @@ static void threads_beyond_the_slots_are_waited_for_too(void **state)
 }
 
 /*
- * Two cells take turns. Who is inside a section finds the one that is published
- * whole; after a grace period the other one is broken, and mended before it is
- * published again.
+ * Two cells take turns at being published. A reader inside a section must find the
+ * published cell whole. The writer publishes the other cell, waits for a grace period
+ * and breaks the old cell, which it makes whole again before it publishes it.
  */
 struct cells {
 	uint32_t published;
 	uint32_t whole[2];
 	uint32_t end;
-	uint32_t broken;  /* seen */
-	uint32_t readers; /* that have begun */
+	uint32_t broken;  /* a reader saw a broken cell */
+	uint32_t readers; /* that have started */
 	uint64_t sections;
 };
 
@@ -253,7 +253,7 @@ static void read_cells(struct cells *cells)
 		uint32_t which = __atomic_load_n(&cells->published, __ATOMIC_ACQUIRE);
 
 		if (sections % 1024 == 0)
-			sched_yield(); /* inside, as if preempted */
+			sched_yield(); /* like a thread that is preempted inside a section */
 		if (!__atomic_load_n(&cells->whole[which], __ATOMIC_RELAXED))
 			__atomic_store_n(&cells->broken, 1, __ATOMIC_RELAXED);
 		peershm_read_unlock(client);
@@ -308,7 +308,7 @@ static void threads_that_share_a_slot_come_to_an_end(void **state)
 
 	(void)state;
 	assert_non_null(guests);
-	/* Every other slot is taken by a thread that is outside. */
+	/* Threads that are outside a section have all slots but the shared ones. */
 	for (size_t i = 0; i < SLOTS; i++)
 		guest_comes(&guests[i]);
 	for (size_t i = FIRST; i < FIRST + SLOTS; i++)
@@ -325,7 +325,7 @@ static void threads_that_share_a_slot_come_to_an_end(void **state)
 	assert_true(cells.sections > 0);
 }
 
-/* In a process of its own: the stranger, with a reader made by hand. */
+/* The stranger as a process of its own, with a reader that the test makes itself. */
 static void be_the_stranger(struct cells *cells, struct peershm_slot *page)
 {
 	struct peershm_reader reader = { .handle = client, .slot = &page[FIRST] };
@@ -384,7 +384,7 @@ static void a_stopped_process_times_out_until_it_goes_on(void **state)
 	int status;
 
 	(void)state;
-	/* Until it happens to be inside when it stops. */
+	/* Repeat until it is inside a section when it stops. */
 	for (;;) {
 		kill(pid, SIGSTOP);
 		assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
@@ -462,7 +462,7 @@ static void without_membarrier_readers_have_fences(void **state)
 	assert_int_equal(cells.broken, 0);
 	assert_int_equal(peershm_read_lock(client), 0);
 	assert_int_equal(inside(slot), 1);
-	assert_ptr_equal(peershm_reader_->slot, NULL); /* nothing is inlined */
+	assert_ptr_equal(peershm_reader_->slot, NULL); /* so the inlined lock is not used */
 	peershm_read_unlock(client);
 	assert_int_equal(inside(slot), 0);
 }
@@ -514,7 +514,7 @@ static void a_region_opened_again_has_new_sections(void **state)
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(peershm_read_lock(client), 0);
 		assert_int_equal(page_of(0)[FIRST].inside, 1);
-		peershm_close(client); /* inside */
+		peershm_close(client); /* inside the section */
 		client = NULL;
 		assert_int_equal(peershm_open(&client, "routes", "bgpd", 0, NULL), 0);
 		assert_int_equal(page_of(0)[FIRST].inside, 0);
@@ -535,7 +535,8 @@ static void who_may_not_write_the_device_has_no_sections(void **state)
 	assert_int_equal(peershm_shrink(reader, 4096, SHORT_MS), -EACCES);
 	peershm_close(reader);
 
-	fake.fail_at = fake.steps + 2; /* opening for reading and writing; then for reading */
+	fake.fail_at =
+		fake.steps + 2; /* the open for reading and writing; one for reading follows */
 	fake.fail_with = EACCES;
 	assert_int_equal(peershm_open(&reader, "routes", "reader", PEERSHM_READ_ONLY, NULL), 0);
 	assert_int_equal(peershm_read_lock(reader), -EACCES);
@@ -572,7 +573,7 @@ static void a_client_that_the_header_has_lost_has_no_sections(void **state)
 	peershm_read_unlock(client);
 }
 
-/* Wherever it is looked at: for the first section or synchronize, and for the next. */
+/* Whenever the library reads it: in the first section or wait, and in later ones. */
 static void a_header_that_makes_no_sense_is_eio(void **state)
 {
 	struct peershm_header *header = fake.regions[0].header;
@@ -624,7 +625,7 @@ static void shrink_withdraws_what_it_could_not_do(void **state)
 static void somebody_grows(unsigned long command)
 {
 	if (command == PEERSHM_IOC_SHRINK && fake.nr_shrinks == 1)
-		fake_publish(&fake.regions[0]); /* the announcement falls */
+		fake_publish(&fake.regions[0]); /* which withdraws the announcement */
 }
 
 static void a_grow_meanwhile_is_ecanceled(void **state)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The sites of the library at which the system can fail: the stand-in for the device, and what
- * the library calls itself, which the linker catches (--wrap, see the Makefile).
+ * The sites of the library at which the system can fail: calls of the device, which go through
+ * pshm_system, and direct calls of the C library, which the linker redirects (--wrap, see
+ * tests/build.mk).
  */
 #ifndef TESTS_UNIT_SITES_H
 #define TESTS_UNIT_SITES_H
@@ -17,15 +18,15 @@
 
 #include "fake_device.h"
 
-/* How a site fails, and how many it has passed. */
+/* Which site fails, and with which errno. */
 static struct {
-	int nth; /* which one fails, counted from 1; 0: none */
+	int nth; /* the one that fails, counted from 1; 0: none */
 	int with;
 	int passed;
 	bool failed;
 } site;
 
-/* Within the stand-in for the device, nothing is a site of the library's. */
+/* Not 0 while the fake device or the test runs: their calls are not sites. */
 static int inside_device = 1;
 
 static bool passes(void)
@@ -49,7 +50,7 @@ static int site_open(const char *path, int flags)
 	return fd;
 }
 
-/* DETACH fails for want of memory or after a signal; neither is for long. */
+/* DETACH fails only for lack of memory or after a signal, and the library repeats it. */
 static bool may_fail(unsigned long command)
 {
 	return command != PEERSHM_IOC_DETACH || site.with == ENOMEM || site.with == EINTR;
@@ -105,7 +106,7 @@ static const struct pshm_system site_system = {
 	.exempt = fake_exempt,
 };
 
-/* The names that the linker gives the library's calls and the C library's functions. */
+/* With --wrap the linker renames the library's calls and the C library's functions. */
 #define WRAPPED(type, name, failure, parameters, arguments)            \
 	type __real_##name parameters;                                 \
 	type __wrap_##name parameters;                                 \
