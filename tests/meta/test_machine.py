@@ -20,12 +20,10 @@ with open("{boots}", "a+") as boots:
 with open(directory + "/log", "w") as log:
     log.write("boots\\n")
 
-def answer(monitor_in, monitor_out):
-    if not os.fork():
-        os.write(monitor_out, b"heard " + os.read(monitor_in, 100).split()[0] + b"\\n")
-        os._exit(0)
-
-answer(os.open(directory + "/monitor.in", os.O_RDONLY), os.open(directory + "/monitor.out", os.O_WRONLY))
+monitor = int(re.search("socket,id=monitor,fd=([0-9]+)", arguments)[1])
+if not os.fork():
+    os.write(monitor, b"heard " + os.read(monitor, 100).split()[0] + b"\\n")
+    os._exit(0)
 """
 HANGS = "time.sleep(60)\n"
 HANGS_ONCE = "number == 2 or time.sleep(60)\n"
