@@ -19,11 +19,7 @@ WERROR ?= -Werror
 KERNEL ?= $(own_kernel)
 # the one that the machine's own compiler and checkers are for
 own_kernel := 6.1
-# what the device tests and the demo need of the machine: huge pages, and two NUMA nodes, of
-# whose pages none moves by itself; they clear GiBs of memory
-machine := --memory 6G --nodes 2 --words --append "hugepagesz=2M hugepages=200 hugepagesz=1G hugepages=2 \
-	   numa_balancing=disable"
-VM ?= --kernel $(KERNEL) $(machine)
+VM ?= --kernel $(KERNEL) --suite
 
 # options for the run of the device tests (-l lists them, -t NAME runs one)
 SELFTEST ?= -u

@@ -66,7 +66,7 @@ unit-programs: $(unit) $(sanitized)
 	@:
 
 fuzz-programs: $(BUILD)/fuzz/device
-	$(Q)tools/vm/kernels/module --tree $(CURDIR)/build/module/kcov $$(tools/vm/kernels/debug-kernel headers) \
+	$(Q)tools/vm/kernels/module --tree $(CURDIR)/build/module/kcov $$(tools/vm/kernels/kernel kasan headers) \
 		KCOV_INSTRUMENT=y KCFLAGS=-g modules > build/fuzz/module.log || { cat build/fuzz/module.log; exit 1; }
 
 ##  unit         build and run the tests that need no device, plain and sanitized
