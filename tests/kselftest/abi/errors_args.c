@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "support/call.h"
+#include "support/fixture.h"
 #include "support/harness.h"
 
 static void every_call_with_the_exact_struct_succeeds(void **state)

@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "support/call.h"
+#include "support/fixture.h"
 #include "support/harness.h"
 
 #define STEP (1 * MIB)

@@ -7,7 +7,7 @@
  */
 #include "support/fault.h"
 #include "support/harness.h"
-#include "support/operation.h"
+#include "support/command.h"
 
 #define MAX_SITES 5000
 

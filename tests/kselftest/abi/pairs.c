@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "support/harness.h"
-#include "support/operation.h"
+#include "support/command.h"
 
 #define PAIR_MS 20
 #define MAX_OPERATIONS 64

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "operation.h"
+#include "command.h"
 #include "snapshot.h"
 
 /* A handler without SA_RESTART, or with it; a stop; the end. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Every command of the device, as a peer runs it, and how to take it back. */
-#ifndef PEERSHM_TEST_OPERATION_H
-#define PEERSHM_TEST_OPERATION_H
+#ifndef PEERSHM_TEST_COMMAND_H
+#define PEERSHM_TEST_COMMAND_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Every command with arguments that are good, for tests to spoil. */
-#ifndef PEERSHM_TEST_CALL_H
-#define PEERSHM_TEST_CALL_H
+#ifndef PEERSHM_TEST_FIXTURE_H
+#define PEERSHM_TEST_FIXTURE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "harness.h"
-#include "operation.h"
+#include "command.h"
 
 /* What the commands are done to that have something of their own to do it to. */
 #define OTHER_REGION "injected"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <unistd.h>
 
-#include "call.h"
+#include "fixture.h"
 #include "harness.h"
 
 #define STEP (1 * MIB)
