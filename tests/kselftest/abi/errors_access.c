@@ -3,22 +3,13 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "support/fixture.h"
 #include "support/harness.h"
 
 #define STEP (1 * MIB)
 #define ALICE 1000
 #define BOB 1001
 #define CAROL 1002
-
-static struct region *region_with_witness(struct client **witness, struct snapshot **before)
-{
-	struct region *r = region_new(small, GIB);
-
-	region_grow(r, STEP);
-	*witness = client_new(r, "witness");
-	*before = snapshot_take(*witness);
-	return r;
-}
 
 static void unlink_by_name(void *name)
 {
@@ -119,18 +110,12 @@ struct listing {
 
 static long list_regions(void *arg)
 {
-	static struct peershm_region_info infos[256];
-	struct peershm_regions r = { .size = sizeof(r), .nr_regions = 256 };
 	struct listing *l = arg;
-	int fd = device_open(O_RDONLY), err;
+	int fd = device_open(O_RDONLY);
 
-	r.regions = (uintptr_t)infos;
-	err = xioctl(fd, PEERSHM_IOC_REGIONS, &r);
+	l->found = region_is_listed(fd, l->name);
 	close(fd);
-	l->found = 0;
-	for (uint32_t i = 0; !err && i < r.nr_regions && i < 256; i++)
-		l->found += strcmp(infos[i].name, l->name) == 0;
-	return err;
+	return 0;
 }
 
 static void regions_lists_what_the_caller_may_read_and_no_more(void **state)
@@ -153,46 +138,36 @@ static void regions_lists_what_the_caller_may_read_and_no_more(void **state)
 
 static void a_read_only_client_may_change_nothing(void **state)
 {
-	struct snapshot *before;
-	struct client *witness;
-	struct region *r = region_with_witness(&witness, &before);
-	struct peer *p = peer_join_flags(r, "reader", PEERSHM_ATTACH_READ_ONLY);
-	struct peershm_grow g = { .size = sizeof(g), .length = SYSTEM_PAGE };
-	struct peershm_shrink s = { .size = sizeof(s) };
-	struct peershm_set_root root = { .size = sizeof(root), .root = r->base };
-	struct peershm_peer_map m = { .size = sizeof(m) };
+	struct fixture *f = fixture_new();
+	struct target t = target_of(f->region, STEP);
+	struct peer *p = peer_join_flags(f->region, "reader", PEERSHM_ATTACH_READ_ONLY);
 
 	(void)state;
-	before = snapshot_take(witness);
-	assert_error_changes_nothing(before, peer_ioctl(p, PEERSHM_IOC_GROW, &g, sizeof(g)),
-				     -EACCES);
-	assert_error_changes_nothing(before, peer_ioctl(p, PEERSHM_IOC_SHRINK, &s, sizeof(s)),
-				     -EACCES);
-	assert_error_changes_nothing(
-		before, peer_ioctl(p, PEERSHM_IOC_SET_ROOT, &root, sizeof(root)), -EACCES);
-	assert_error_changes_nothing(before, peer_ioctl(p, PEERSHM_IOC_PEER_MAP, &m, sizeof(m)),
-				     -EACCES);
+	snapshot_again(f->before);
+	for_each_row(c)
+	{
+		if (c->where == INSIDE && c->needs & MAY_WRITE)
+			assert_error_changes_nothing(f->before, peer_command(p, c, &t), -EACCES);
+	}
 }
 
 static void a_device_opened_for_reading_changes_nothing(void **state)
 {
-	struct snapshot *before;
-	struct client *witness;
-	struct region *r = region_with_witness(&witness, &before);
-	char name[PEERSHM_NAME_SIZE];
-	int fd = device_open(O_RDONLY);
+	struct fixture *f = fixture_new();
+	struct target t = target_of(f->region, STEP);
 
 	(void)state;
-	region_name(name);
-	assert_error_changes_nothing(before, do_create(fd, name, small, GIB, NULL), -EACCES);
-	assert_error_changes_nothing(before, do_attach(fd, r->name, "x", 0, NULL), -EACCES);
-	assert_error_changes_nothing(before, do_grow(fd, r->id, SYSTEM_PAGE, NULL), -EACCES);
-	assert_error_changes_nothing(before, do_shrink(fd, r->id, 0, NULL), -EACCES);
-	assert_error_changes_nothing(before, do_set_root(fd, r->id, 0, r->base), -EACCES);
-	assert_error_changes_nothing(before, do_publish(fd, r->id, "a", 0, r->base), -EACCES);
-	assert_error_changes_nothing(before, do_unlink(fd, r->name), -EACCES);
-	assert_ok(do_stat(fd, 0, r->name, NULL));
-	close(fd);
+	t.by_id = true;
+	region_name(t.created);
+	memcpy(t.unlinked, t.region, sizeof(t.unlinked));
+	self.fd = device_open(O_RDONLY);
+	test_close(self.fd);
+	for_each_row(c)
+	{
+		if (c->ioctl == PEERSHM_IOC_CREATE || c->needs & (MAY_WRITE | MAY_OWN))
+			assert_error_changes_nothing(f->before, command_run(c, &t), -EACCES);
+	}
+	assert_ok(command_run(command_find("stat by name"), &t));
 }
 
 int main(void)

@@ -5,16 +5,16 @@
  * to fail. Whatever fails, the command either succeeds all the same or gives an error after
  * which nothing has changed. Needs a kernel with fault injection (make check-debug).
  */
+#include "support/command.h"
 #include "support/fault.h"
 #include "support/harness.h"
-#include "support/command.h"
 
 #define MAX_SITES 5000
 
 /* What a run is told, and what it tells. */
 struct injection {
-	struct operation_target target;
-	int operation;
+	struct target target;
+	const struct command *command;
 	unsigned int nth;
 	/* out */
 	long err;
@@ -29,7 +29,7 @@ static long inject(void *arg)
 
 	if (armed < 0)
 		return armed;
-	in->err = operations[in->operation].run(&in->target);
+	in->err = command_run(in->command, &in->target);
 	in->injected = !fault_disarm(armed);
 	return 0;
 }
@@ -38,14 +38,14 @@ static long prepare(void *arg)
 {
 	struct injection *in = arg;
 
-	return operation_prepare(in->operation, &in->target);
+	return command_prepare(in->command, &in->target);
 }
 
 static long undo(void *arg)
 {
 	struct injection *in = arg;
 
-	return operation_undo(in->operation, &in->target);
+	return command_undo(in->command, &in->target);
 }
 
 static bool is_clean(long err)
@@ -61,16 +61,16 @@ static void check_error(struct peer *p, struct injection *in, struct snapshot *b
 			const struct client *witness)
 {
 	struct peershm_region_info info;
-	const struct operation *o = &operations[in->operation];
 
-	if (in->err == -EFAULT && o->where == OPERATION_UNDONE) {
+	if (in->err == -EFAULT && in->command->where == UNDONE) {
 		snapshot_same_but_count(before);
 		return;
 	}
 	assert_ok(do_stat(witness->fd, 0, NULL, &info));
 	if (in->err == -EFAULT &&
 	    (info.generation != snapshot_generation(before) || info.reserve)) {
-		print_message("# %s, site %u: done, but not answered\n", o->name, in->nth);
+		print_message("# %s, site %u: done, but not answered\n", in->command->name,
+			      in->nth);
 		assert_ok(peer_call(p, undo, in, sizeof(*in)));
 		return;
 	}
@@ -110,7 +110,7 @@ static unsigned int fail_each_site(struct peer *p, struct injection *in, struct 
 		snapshot_again(before);
 		assert_ok(peer_call(p, inject, in, sizeof(*in)));
 		if (!is_clean(in->err))
-			print_error("%s, site %u: %s\n", operations[in->operation].name, in->nth,
+			print_error("%s, site %u: %s\n", in->command->name, in->nth,
 				    strerror((int)-in->err));
 		assert_true(is_clean(in->err));
 		if (!in->injected) {
@@ -124,7 +124,7 @@ static unsigned int fail_each_site(struct peer *p, struct injection *in, struct 
 		}
 		assert_ok(peer_call(p, undo, in, sizeof(*in)));
 	}
-	fail_msg("%s passes more than %u sites", operations[in->operation].name, MAX_SITES);
+	fail_msg("%s passes more than %u sites", in->command->name, MAX_SITES);
 	return 0;
 }
 
@@ -138,23 +138,22 @@ static void every_site_of_every_command_fails_cleanly(void **state)
 	unsigned int sites;
 
 	faults_on();
-	backing_needs(b, 2 * STEP(b));
+	backing_needs(b, 2 * few_pages(b));
 	r = region_new(b, b->capacity);
-	region_grow(r, STEP(b));
-	in.target = operation_target_of(r, STEP(b));
+	region_grow(r, few_pages(b));
+	in.target = target_of(r, few_pages(b));
 	witness = client_new(r, "witness");
-	outside = operation_peer(r, false);
-	inside = operation_peer(r, true);
+	outside = command_peer(r, false);
+	inside = command_peer(r, true);
 
-	for (in.operation = 0; in.operation < nr_operations; in.operation++) {
-		const struct operation *o = &operations[in.operation];
-
-		if (!operation_is_worth(in.operation, b))
+	for_each_command(c)
+	{
+		if (!command_is_worth(c, b))
 			continue;
-		sites = fail_each_site(o->where == OPERATION_INSIDE ? inside : outside, &in,
-				       witness);
-		print_message("# %s: %u sites\n", o->name, sites);
-		if (strcmp(o->name, "resolve") != 0)
+		in.command = c;
+		sites = fail_each_site(c->where == INSIDE ? inside : outside, &in, witness);
+		print_message("# %s: %u sites\n", c->name, sites);
+		if (strcmp(c->name, "resolve") != 0)
 			assert_true(sites > 0);
 	}
 }

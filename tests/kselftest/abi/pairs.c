@@ -10,23 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/harness.h"
 #include "support/command.h"
+#include "support/harness.h"
 
 #define PAIR_MS 20
-#define MAX_OPERATIONS 64
+#define MAX_COMMANDS 64
 
 /* What a peer is told, and what it tells. */
 struct order {
-	struct operation_target target;
-	int operations[2]; /* of its threads; NONE: there is no such thread */
+	struct target target;
+	const struct command *commands[2]; /* of its threads; NULL: there is no such thread */
 	unsigned int ms;
 	/* out */
 	unsigned int done[2];
 	long unexpected;
 };
-
-#define NONE (-1)
 
 /* One command came before or between what the other did. */
 static bool is_expected(long err)
@@ -43,18 +41,17 @@ static bool is_expected(long err)
 
 static void repeat(struct order *o, int thread)
 {
-	int operation = o->operations[thread];
-	struct operation_target target = o->target;
+	const struct command *c = o->commands[thread];
 	uint64_t end = now_ms() + o->ms;
 	long err;
 
 	do {
-		err = operation_prepare(operation, &target);
+		err = command_prepare(c, &o->target);
 		if (!err)
-			err = operations[operation].run(&target);
+			err = command_run(c, &o->target);
 		if (!err) {
 			o->done[thread]++;
-			err = operation_undo(operation, &target);
+			err = command_undo(c, &o->target);
 		}
 		if (!is_expected(err))
 			o->unexpected = err;
@@ -70,14 +67,13 @@ static void *repeat_second(void *arg)
 static long carry_out(void *arg)
 {
 	struct order *o = arg;
-	bool second = o->operations[1] != NONE;
 	pthread_t thread;
 
-	if (second && pthread_create(&thread, NULL, repeat_second, o))
+	if (o->commands[1] && pthread_create(&thread, NULL, repeat_second, o))
 		return -EAGAIN;
-	if (o->operations[0] != NONE)
+	if (o->commands[0])
 		repeat(o, 0);
-	if (second)
+	if (o->commands[1])
 		pthread_join(thread, NULL);
 	return 0;
 }
@@ -109,11 +105,6 @@ static void check_region(const struct region *r, const struct client *witness, i
 	free(h);
 }
 
-static bool is_inside(int operation)
-{
-	return operations[operation].where == OPERATION_INSIDE;
-}
-
 /* A peer, and whether it is a client. It stays for as many pairs as it can. */
 struct side {
 	struct peer *peer;
@@ -137,49 +128,49 @@ static void side_make(struct side *side, const struct region *r, bool inside)
 	if (side->peer && side->inside == inside)
 		return;
 	side_end(side);
-	side->peer = operation_peer(r, inside);
+	side->peer = command_peer(r, inside);
 	side->inside = inside;
 }
 
 static void run_pair(const struct region *r, struct side *sides, const struct order *order,
 		     bool threads, unsigned int *done)
 {
-	int i = order->operations[0], j = order->operations[1];
+	const struct command *a = order->commands[0], *b = order->commands[1];
 	struct order first = *order, second = *order;
 
-	side_make(&sides[0], r, is_inside(i) || (threads && is_inside(j)));
+	side_make(&sides[0], r, a->where == INSIDE || (threads && b->where == INSIDE));
 	if (threads) {
 		assert_ok(peer_call(sides[0].peer, carry_out, &first, sizeof(first)));
 	} else {
-		side_make(&sides[1], r, is_inside(j));
-		first.operations[1] = NONE;
-		second.operations[0] = NONE;
+		side_make(&sides[1], r, b->where == INSIDE);
+		first.commands[1] = NULL;
+		second.commands[0] = NULL;
 		peer_start(sides[0].peer, carry_out, &first, sizeof(first));
 		assert_ok(peer_call(sides[1].peer, carry_out, &second, sizeof(second)));
 		assert_ok(peer_finish(sides[0].peer, &first, sizeof(first)));
 		first.done[1] = second.done[1];
 	}
 	if (first.unexpected || second.unexpected)
-		print_error("%s beside %s: %s, %s\n", operations[i].name, operations[j].name,
+		print_error("%s beside %s: %s, %s\n", a->name, b->name,
 			    strerror((int)-first.unexpected), strerror((int)-second.unexpected));
 	assert_ok(first.unexpected);
 	assert_ok(second.unexpected);
-	done[i] += first.done[0];
-	done[j] += first.done[1];
-	if (operation_attaches(i) || operation_attaches(j)) {
+	done[a - commands] += first.done[0];
+	done[b - commands] += first.done[1];
+	if (a->joins || b->joins) {
 		side_end(&sides[0]);
 		side_end(&sides[1]);
 	}
 }
 
 /* Is it one of those that were asked for? */
-static bool is_wanted(int operation)
+static bool is_wanted(const struct command *c)
 {
-	const char *list = getenv("PEERSHM_TEST_OPERATIONS"), *name = operations[operation].name;
-	size_t length = strlen(name);
+	const char *list = getenv("PEERSHM_TEST_OPERATIONS");
+	size_t length = strlen(c->name);
 
 	for (; list && *list; list += strcspn(list, ","), list += *list == ',') {
-		if (strcspn(list, ",") == length && !strncmp(list, name, length))
+		if (strcspn(list, ",") == length && !strncmp(list, c->name, length))
 			return true;
 	}
 	return !list;
@@ -189,33 +180,36 @@ static void run_all_pairs(const struct backing *b, bool threads)
 {
 	struct region *r = region_new(b, b->capacity);
 	struct order order = { .ms = test_scale(PAIR_MS) };
-	unsigned int done[MAX_OPERATIONS] = { 0 }, all = 0;
+	unsigned int done[MAX_COMMANDS] = { 0 }, all = 0;
 	struct side sides[2] = { 0 };
 	struct client *witness;
 	int nr_clients;
 
-	assert_true(nr_operations <= MAX_OPERATIONS);
-	region_grow(r, STEP(b));
+	assert_true(nr_commands <= MAX_COMMANDS);
+	region_grow(r, few_pages(b));
 	witness = client_new(r, "witness");
-	order.target = operation_target_of(r, STEP(b));
-	for (int i = 0; i < nr_operations; i++) {
-		for (int j = i; j < nr_operations; j++) {
-			if (!is_wanted(i) || !is_wanted(j))
+	order.target = target_of(r, few_pages(b));
+	for_each_command(first)
+	{
+		for (const struct command *second = first; second;
+		     second = command_next(second + 1, false)) {
+			if (!is_wanted(first) || !is_wanted(second))
 				continue;
-			order.operations[0] = i;
-			order.operations[1] = j;
+			order.commands[0] = first;
+			order.commands[1] = second;
 			run_pair(r, sides, &order, threads, done);
 			nr_clients = 1 + is_client(&sides[0]) + is_client(&sides[1]);
 			assert_true(region_until_clients(r, nr_clients, DEADLINE_MS));
-			operation_clean(witness->fd, &order.target);
-			check_region(r, witness, nr_clients, STEP(b));
+			command_clean(witness->fd, &order.target);
+			check_region(r, witness, nr_clients, few_pages(b));
 		}
 	}
-	for (int i = 0; i < nr_operations; i++) {
-		if (!done[i] && is_wanted(i))
-			print_error("%s never succeeded\n", operations[i].name);
-		assert_true(done[i] > 0 || !is_wanted(i));
-		all += done[i];
+	for_each_command(c)
+	{
+		if (!done[c - commands] && is_wanted(c))
+			print_error("%s never succeeded\n", c->name);
+		assert_true(done[c - commands] > 0 || !is_wanted(c));
+		all += done[c - commands];
 	}
 	assert_true(all > 0);
 	print_message("# %u commands\n", all);

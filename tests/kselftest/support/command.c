@@ -2,216 +2,261 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "harness.h"
 #include "command.h"
+#include "harness.h"
 
-/* What the commands are done to that have something of their own to do it to. */
-#define OTHER_REGION "injected"
-#define ROOT_NAME "injected"
+#define ROOT_NAME "command"
+#define NR_RECORDS 4
 
-/* What open() and mmap() gave, in each thread of the peer. A client's file is self.fd. */
+/* In each thread of a process: what open() and mmap() gave, and where answers go. */
 static _Thread_local int fd = -1;
 static _Thread_local void *mapped;
+static _Thread_local union {
+	struct peershm_peer peers[NR_RECORDS];
+	struct peershm_root_info roots[NR_RECORDS];
+	struct peershm_client_info clients[NR_RECORDS];
+} records;
 
-static void name_set(char to[PEERSHM_NAME_SIZE], const char *from)
+static uint64_t region_of(const struct target *t)
 {
-	memset(to, 0, PEERSHM_NAME_SIZE);
-	snprintf(to, PEERSHM_NAME_SIZE, "%s", from);
+	return t->by_id ? t->id : 0;
 }
 
-static long run_open(void *arg)
+static void fill_create(const struct target *t, union argument *a)
 {
-	(void)arg;
-	fd = open(PEERSHM_DEVICE, O_RDWR | O_CLOEXEC);
-	return fd < 0 ? -errno : 0;
+	memcpy(a->create.name, t->created, PEERSHM_NAME_SIZE);
+	a->create.capacity = t->capacity;
+	a->create.backing = t->backing;
+	a->create.mode = 0600;
+	a->create.max_clients = 16;
 }
 
-static long undo_open(void *arg)
+static void fill_create_with_reserve(const struct target *t, union argument *a)
 {
-	(void)arg;
-	return close(fd) < 0 ? -errno : 0;
+	fill_create(t, a);
+	a->create.reserve = t->length;
 }
 
-static long run_watch(void *arg)
+static void fill_attach(const struct target *t, union argument *a)
 {
-	long err = run_open(arg);
+	memcpy(a->attach.region_name, t->region, PEERSHM_NAME_SIZE);
+	put_name(a->attach.client_name, COMMAND_CLIENT);
+}
+
+static void fill_attach_read_only(const struct target *t, union argument *a)
+{
+	fill_attach(t, a);
+	a->flags = PEERSHM_ATTACH_READ_ONLY;
+}
+
+static void fill_report(struct peershm_map_report *report)
+{
+	report->peers = (uintptr_t)records.peers;
+	report->nr_peers = NR_RECORDS;
+}
+
+static void fill_grow(const struct target *t, union argument *a)
+{
+	a->grow.length = t->length;
+	fill_report(&a->grow.report);
+}
+
+static void fill_peer_map(const struct target *t, union argument *a)
+{
+	(void)t;
+	fill_report(&a->peer_map.report);
+}
+
+static void fill_peer_map_by_name(const struct target *t, union argument *a)
+{
+	fill_peer_map(t, a);
+	a->flags = PEERSHM_MAP_BY_NAME;
+	put_name(a->peer_map.name, "witness");
+}
+
+static void fill_set_root(const struct target *t, union argument *a)
+{
+	a->set_root.root = t->base + 64;
+}
+
+static void fill_publish(const struct target *t, union argument *a)
+{
+	fill_set_root(t, a);
+	put_name(a->set_root.name, ROOT_NAME);
+}
+
+static void fill_withdraw(const struct target *t, union argument *a)
+{
+	put_name(a->set_root.name, ROOT_NAME);
+	a->set_root.expected = t->base + 64;
+}
+
+static void fill_get_named_root(const struct target *t, union argument *a)
+{
+	(void)t;
+	put_name(a->get_root.info.name, ROOT_NAME);
+}
+
+static void fill_roots(const struct target *t, union argument *a)
+{
+	(void)t;
+	a->roots.roots = (uintptr_t)records.roots;
+	a->roots.nr_roots = NR_RECORDS;
+}
+
+static void fill_set_reserve(const struct target *t, union argument *a)
+{
+	a->set_reserve.reserve = t->length;
+}
+
+static void fill_announce(const struct target *t, union argument *a)
+{
+	(void)t;
+	a->flags = PEERSHM_SHRINK_ANNOUNCE;
+}
+
+static void fill_shrink_announced(const struct target *t, union argument *a)
+{
+	(void)t;
+	a->flags = PEERSHM_SHRINK_ANNOUNCED;
+}
+
+static void fill_clients(const struct target *t, union argument *a)
+{
+	(void)t;
+	a->clients.clients = (uintptr_t)records.clients;
+	a->clients.nr_clients = NR_RECORDS;
+}
+
+static void fill_resolve(const struct target *t, union argument *a)
+{
+	(void)t;
+	put_name(a->resolve.name, "witness");
+}
+
+static void fill_resolve_by_pid(const struct target *t, union argument *a)
+{
+	(void)t;
+	a->flags = PEERSHM_RESOLVE_BY_PID;
+	a->resolve.pid = 1;
+}
+
+static void fill_stat_by_name(const struct target *t, union argument *a)
+{
+	memcpy(a->stat.name, t->region, PEERSHM_NAME_SIZE);
+}
+
+static void fill_watch(const struct target *t, union argument *a)
+{
+	a->watch.region = t->id;
+}
+
+static void fill_unlink(const struct target *t, union argument *a)
+{
+	memcpy(a->unlink.name, t->unlinked, PEERSHM_NAME_SIZE);
+}
+
+static long run_open(const struct target *t)
+{
+	(void)t;
+	fd = device_open(O_RDWR);
+	return fd < 0 ? fd : 0;
+}
+
+static long undo_open(const struct target *t)
+{
+	(void)t;
+	return close(fd) ? -errno : 0;
+}
+
+/* With a file of its own: it watches until it is closed. */
+static long run_watch(const struct target *t)
+{
+	long err = run_open(t);
 
 	if (err)
 		return err;
-	err = do_watch(fd, ((const struct operation_target *)arg)->id);
+	err = do_watch(fd, t->id);
 	if (err)
 		close(fd);
 	return err;
 }
 
-static long create(const struct operation_target *in, uint64_t reserve)
+/* Whoever may not read the region does not find it in the list. */
+static long run_regions(const struct target *t)
 {
-	struct peershm_create c = {
-		.size = sizeof(c),
-		.capacity = in->capacity,
-		.backing = in->backing,
-		.mode = 0600,
-		.max_clients = 16,
-		.reserve = reserve,
-	};
+	int listed = region_is_listed(self.fd, t->region);
 
-	name_set(c.name, OTHER_REGION);
-	return xioctl(self.fd, PEERSHM_IOC_CREATE, &c);
+	return listed < 0 ? listed : listed ? 0 : -EACCES;
 }
 
-static long run_create(void *arg)
+static long run_read(const struct target *t)
 {
-	return create(arg, 0);
+	struct peershm_event event;
+	ssize_t n = read(self.fd, &event, sizeof(event));
+
+	(void)t;
+	return n < 0 ? -errno : n == sizeof(event) ? 0 : -EIO;
 }
 
-static long run_create_with_reserve(void *arg)
+static long map_offset(uint64_t offset, int protection)
 {
-	const struct operation_target *in = arg;
-
-	return create(in, in->length);
+	mapped = mmap(NULL, SYSTEM_PAGE, protection, MAP_SHARED, self.fd, (off_t)offset);
+	return mapped == MAP_FAILED ? -errno : 0;
 }
 
-static long run_unlink(void *arg)
+static long run_map_header(const struct target *t)
 {
-	(void)arg;
-	return do_unlink(self.fd, OTHER_REGION);
+	(void)t;
+	return map_offset(PEERSHM_HEADER_OFFSET, PROT_READ);
 }
 
-/* What is to be there may be, from a run that failed. */
-static long unless_there(long err)
+static long run_map_control(const struct target *t)
 {
-	return err == -EEXIST ? 0 : err;
+	(void)t;
+	return map_offset(PEERSHM_CONTROL_OFFSET, PROT_READ | PROT_WRITE);
 }
 
-static long prepare_unlink(void *arg)
+static long undo_map(const struct target *t)
 {
-	return unless_there(run_create(arg));
+	(void)t;
+	return munmap(mapped, SYSTEM_PAGE) ? -errno : 0;
 }
 
-static long run_attach(void *arg)
+static long undo_create(const struct target *t)
 {
-	const struct operation_target *in = arg;
-	struct peershm_attach a = { .size = sizeof(a) };
-
-	name_set(a.region_name, in->region);
-	name_set(a.client_name, "injected");
-	return xioctl(self.fd, PEERSHM_IOC_ATTACH, &a);
+	return do_unlink(self.fd, t->created);
 }
 
-static long run_detach(void *arg)
+static long undo_attach(const struct target *t)
 {
-	struct peershm_detach d = { .size = sizeof(d) };
-
-	(void)arg;
-	return xioctl(self.fd, PEERSHM_IOC_DETACH, &d);
+	(void)t;
+	return do_detach(self.fd);
 }
 
-static long run_grow(void *arg)
+static long undo_grow(const struct target *t)
 {
-	const struct operation_target *in = arg;
-	struct peershm_peer peers[4];
-	struct peershm_grow g = {
-		.size = sizeof(g),
-		.length = in->length,
-		.report = { .peers = (uintptr_t)peers, .nr_peers = 4 },
-	};
-
-	return xioctl(self.fd, PEERSHM_IOC_GROW, &g);
+	return do_shrink(self.fd, region_of(t), t->step, NULL);
 }
 
-static long run_shrink(void *arg)
+static long undo_shrink(const struct target *t)
 {
-	const struct operation_target *in = arg;
-
-	return do_shrink(self.fd, 0, in->step, NULL);
+	return do_grow_to(self.fd, region_of(t), t->step, NULL);
 }
 
-static long run_shrink_to_nothing(void *arg)
+static long undo_announce(const struct target *t)
 {
-	(void)arg;
-	return do_shrink(self.fd, 0, 0, NULL);
+	return do_shrink_flags(self.fd, region_of(t), PEERSHM_SHRINK_CANCEL, 0);
 }
 
-static long undo_shrink(void *arg)
+static long undo_set_root(const struct target *t)
 {
-	const struct operation_target *in = arg;
-
-	return do_grow_to(self.fd, 0, in->step, NULL);
+	return do_set_root(self.fd, region_of(t), t->base + 64, 0);
 }
 
-static long run_announce(void *arg)
+static long undo_publish(const struct target *t)
 {
-	(void)arg;
-	return do_shrink_flags(self.fd, 0, PEERSHM_SHRINK_ANNOUNCE, 0);
-}
-
-static long undo_announce(void *arg)
-{
-	(void)arg;
-	return do_shrink_flags(self.fd, 0, PEERSHM_SHRINK_CANCEL, 0);
-}
-
-static long run_shrink_announced(void *arg)
-{
-	(void)arg;
-	return do_shrink_flags(self.fd, 0, PEERSHM_SHRINK_ANNOUNCED, 0);
-}
-
-static long run_peer_map(void *arg)
-{
-	struct peershm_peer peers[4];
-	struct peershm_peer_map m = {
-		.size = sizeof(m),
-		.report = { .peers = (uintptr_t)peers, .nr_peers = 4 },
-	};
-
-	(void)arg;
-	return xioctl(self.fd, PEERSHM_IOC_PEER_MAP, &m);
-}
-
-static long run_set_root(void *arg)
-{
-	const struct operation_target *in = arg;
-
-	return do_set_root(self.fd, 0, 0, in->base + 64);
-}
-
-static long undo_set_root(void *arg)
-{
-	const struct operation_target *in = arg;
-
-	return do_set_root(self.fd, 0, in->base + 64, 0);
-}
-
-static long run_publish(void *arg)
-{
-	const struct operation_target *in = arg;
-
-	return do_publish(self.fd, 0, ROOT_NAME, 0, in->base + 64);
-}
-
-static long run_withdraw(void *arg)
-{
-	const struct operation_target *in = arg;
-
-	return do_publish(self.fd, 0, ROOT_NAME, in->base + 64, 0);
-}
-
-static long prepare_root(void *arg)
-{
-	return unless_there(run_publish(arg));
-}
-
-static long set_reserve(int file, uint64_t bytes)
-{
-	struct peershm_set_reserve r = { .size = sizeof(r), .reserve = bytes };
-
-	return xioctl(file, PEERSHM_IOC_SET_RESERVE, &r);
-}
-
-static long run_set_reserve(void *arg)
-{
-	return set_reserve(self.fd, ((const struct operation_target *)arg)->length);
+	return do_publish(self.fd, region_of(t), ROOT_NAME, t->base + 64, 0);
 }
 
 /* None of it is left, now or after a moment. */
@@ -222,205 +267,232 @@ static bool reserve_is_gone(void *file)
 	return do_stat(*(int *)file, 0, NULL, &info) || !info.reserved;
 }
 
-static long undo_set_reserve(void *arg)
+static long undo_set_reserve(const struct target *t)
 {
-	long err = set_reserve(self.fd, 0);
+	long err = do_set_reserve(self.fd, region_of(t), 0);
 
-	(void)arg;
 	if (!err && !test_until(reserve_is_gone, &self.fd, DEADLINE_MS))
 		err = -ETIMEDOUT;
 	return err;
 }
 
-static long run_get_root(void *arg)
+static long undo_detach(const struct target *t)
 {
-	struct peershm_get_root g = { .size = sizeof(g) };
-
-	(void)arg;
-	return xioctl(self.fd, PEERSHM_IOC_GET_ROOT, &g);
+	return command_run(command_find("attach"), t);
 }
 
-static long run_get_named_root(void *arg)
+/* The same command as in another row, whose effect may be there from a run that failed. */
+static long unless_there(const char *name, const struct target *t)
 {
-	struct peershm_root_info info;
+	long err = command_run(command_find(name), t);
 
-	(void)arg;
-	return do_get_root(self.fd, 0, ROOT_NAME, &info);
+	return err == -EEXIST ? 0 : err;
 }
 
-static long run_roots(void *arg)
+static long prepare_unlink(const struct target *t)
 {
-	struct peershm_root_info infos[4];
-	struct peershm_roots r = { .size = sizeof(r), .roots = (uintptr_t)infos, .nr_roots = 4 };
-
-	(void)arg;
-	return xioctl(self.fd, PEERSHM_IOC_ROOTS, &r);
+	return unless_there("create", t);
 }
 
-static long run_clients(void *arg)
+static long prepare_root(const struct target *t)
 {
-	struct peershm_client_info infos[4];
-	long n = do_clients(self.fd, 0, infos, 4);
-
-	(void)arg;
-	return n < 0 ? n : 0;
+	return unless_there("publish", t);
 }
 
-static long run_resolve(void *arg)
+static long prepare_shrink_announced(const struct target *t)
 {
-	pid_t pid;
-
-	(void)arg;
-	return do_resolve_name(self.fd, 0, "witness", &pid);
-}
-
-static long run_regions(void *arg)
-{
-	struct peershm_region_info infos[4];
-	struct peershm_regions r = {
-		.size = sizeof(r),
-		.regions = (uintptr_t)infos,
-		.nr_regions = 4,
-	};
-
-	(void)arg;
-	return xioctl(self.fd, PEERSHM_IOC_REGIONS, &r);
-}
-
-static long run_stat(void *arg)
-{
-	struct peershm_region_info info;
-
-	(void)arg;
-	return do_stat(self.fd, 0, NULL, &info);
+	return command_run(command_find("announce"), t);
 }
 
 /* Two records at least: somebody announced a shrink, and nothing came of it. */
-static long prepare_read(void *arg)
+static long prepare_read(const struct target *t)
 {
-	long err = run_announce(arg);
+	long err = prepare_shrink_announced(t);
 
-	return err ? err : undo_announce(arg);
+	return err ? err : undo_announce(t);
 }
 
-static long run_read(void *arg)
-{
-	struct peershm_event event;
-	ssize_t n = read(self.fd, &event, sizeof(event));
+#define IOCTL(lower, upper) .ioctl = PEERSHM_IOC_##upper, .size = sizeof(struct peershm_##lower)
+#define FIELD(lower, field) offsetof(struct peershm_##lower, field)
 
-	(void)arg;
-	return n < 0 ? -errno : n == sizeof(event) ? 0 : -EIO;
-}
-
-static long map_offset(uint64_t offset, int protection)
-{
-	mapped = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), protection, MAP_SHARED, self.fd,
-		      (off_t)offset);
-	return mapped == MAP_FAILED ? -errno : 0;
-}
-
-static long run_map_header(void *arg)
-{
-	(void)arg;
-	return map_offset(PEERSHM_HEADER_OFFSET, PROT_READ);
-}
-
-static long run_map_control(void *arg)
-{
-	(void)arg;
-	return map_offset(PEERSHM_CONTROL_OFFSET, PROT_READ | PROT_WRITE);
-}
-
-static long undo_map(void *arg)
-{
-	(void)arg;
-	return munmap(mapped, (size_t)sysconf(_SC_PAGESIZE)) < 0 ? -errno : 0;
-}
-
-const struct operation operations[] = {
-	{ "open", NULL, run_open, undo_open, OPERATION_OUTSIDE },
-	{ "watch", NULL, run_watch, undo_open, OPERATION_OUTSIDE },
-	{ "create", NULL, run_create, run_unlink, OPERATION_UNDONE },
-	{ "create with reserve", NULL, run_create_with_reserve, run_unlink, OPERATION_UNDONE },
-	{ "unlink", prepare_unlink, run_unlink, NULL, OPERATION_OUTSIDE },
-	{ "attach", NULL, run_attach, run_detach, OPERATION_UNDONE },
-	{ "grow", NULL, run_grow, run_shrink, OPERATION_INSIDE },
-	{ "shrink", NULL, run_shrink_to_nothing, undo_shrink, OPERATION_INSIDE },
-	{ "announce", NULL, run_announce, undo_announce, OPERATION_INSIDE },
-	{ "shrink announced", run_announce, run_shrink_announced, undo_shrink, OPERATION_INSIDE },
-	{ "peer map", NULL, run_peer_map, NULL, OPERATION_INSIDE },
-	{ "set root", NULL, run_set_root, undo_set_root, OPERATION_INSIDE },
-	{ "get root", NULL, run_get_root, NULL, OPERATION_INSIDE },
-	{ "publish", NULL, run_publish, run_withdraw, OPERATION_INSIDE },
-	{ "withdraw", prepare_root, run_withdraw, NULL, OPERATION_INSIDE },
-	{ "get named root", prepare_root, run_get_named_root, run_withdraw, OPERATION_INSIDE },
-	{ "roots", prepare_root, run_roots, run_withdraw, OPERATION_INSIDE },
-	{ "set reserve", NULL, run_set_reserve, undo_set_reserve, OPERATION_INSIDE },
-	{ "clients", NULL, run_clients, NULL, OPERATION_INSIDE },
-	{ "resolve", NULL, run_resolve, NULL, OPERATION_INSIDE },
-	{ "regions", NULL, run_regions, NULL, OPERATION_INSIDE },
-	{ "stat", NULL, run_stat, NULL, OPERATION_INSIDE },
-	{ "read", prepare_read, run_read, NULL, OPERATION_INSIDE },
-	{ "map header", NULL, run_map_header, undo_map, OPERATION_INSIDE },
-	{ "map control", NULL, run_map_control, undo_map, OPERATION_INSIDE },
-	{ "detach", NULL, run_detach, run_attach, OPERATION_INSIDE },
+/* Each can be made once, in this order, in one client and through new files. */
+const struct command commands[] = {
+	{ "open", .where = OUTSIDE, .run = run_open, .undo = undo_open },
+	{ "watch", IOCTL(watch, WATCH), .region = FIELD(watch, region), .fill = fill_watch,
+	  .run = run_watch, .undo = undo_open, .where = OUTSIDE, .needs = MAY_READ },
+	{ "create", IOCTL(create, CREATE), .names = { FIELD(create, name) },
+	  .padding = FIELD(create, reserved), .fill = fill_create, .undo = undo_create,
+	  .where = UNDONE },
+	{ "create with reserve", IOCTL(create, CREATE), .fill = fill_create_with_reserve,
+	  .undo = undo_create, .where = UNDONE, .clears = true },
+	{ "attach", IOCTL(attach, ATTACH),
+	  .names = { FIELD(attach, region_name), FIELD(attach, client_name) },
+	  .flags = PEERSHM_ATTACH_READ_ONLY | PEERSHM_ATTACH_DUMP, .fill = fill_attach,
+	  .undo = undo_attach, .where = UNDONE, .needs = MAY_READ | MAY_WRITE, .waits = true,
+	  .joins = true },
+	{ "attach read-only", IOCTL(attach, ATTACH), .fill = fill_attach_read_only,
+	  .undo = undo_attach, .needs = MAY_READ },
+	{ "grow", IOCTL(grow, GROW), .region = FIELD(grow, region), .flags = PEERSHM_GROW_TO,
+	  .fill = fill_grow, .undo = undo_grow, .where = INSIDE, .needs = MAY_WRITE,
+	  .waits = true },
+	{ "peer map", IOCTL(peer_map, PEER_MAP), .region = FIELD(peer_map, region),
+	  .padding = FIELD(peer_map, reserved), .flags = PEERSHM_MAP_BY_PID | PEERSHM_MAP_BY_NAME,
+	  .fill = fill_peer_map, .where = INSIDE, .needs = MAY_WRITE, .waits = true },
+	{ "peer map by name", IOCTL(peer_map, PEER_MAP), .region = FIELD(peer_map, region),
+	  .names = { FIELD(peer_map, name) }, .fill = fill_peer_map_by_name, .needs = MAY_WRITE,
+	  .unprepared = -ENOENT },
+	{ "set root", IOCTL(set_root, SET_ROOT), .region = FIELD(set_root, region),
+	  .padding = FIELD(set_root, expected_generation), .flags = PEERSHM_ROOT_GENERATION,
+	  .fill = fill_set_root, .undo = undo_set_root, .where = INSIDE, .needs = MAY_WRITE },
+	{ "publish", IOCTL(set_root, SET_ROOT), .region = FIELD(set_root, region),
+	  .names = { FIELD(set_root, name) }, .fill = fill_publish, .undo = undo_publish,
+	  .where = INSIDE, .needs = MAY_WRITE },
+	{ "withdraw", IOCTL(set_root, SET_ROOT), .region = FIELD(set_root, region),
+	  .fill = fill_withdraw, .prepare = prepare_root, .where = INSIDE, .needs = MAY_WRITE,
+	  .unprepared = -EEXIST },
+	{ "get root", IOCTL(get_root, GET_ROOT), .region = FIELD(get_root, region), .where = INSIDE,
+	  .needs = MAY_READ },
+	{ "get named root", IOCTL(get_root, GET_ROOT), .region = FIELD(get_root, region),
+	  .names = { FIELD(get_root, info.name) }, .fill = fill_get_named_root,
+	  .prepare = prepare_root, .undo = undo_publish, .where = INSIDE, .needs = MAY_READ,
+	  .unprepared = -ENOENT },
+	{ "roots", IOCTL(roots, ROOTS), .region = FIELD(roots, region),
+	  .padding = FIELD(roots, reserved), .fill = fill_roots, .prepare = prepare_root,
+	  .undo = undo_publish, .where = INSIDE, .needs = MAY_READ },
+	{ "set reserve", IOCTL(set_reserve, SET_RESERVE), .region = FIELD(set_reserve, region),
+	  .fill = fill_set_reserve, .undo = undo_set_reserve, .where = INSIDE, .needs = MAY_WRITE,
+	  .clears = true },
+	{ "shrink", IOCTL(shrink, SHRINK), .region = FIELD(shrink, region),
+	  .flags = PEERSHM_SHRINK_ANNOUNCE | PEERSHM_SHRINK_CANCEL | PEERSHM_SHRINK_ANNOUNCED,
+	  .undo = undo_shrink, .where = INSIDE, .needs = MAY_WRITE, .waits = true },
+	{ "announce", IOCTL(shrink, SHRINK), .region = FIELD(shrink, region), .fill = fill_announce,
+	  .undo = undo_announce, .where = INSIDE },
+	{ "shrink announced", IOCTL(shrink, SHRINK), .region = FIELD(shrink, region),
+	  .fill = fill_shrink_announced, .prepare = prepare_shrink_announced, .undo = undo_shrink,
+	  .where = INSIDE, .waits = true, .clears = true },
+	{ "clients", IOCTL(clients, CLIENTS), .region = FIELD(clients, region),
+	  .padding = FIELD(clients, reserved), .fill = fill_clients, .where = INSIDE,
+	  .needs = MAY_READ },
+	{ "resolve", IOCTL(resolve, RESOLVE), .region = FIELD(resolve, region),
+	  .names = { FIELD(resolve, name) }, .padding = FIELD(resolve, reserved),
+	  .flags = PEERSHM_RESOLVE_BY_PID, .fill = fill_resolve, .where = INSIDE, .needs = MAY_READ,
+	  .unprepared = -ENOENT },
+	{ "resolve by PID", IOCTL(resolve, RESOLVE), .region = FIELD(resolve, region),
+	  .fill = fill_resolve_by_pid, .needs = MAY_READ, .unprepared = -ENOENT },
+	{ "regions", IOCTL(regions, REGIONS), .padding = FIELD(regions, reserved),
+	  .run = run_regions, .where = OUTSIDE, .needs = MAY_READ },
+	{ "stat", IOCTL(stat, STAT), .region = FIELD(stat, region), .where = INSIDE,
+	  .needs = MAY_READ },
+	{ "stat by name", IOCTL(stat, STAT), .names = { FIELD(stat, name) },
+	  .fill = fill_stat_by_name, .needs = MAY_READ },
+	{ "read", .prepare = prepare_read, .run = run_read, .where = INSIDE },
+	{ "map header", .run = run_map_header, .undo = undo_map, .where = INSIDE },
+	{ "map control", .run = run_map_control, .undo = undo_map, .where = INSIDE },
+	{ "unlink", IOCTL(unlink, UNLINK), .names = { FIELD(unlink, name) }, .fill = fill_unlink,
+	  .prepare = prepare_unlink, .where = OUTSIDE, .needs = MAY_OWN },
+	{ "unlink by id", IOCTL(unlink, UNLINK), .region = FIELD(unlink, region), .needs = MAY_OWN,
+	  .unprepared = -ENOENT },
+	{ "detach", IOCTL(detach, DETACH), .undo = undo_detach, .where = INSIDE, .waits = true,
+	  .joins = true },
 };
-const int nr_operations = sizeof(operations) / sizeof(operations[0]);
+const unsigned int nr_commands = sizeof(commands) / sizeof(commands[0]);
 
-int operation_find(const char *name)
+const struct command *command_next(const struct command *from, bool ioctls)
 {
-	int i = 0;
-
-	while (strcmp(operations[i].name, name) != 0)
-		i++;
-	return i;
+	for (const struct command *c = from; c < commands + nr_commands; c++) {
+		if (ioctls ? c->ioctl && c->ioctl != c[-1].ioctl : c->where != NOT_EVERYWHERE)
+			return c;
+	}
+	return NULL;
 }
 
-long operation_prepare(int operation, struct operation_target *target)
+const struct command *command_find(const char *name)
 {
-	return operations[operation].prepare ? operations[operation].prepare(target) : 0;
+	const struct command *c = commands;
+
+	while (strcmp(c->name, name) != 0)
+		c++;
+	return c;
 }
 
-long operation_undo(int operation, struct operation_target *target)
+void command_fill(const struct command *c, const struct target *t, union argument *a)
 {
-	return operations[operation].undo ? operations[operation].undo(target) : 0;
+	memset(a, 0, sizeof(*a));
+	a->size = (uint32_t)c->size;
+	if (c->region)
+		*(uint64_t *)(a->bytes + c->region) = region_of(t);
+	if (c->fill)
+		c->fill(t, a);
 }
 
-void operation_clean(int file, const struct operation_target *target)
+long command_prepare(const struct command *c, const struct target *t)
+{
+	return c->prepare ? c->prepare(t) : 0;
+}
+
+long command_run(const struct command *c, const struct target *t)
+{
+	union argument a;
+
+	if (c->run)
+		return c->run(t);
+	command_fill(c, t, &a);
+	return xioctl(self.fd, c->ioctl, &a);
+}
+
+long command_undo(const struct command *c, const struct target *t)
+{
+	return c->undo ? c->undo(t) : 0;
+}
+
+struct order {
+	const struct command *command;
+	struct target target;
+};
+
+static long run_order(void *arg)
+{
+	const struct order *o = arg;
+
+	return command_run(o->command, &o->target);
+}
+
+long peer_command(struct peer *p, const struct command *c, const struct target *t)
+{
+	struct order o = { c, *t };
+
+	return peer_call(p, run_order, &o, sizeof(o));
+}
+
+void command_clean(int file, const struct target *t)
 {
 	struct peershm_region_info info;
 
-	do_unlink(file, OTHER_REGION);
-	assert_ok(set_reserve(file, 0));
+	do_unlink(file, t->created);
+	assert_ok(do_set_reserve(file, 0, 0));
 	assert_true(test_until(reserve_is_gone, &file, DEADLINE_MS));
-	/* With the memory go roots, and what was announced. */
+	/* Roots go with the memory, and so does an announcement. */
 	assert_ok(do_shrink(file, 0, 0, NULL));
-	assert_ok(do_grow_to(file, 0, target->step, NULL));
+	assert_ok(do_grow_to(file, 0, t->step, NULL));
 	assert_ok(do_stat(file, 0, NULL, &info));
 	assert_int_equal(info.nr_roots, 0);
 }
 
-bool operation_is_worth(int operation, const struct backing *b)
+bool command_is_worth(const struct command *c, const struct backing *b)
 {
-	peer_function run = operations[operation].run;
-
-	return b->page < GIB || (run != run_create_with_reserve && run != run_set_reserve &&
-				 run != run_shrink_announced);
+	return b->page < GIB || !c->clears;
 }
 
-bool operation_attaches(int operation)
+bool command_shrinks(const struct command *c)
 {
-	return operations[operation].run == run_attach || operations[operation].run == run_detach;
+	return c->undo == undo_shrink;
 }
 
-bool operation_shrinks(int operation)
+struct target target_of(const struct region *r, uint64_t step)
 {
-	return operations[operation].undo == undo_shrink;
-}
-
-struct operation_target operation_target_of(const struct region *r, uint64_t step)
-{
-	struct operation_target t = {
+	struct target t = {
+		.created = "injected",
+		.unlinked = "injected",
 		.id = r->id,
 		.base = r->base,
 		.step = step,
@@ -440,13 +512,13 @@ static long device_for_self(void *arg)
 	return self.fd < 0 ? self.fd : 0;
 }
 
-struct peer *operation_peer(const struct region *r, bool client)
+struct peer *command_peer(const struct region *r, bool client)
 {
 	static unsigned int joined;
 	char name[PEERSHM_NAME_SIZE];
 	struct peer *p;
 
-	snprintf(name, sizeof(name), "injected-inside-%u", joined++);
+	snprintf(name, sizeof(name), "inside %u", joined++);
 	if (client)
 		return peer_join(r, name);
 	p = peer_new();

@@ -329,22 +329,36 @@ void region_name(char name[PEERSHM_NAME_SIZE])
 	test_cleanup(unlink_name, copy);
 }
 
+/* How many regions that this process may read have names that begin with this; or an error. */
+static int regions_like(int fd, const char *name, size_t length)
+{
+	static _Thread_local struct peershm_region_info infos[256];
+	struct peershm_regions r = { .size = sizeof(r),
+				     .regions = (uintptr_t)infos,
+				     .nr_regions = 256 };
+	int n = 0, err = xioctl(fd, PEERSHM_IOC_REGIONS, &r);
+
+	for (uint32_t i = 0; !err && i < r.nr_regions && i < 256; i++)
+		n += strncmp(infos[i].name, name, length) == 0;
+	return err ? err : n;
+}
+
+int region_is_listed(int fd, const char *name)
+{
+	return regions_like(fd, name, PEERSHM_NAME_SIZE);
+}
+
 int regions_left(void)
 {
-	static struct peershm_region_info infos[256];
-	struct peershm_regions r = { .size = sizeof(r), .nr_regions = 256 };
+	int fd = device_open(O_RDONLY), left = 0;
 	char prefix[32];
-	int left = 0, fd = device_open(O_RDONLY);
 
-	r.regions = (uintptr_t)infos;
-	if (fd < 0 || xioctl(fd, PEERSHM_IOC_REGIONS, &r))
-		r.nr_regions = 0;
-	if (fd >= 0)
-		close(fd);
 	snprintf(prefix, sizeof(prefix), "t-%d-", (int)getpid());
-	for (uint32_t i = 0; i < r.nr_regions && i < 256; i++)
-		left += strncmp(infos[i].name, prefix, strlen(prefix)) == 0;
-	return left;
+	if (fd >= 0) {
+		left = regions_like(fd, prefix, strlen(prefix));
+		close(fd);
+	}
+	return left > 0 ? left : 0;
 }
 
 static struct region *region_make(const struct backing *b, struct peershm_create *c)

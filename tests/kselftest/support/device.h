@@ -52,6 +52,9 @@ int do_unlink(int fd, const char *name);
 int do_unlink_id(int fd, uint64_t region);
 int do_watch(int fd, uint64_t region);
 
+/* Is a region of that name in the list? 1 or 0, or a negative errno value. */
+int region_is_listed(int fd, const char *name);
+
 /* Clients there are, at most n of them copied; or a negative errno value. */
 int do_clients(int fd, uint64_t region, struct peershm_client_info *clients, uint32_t n);
 

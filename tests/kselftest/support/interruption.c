@@ -110,7 +110,7 @@ static void disarm(const struct run *run)
 }
 
 /* In the peer: the operation, with a signal on its way. at 0: without one. */
-long run_operation(void *arg)
+long run_command(void *arg)
 {
 	struct run *run = arg;
 	struct sigaction action = {
@@ -136,25 +136,25 @@ long run_operation(void *arg)
 	if (err)
 		return err;
 	start = now_ns();
-	run->err = operations[run->operation].run(&run->target);
+	run->err = command_run(run->command, &run->target);
 	run->took = now_ns() - start;
 	run->arrived = caught;
 	disarm(run);
 	return 0;
 }
 
-long prepare_operation(void *arg)
+long run_prepare(void *arg)
 {
 	struct run *run = arg;
 
-	return operation_prepare(run->operation, &run->target);
+	return command_prepare(run->command, &run->target);
 }
 
-long undo_operation(void *arg)
+long run_undo(void *arg)
 {
 	struct run *run = arg;
 
-	return operation_undo(run->operation, &run->target);
+	return command_undo(run->command, &run->target);
 }
 
 long interrupt_after(uint64_t ns)
@@ -199,7 +199,7 @@ static long run_in(struct peer *p, struct run *run)
 	unsigned int stops = 0;
 	long err;
 
-	peer_start(p, run_operation, run, sizeof(*run));
+	peer_start(p, run_command, run, sizeof(*run));
 	do {
 		if (run->how == STOPPED)
 			stops += keep_going(p);
@@ -229,7 +229,7 @@ static void check_contents(const struct region *r, uint64_t old_size, uint64_t s
 /* The killed peer is gone, and the region what it was, or what it was to become. */
 static void check_killed(struct trial *t)
 {
-	const struct operation_target *target = &t->run.target;
+	const struct target *target = &t->run.target;
 	struct peershm_region_info info;
 	struct peershm_header *h = malloc(t->witness->at.header_length);
 
@@ -248,17 +248,17 @@ static void check_killed(struct trial *t)
 	assert_true(info.root == 0 || info.root == target->base + 64);
 	check_contents(t->region, target->step, info.active, info.reserve > 0);
 
-	operation_clean(t->witness->fd, target);
+	command_clean(t->witness->fd, target);
 	stamp(t->region, target->step);
 	peers_end();
-	t->peer = operation_peer(t->region, t->client);
+	t->peer = command_peer(t->region, t->client);
 }
 
 /* After a run that came back. */
 static void check_answer(struct trial *t)
 {
 	const struct run *run = &t->run;
-	const char *name = operations[run->operation].name;
+	const char *name = run->command->name;
 
 	if (run->err && (run->err != -EINTR || run->how != CAUGHT || !run->arrived))
 		fail_msg("%s: %s, with a signal at %llu of %ld", name, strerror((int)-run->err),
@@ -268,9 +268,9 @@ static void check_answer(struct trial *t)
 		check_contents(t->region, run->target.step, run->target.step, false);
 		return;
 	}
-	if (operations[run->operation].undo)
-		assert_ok(peer_call(t->peer, undo_operation, &t->run, sizeof(t->run)));
-	if (operation_shrinks(run->operation))
+	if (run->command->undo)
+		assert_ok(peer_call(t->peer, run_undo, &t->run, sizeof(t->run)));
+	if (command_shrinks(run->command))
 		stamp(t->region, run->target.step);
 }
 
@@ -278,8 +278,8 @@ bool interrupt(struct trial *t, struct outcomes *o)
 {
 	long err;
 
-	if (operations[t->run.operation].prepare)
-		assert_ok(peer_call(t->peer, prepare_operation, &t->run, sizeof(t->run)));
+	if (t->run.command->prepare)
+		assert_ok(peer_call(t->peer, run_prepare, &t->run, sizeof(t->run)));
 	snapshot_again(t->before);
 	err = run_in(t->peer, &t->run);
 	if (err == -ESRCH && t->run.how == KILLED) {
@@ -306,19 +306,6 @@ static bool takes_long(const struct backing *b)
 	return b->page >= GIB;
 }
 
-/* May the command take long, or wait for somebody? */
-static bool waits(int operation)
-{
-	static const char *const names[] = { "attach",		 "grow",     "shrink",
-					     "shrink announced", "peer map", "detach" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!strcmp(operations[operation].name, names[i]))
-			return true;
-	}
-	return false;
-}
-
 static uint64_t next_delay(uint64_t delay, uint64_t took, unsigned int coarse)
 {
 	uint64_t part = took > LONG_NS ? delay : delay / 2;
@@ -340,7 +327,7 @@ static unsigned int some(const struct trial *t, unsigned int n)
 
 static struct outcomes interrupt_by_timer(struct trial *t, uint64_t took)
 {
-	unsigned int most = some(t, waits(t->run.operation) ? MAX_RUNS : FEW_RUNS);
+	unsigned int most = some(t, t->run.command->waits ? MAX_RUNS : FEW_RUNS);
 	/* A GiB takes long to clear, a killed peer to replace. */
 	unsigned int coarse = t->run.how == KILLED || takes_long(t->region->backing) ? 3 : 1;
 	struct outcomes o = { 0 };
@@ -396,7 +383,7 @@ static void hold_tracepoints(void)
 
 static struct outcomes interrupt_everywhere(struct trial *t)
 {
-	const char *name = operations[t->run.operation].name;
+	const char *name = t->run.command->name;
 	struct outcomes by_timer, o = { 0 };
 
 	/* How long it takes without a signal. */
@@ -430,35 +417,36 @@ void interrupt_every_command(const struct backing *b, enum how how)
 	struct region *r;
 	long taken_before;
 
-	backing_needs(b, 2 * STEP(b));
+	backing_needs(b, 2 * few_pages(b));
 	hold_tracepoints();
 	r = region_new(b, b->capacity);
-	region_grow(r, STEP(b));
+	region_grow(r, few_pages(b));
 	t.region = r;
 	t.witness = client_new(r, "witness");
-	t.run.target = operation_target_of(r, STEP(b));
-	stamp(r, STEP(b));
+	t.run.target = target_of(r, few_pages(b));
+	stamp(r, few_pages(b));
 	taken_before = taken(b);
 
-	for (int i = 0; i < nr_operations; i++) {
+	for_each_command(c)
+	{
 		struct outcomes some;
 
 		/* What cannot be interrupted is neither restarted nor stopped in the middle. */
-		if ((how == RESTARTED || how == STOPPED || takes_long(b)) && !waits(i))
+		if ((how == RESTARTED || how == STOPPED || takes_long(b)) && !c->waits)
 			continue;
-		if (!operation_is_worth(i, b))
+		if (!command_is_worth(c, b))
 			continue;
 		tried++;
-		t.run.operation = i;
-		if (!t.peer || t.client != (operations[i].where == OPERATION_INSIDE)) {
+		t.run.command = c;
+		if (!t.peer || t.client != (c->where == INSIDE)) {
 			peers_end();
-			t.client = operations[i].where == OPERATION_INSIDE;
-			t.peer = operation_peer(r, t.client);
+			t.client = c->where == INSIDE;
+			t.peer = command_peer(r, t.client);
 			t.before = snapshot_take(t.witness);
 		}
 		some = interrupt_everywhere(&t);
 		outcomes_add(&o, &some);
-		if (i != operation_find("grow"))
+		if (c != command_find("grow"))
 			continue;
 		grow = some;
 		t.run.target.length = 4 * (b->id == PEERSHM_SMALL ? MIB : b->page);
@@ -466,7 +454,7 @@ void interrupt_every_command(const struct backing *b, enum how how)
 			some = interrupt_everywhere(&t);
 			outcomes_add(&grow, &some);
 		}
-		t.run.target.length = STEP(b);
+		t.run.target.length = few_pages(b);
 	}
 	print_message("# in all %u points, %u interrupted, %u completed\n", o.points, o.interrupted,
 		      o.completed);

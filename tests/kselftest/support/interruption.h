@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* An operation in a peer, with a signal on its way to it. */
+/* A command in a peer, with a signal on its way to it. */
 #ifndef PEERSHM_TEST_INTERRUPTION_H
 #define PEERSHM_TEST_INTERRUPTION_H
 
@@ -20,8 +20,8 @@ enum how {
 
 /* What a run is told, and what it tells. */
 struct run {
-	struct operation_target target;
-	int operation;
+	struct target target;
+	const struct command *command;
 	enum how how;
 	long tracepoint; /* its id, 0: a timer */
 	uint64_t at;	 /* the delay in ns, or how often it is passed */
@@ -36,12 +36,12 @@ extern const int signal_of[];
 /* The handler has run since this was 0. */
 extern volatile sig_atomic_t caught;
 
-/* In a peer, with a struct run: the operation, what it needs, and taking it back. */
-long prepare_operation(void *arg);
-long run_operation(void *arg);
-long undo_operation(void *arg);
+/* In a peer, with a struct run: the command, what it needs, and taking it back. */
+long run_prepare(void *arg);
+long run_command(void *arg);
+long run_undo(void *arg);
 
-/* What came of the runs of one operation. */
+/* What came of the runs of one command. */
 struct outcomes {
 	unsigned int points, interrupted, completed;
 };
@@ -70,7 +70,7 @@ void stamp(const struct region *r, uint64_t length);
  */
 void interrupt_every_command(const struct backing *b, enum how how);
 
-/* For who makes another call than an operation: SIGUSR1 once, after so many ns. */
+/* For who makes another call than one of the table: SIGUSR1 once, after so many ns. */
 long interrupt_after(uint64_t ns);
 void interrupt_never(void);
 

@@ -38,7 +38,7 @@ static long attach_under_signals(void *arg)
 {
 	const struct sigaction action = { .sa_handler = ignore };
 	struct itimerval each = { { 0, 5000 }, { 0, 5000 } };
-	const struct operation_target *target = arg;
+	const struct target *target = arg;
 	int fd = device_open(O_RDWR);
 	long err;
 
@@ -54,14 +54,14 @@ static long attach_under_signals(void *arg)
 
 static long grow_by_target(void *arg)
 {
-	return do_grow(self.fd, 0, ((struct operation_target *)arg)->length, NULL);
+	return do_grow(self.fd, 0, ((struct target *)arg)->length, NULL);
 }
 
 /* Pages of 1 GiB: to clear them takes long. */
 static void an_attach_that_waits_for_a_grow_of_the_pool_is_interrupted(void **state)
 {
 	const struct backing *b = &backings[PEERSHM_HUGETLB_1G];
-	struct operation_target target;
+	struct target target;
 	long before;
 	struct peer *holder, *late = peer_new();
 	struct region *r;
@@ -69,7 +69,7 @@ static void an_attach_that_waits_for_a_grow_of_the_pool_is_interrupted(void **st
 	(void)state;
 	backing_needs(b, 2 * b->page);
 	r = region_new(b, b->capacity);
-	target = operation_target_of(r, b->page);
+	target = target_of(r, b->page);
 	target.length = 2 * b->page;
 	holder = peer_join(r, "holder");
 	before = taken(b);

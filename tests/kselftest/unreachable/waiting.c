@@ -70,7 +70,7 @@ static bool waits_again(void *arg)
 	return has_no_signal(arg) && is_waiting(arg);
 }
 
-static void wait_for_the_lock(const char *operation, enum how how)
+static void wait_for_the_lock(const char *command, enum how how)
 {
 	const struct backing *b = &backings[PEERSHM_SMALL];
 	struct region *r = region_new(b, 2 * GIB);
@@ -80,19 +80,19 @@ static void wait_for_the_lock(const char *operation, enum how how)
 	struct client *witness;
 	long before;
 
-	region_grow(r, STEP(b));
+	region_grow(r, few_pages(b));
 	witness = client_new(r, "witness");
 	holder = peer_join(r, "holder");
-	p = operation_peer(r, true);
-	run.target = operation_target_of(r, STEP(b));
-	run.operation = operation_find(operation);
+	p = command_peer(r, true);
+	run.target = target_of(r, few_pages(b));
+	run.command = command_find(command);
 	held.target = run.target;
 	held.target.length = HELD_LENGTH;
-	held.operation = operation_find("grow");
+	held.command = command_find("grow");
 	before = taken(b);
-	peer_start(holder, run_operation, &held, sizeof(held));
+	peer_start(holder, run_command, &held, sizeof(held));
 	assert_true(taken_until_at_least(b, before + (long)(4 * MIB), DEADLINE_MS));
-	peer_start(p, run_operation, &run, sizeof(run));
+	peer_start(p, run_command, &run, sizeof(run));
 	assert_true(test_until(is_waiting, p, DEADLINE_MS));
 	assert_int_equal(kill(p->pid, signal_of[how]), 0);
 
@@ -116,7 +116,7 @@ static void wait_for_the_lock(const char *operation, enum how how)
 	/* All this while the lock was held. */
 	assert_error(peer_finish_within(holder, NULL, 0, 0), -ETIMEDOUT);
 	assert_ok(do_stat(witness->fd, 0, NULL, &info));
-	assert_int_equal(info.active, STEP(b));
+	assert_int_equal(info.active, few_pages(b));
 
 	assert_int_equal(kill(holder->pid, SIGUSR1), 0);
 	assert_ok(peer_finish(holder, &held, sizeof(held)));
@@ -167,14 +167,14 @@ static void wait_for_an_event(enum how how)
 	struct client *witness;
 	struct peer *p;
 
-	region_grow(r, STEP(r->backing));
+	region_grow(r, few_pages(r->backing));
 	witness = client_new(r, "witness");
-	p = operation_peer(r, true);
-	run.target = operation_target_of(r, STEP(r->backing));
-	run.operation = operation_find("read");
-	assert_ok(peer_call(p, run_operation, &run, sizeof(run)));
+	p = command_peer(r, true);
+	run.target = target_of(r, few_pages(r->backing));
+	run.command = command_find("read");
+	assert_ok(peer_call(p, run_command, &run, sizeof(run)));
 	assert_ok(run.err);
-	peer_start(p, run_operation, &run, sizeof(run));
+	peer_start(p, run_command, &run, sizeof(run));
 	assert_true(test_until(is_waiting, p, DEADLINE_MS));
 	assert_int_equal(kill(p->pid, signal_of[how]), 0);
 	if (how == KILLED) {
@@ -264,10 +264,10 @@ static long dump_core(void *arg)
 	abort();
 }
 
-/* A region with a client "injected" that dumps core and does not come to an end. */
+/* A client with the name that "attach" wants, which dumps core and does not come to an end. */
 static struct peer *peer_that_dumps(const struct region *r)
 {
-	struct peer *p = peer_join(r, "injected");
+	struct peer *p = peer_join(r, COMMAND_CLIENT);
 
 	dump_into_a_pipe_that_nobody_reads();
 	peer_start(p, dump_core, NULL, 0);
@@ -282,14 +282,14 @@ static void wait_for_the_name(enum how how)
 	struct snapshot *before;
 	struct peer *dumper, *p;
 
-	region_grow(r, STEP(r->backing));
+	region_grow(r, few_pages(r->backing));
 	before = snapshot_take(client_new(r, "witness"));
 	dumper = peer_that_dumps(r);
-	p = operation_peer(r, false);
+	p = command_peer(r, false);
 	snapshot_again(before);
-	run.target = operation_target_of(r, STEP(r->backing));
-	run.operation = operation_find("attach");
-	peer_start(p, run_operation, &run, sizeof(run));
+	run.target = target_of(r, few_pages(r->backing));
+	run.command = command_find("attach");
+	peer_start(p, run_command, &run, sizeof(run));
 	assert_true(test_until(is_waiting, p, DEADLINE_MS));
 	assert_int_equal(kill(p->pid, signal_of[how]), 0);
 	if (how == CAUGHT) {
@@ -337,10 +337,10 @@ static void a_periodic_signal_with_sa_restart_does_not_keep_an_attach_from_endin
 
 	(void)state;
 	peer_that_dumps(r);
-	p = operation_peer(r, false);
-	run.target = operation_target_of(r, STEP(r->backing));
-	run.operation = operation_find("attach");
-	peer_start(p, run_operation, &run, sizeof(run));
+	p = command_peer(r, false);
+	run.target = target_of(r, few_pages(r->backing));
+	run.command = command_find("attach");
+	peer_start(p, run_command, &run, sizeof(run));
 	assert_true(test_until(is_waiting, p, DEADLINE_MS));
 	start = now_ms();
 	do {
@@ -360,7 +360,7 @@ static long run_with_a_blocked_signal(void *arg)
 	sigaddset(&set, SIGUSR1);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) || raise(SIGUSR1))
 		return -errno;
-	err = run_operation(arg);
+	err = run_command(arg);
 	if (!err && (sigpending(&pending) || !sigismember(&pending, SIGUSR1) || caught))
 		err = -EPROTO;
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
@@ -374,18 +374,19 @@ static void a_blocked_signal_interrupts_nothing(void **state)
 	struct peer *p;
 	struct region *r;
 
-	backing_needs(b, 2 * STEP(b));
+	backing_needs(b, 2 * few_pages(b));
 	r = region_new(b, b->capacity);
-	region_grow(r, STEP(b));
+	region_grow(r, few_pages(b));
 	client_new(r, "witness");
-	for (int i = 0; i < nr_operations; i++) {
-		run.operation = i;
-		run.target = operation_target_of(r, STEP(b));
-		p = operation_peer(r, operations[i].where == OPERATION_INSIDE);
-		assert_ok(peer_call(p, prepare_operation, &run, sizeof(run)));
+	for_each_command(c)
+	{
+		run.command = c;
+		run.target = target_of(r, few_pages(b));
+		p = command_peer(r, c->where == INSIDE);
+		assert_ok(peer_call(p, run_prepare, &run, sizeof(run)));
 		assert_ok(peer_call(p, run_with_a_blocked_signal, &run, sizeof(run)));
 		assert_ok(run.err);
-		assert_ok(peer_call(p, undo_operation, &run, sizeof(run)));
+		assert_ok(peer_call(p, run_undo, &run, sizeof(run)));
 		peers_end();
 	}
 }

@@ -86,20 +86,13 @@ static long create_in_peer(void *arg)
 
 static long stat_in_peer(void *arg)
 {
-	static struct peershm_region_info infos[256];
-	struct peershm_regions r = { .size = sizeof(r), .nr_regions = 256 };
 	struct region_order *o = arg;
 	int fd = device_open(O_RDONLY);
-	long err;
 
-	r.regions = (uintptr_t)infos;
 	o->err = do_stat(fd, 0, o->name, &o->info);
-	err = xioctl(fd, PEERSHM_IOC_REGIONS, &r);
+	o->found = region_is_listed(fd, o->name);
 	close(fd);
-	o->found = 0;
-	for (uint32_t i = 0; !err && i < r.nr_regions && i < 256; i++)
-		o->found += !strcmp(infos[i].name, o->name);
-	return err;
+	return 0;
 }
 
 static void create(struct peer *p, struct region_order *o, uint32_t mode)
