@@ -15,7 +15,9 @@ $(BUILD)/obj/tests/%.o: | setup-test
 tested := $(BUILD)/libpeershm.so.0
 $(foreach source,$(kselftest_sources),$(eval \
 	$(BUILD)/kselftest/$(basename $(notdir $(source))): $(BUILD)/obj/$(source:.c=.o)))
-$(kselftest): $(support) $(tested)
+# hanging_cases is for tests/meta
+$(BUILD)/meta/hanging_cases: $(BUILD)/obj/tests/meta/hanging_cases.o
+$(kselftest) $(BUILD)/meta/hanging_cases: $(support) $(tested)
 	$(call say,LD,$@)
 	$(call link,$(beside),-lcmocka -luring $(if $(filter %.a,$(tested)),$(urcu)))
 

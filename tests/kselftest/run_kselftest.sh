@@ -28,7 +28,7 @@ EOF
 }
 
 list=$here/kselftest-list.txt
-limit=300
+limit=900 # a case has a deadline of its own (support/deadline.c)
 tests=
 unload=0
 rounds=

@@ -100,6 +100,20 @@ class Judges(unittest.TestCase):
         self.program("count", printed, PEERSHM_TEST_FILTER="none")
         self.assertRegex(self.output, r"# Totals: pass:0 fail:0 .* skip:1 .*\n$")
 
+    def test_a_case_that_hangs_fails_by_its_name_and_the_others_run(self):
+        self.assertEqual(0, self.status("make", "-s", "build/meta/hanging_cases"))
+        self.assertEqual(1, self.status("env", "PEERSHM_TEST_SECONDS=1", "build/meta/hanging_cases"))
+        self.assertEqual(re.findall("^(?:1[.][.]|ok|not ok).*", self.output, re.MULTILINE), [
+            "1..7",
+            "ok 1 - passes",
+            "not ok 2 - hangs",
+            "not ok 3 # SKIP is_skipped",
+            "not ok 4 - hangs_without_signals",
+            "not ok 5 - is_killed",
+            "not ok 6 - ends_its_program",
+            "ok 7 - passes_at_last"])
+        self.assertIn("# what hung is cleaned up\n", self.output)
+
     def test_two_of_a_name_do_not_run_in_one_tree(self):
         command = ["bash", "-c", ALONE, "sh", Path("tests/alone.sh").absolute(), self.work]
         self.assertEqual(self.status(*command), 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "case.h"
+#include "deadline.h"
 #include "harness.h"
 
 #define MAX_CASES 128
@@ -57,6 +58,11 @@ void cases_add(const char *name, void (*run)(const struct backing *b), unsigned 
 int cases_run(void)
 {
 	return test_main(tests, nr_cases);
+}
+
+int cases_run_without_device(void)
+{
+	return run_with_deadlines(tests, nr_cases);
 }
 
 __attribute__((weak)) int main(void)

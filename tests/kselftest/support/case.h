@@ -42,5 +42,6 @@ void cases_add(const char *name, void (*run)(const struct backing *b), unsigned 
 
 /* For a program that has a main() of its own. */
 int cases_run(void);
+int cases_run_without_device(void);
 
 #endif

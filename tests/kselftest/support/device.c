@@ -329,8 +329,8 @@ void region_name(char name[PEERSHM_NAME_SIZE])
 	test_cleanup(unlink_name, copy);
 }
 
-/* How many regions that this process may read have names that begin with this; or an error. */
-static int regions_like(int fd, const char *name, size_t length)
+/* Regions in the list whose names begin with this, which are unlinked if wanted; or an error. */
+static int regions_like(int fd, const char *name, size_t length, bool unlink)
 {
 	static _Thread_local struct peershm_region_info infos[256];
 	struct peershm_regions r = { .size = sizeof(r),
@@ -338,27 +338,32 @@ static int regions_like(int fd, const char *name, size_t length)
 				     .nr_regions = 256 };
 	int n = 0, err = xioctl(fd, PEERSHM_IOC_REGIONS, &r);
 
-	for (uint32_t i = 0; !err && i < r.nr_regions && i < 256; i++)
-		n += strncmp(infos[i].name, name, length) == 0;
+	for (uint32_t i = 0; !err && i < r.nr_regions && i < 256; i++) {
+		if (strncmp(infos[i].name, name, length) != 0)
+			continue;
+		n++;
+		if (unlink)
+			do_unlink_id(fd, infos[i].id);
+	}
 	return err ? err : n;
 }
 
 int region_is_listed(int fd, const char *name)
 {
-	return regions_like(fd, name, PEERSHM_NAME_SIZE);
+	return regions_like(fd, name, PEERSHM_NAME_SIZE, false);
 }
 
-int regions_left(void)
+int regions_unlink(pid_t pid)
 {
-	int fd = device_open(O_RDONLY), left = 0;
+	int fd = device_open(O_RDWR), n;
 	char prefix[32];
 
-	snprintf(prefix, sizeof(prefix), "t-%d-", (int)getpid());
-	if (fd >= 0) {
-		left = regions_like(fd, prefix, strlen(prefix));
-		close(fd);
-	}
-	return left > 0 ? left : 0;
+	if (fd < 0)
+		return 0;
+	snprintf(prefix, sizeof(prefix), "t-%d-", (int)pid);
+	n = regions_like(fd, prefix, strlen(prefix), true);
+	close(fd);
+	return n;
 }
 
 static struct region *region_make(const struct backing *b, struct peershm_create *c)

@@ -75,8 +75,8 @@ void region_name(char name[PEERSHM_NAME_SIZE]);
 struct region *region_new(const struct backing *b, uint64_t capacity);
 void regions_end(void);
 
-/* Regions that the tests of this process have not unlinked. */
-int regions_left(void);
+/* Unlink what the tests of that process have left behind; gives how many regions it was. */
+int regions_unlink(pid_t pid);
 
 /* In a new peer: close the files that only the test needs. */
 void regions_forget(void);

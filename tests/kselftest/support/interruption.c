@@ -363,22 +363,14 @@ static void outcomes_add(struct outcomes *to, const struct outcomes *from)
 	to->completed += from->completed;
 }
 
-/*
- * The kernel rewrites its code when a tracepoint gets its first event and when it loses its
- * last, which takes long and is what an emulated CPU can stumble over (tests/holder): so this
- * program keeps one of each until it ends.
- */
-static void hold_tracepoints(void)
+void hold_tracepoints(void)
 {
-	static bool held;
-
-	for (int i = 0; !held && i < NR_TRACEPOINTS; i++) {
+	for (int i = 0; i < NR_TRACEPOINTS; i++) {
 		long id = tracepoint_id(tracepoints[i]);
 
 		if (id >= 0)
 			tracepoint_open(id);
 	}
-	held = true;
 }
 
 static struct outcomes interrupt_everywhere(struct trial *t)
@@ -418,7 +410,6 @@ void interrupt_every_command(const struct backing *b, enum how how)
 	long taken_before;
 
 	backing_needs(b, 2 * few_pages(b));
-	hold_tracepoints();
 	r = region_new(b, b->capacity);
 	region_grow(r, few_pages(b));
 	t.region = r;

@@ -70,6 +70,13 @@ void stamp(const struct region *r, uint64_t length);
  */
 void interrupt_every_command(const struct backing *b, enum how how);
 
+/*
+ * To be called in main(): the kernel rewrites its code when a tracepoint gets its first event and
+ * when it loses its last. That takes long, and an emulated CPU can stumble over it (holder.c). So
+ * a program whose cases use tracepoints keeps an event of each until it ends.
+ */
+void hold_tracepoints(void);
+
 /* For who makes another call than one of the table: SIGUSR1 once, after so many ns. */
 long interrupt_after(uint64_t ns);
 void interrupt_never(void);

@@ -72,7 +72,7 @@ struct peer *peer_new(void)
 	p->pid = fork();
 	assert_true(p->pid >= 0);
 	if (p->pid == 0) {
-		alarm(0);
+		signal(SIGALRM, SIG_DFL); /* the deadline is the case's */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		/* The parent of the first process of a PID namespace is shown as 0. */
 		if (getppid() && getppid() != parent)

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include <signal.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "deadline.h"
 #include "harness.h"
 
 #define MAX_CLEANUPS 512
-
-/* A test that hangs for longer ends its program. */
-#define TEST_SECONDS 240
 
 static const char *current = "none";
 static struct {
@@ -42,11 +39,6 @@ void test_close(int fd)
 	test_cleanup(close_fd, (void *)(intptr_t)fd);
 }
 
-void test_goes_on(void)
-{
-	alarm(TEST_SECONDS);
-}
-
 int test_setup(void **state)
 {
 	current = param_of(state)->test;
@@ -58,35 +50,26 @@ int test_setup(void **state)
 int test_teardown(void **state)
 {
 	(void)state;
+	alarm(0); /* what is late now is killed */
 	while (nr_cleanups > 0) {
 		nr_cleanups--;
 		cleanups[nr_cleanups].undo(cleanups[nr_cleanups].arg);
 	}
 	peers_end();
 	regions_end();
-	alarm(0);
 	return 0;
 }
 
 int test_main(const struct CMUnitTest *tests, size_t n)
 {
-	int fd = device_open(O_RDWR), failed;
+	int fd = device_open(O_RDWR);
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (fd < 0) {
 		printf("1..0 # SKIP %s: %s\n", PEERSHM_DEVICE, strerror(-fd));
 		return 4;
 	}
 	close(fd);
-	signal(SIGPIPE, SIG_IGN);
-	if (getenv("PEERSHM_TEST_FILTER"))
-		cmocka_set_test_filter(getenv("PEERSHM_TEST_FILTER"));
-	failed = _cmocka_run_group_tests(program_invocation_short_name, tests, n, NULL, NULL);
-	if (regions_left()) {
-		print_error("# %d regions are left behind\n", regions_left());
-		failed++;
-	}
-	return failed ? 1 : 0;
+	return run_with_deadlines(tests, n);
 }
 
 unsigned int test_scale(unsigned int n)

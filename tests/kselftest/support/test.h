@@ -76,7 +76,7 @@ uint64_t now_ns(void);
 /* Wait until condition(arg) holds; false if it does not within ms. */
 bool test_until(bool (*condition)(void *), void *arg, unsigned int ms);
 
-/* A case that hangs is killed after a while; one of many steps says that it does not. */
+/* A case that takes too long fails (deadline.h): one of many steps says that it goes on. */
 void test_goes_on(void);
 
 /* How long an answer may take on a slow emulated machine. */

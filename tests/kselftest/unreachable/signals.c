@@ -97,5 +97,6 @@ int main(void)
 		TEST_QUICK_BACKINGS(who_is_killed_anywhere_has_changed_all_or_nothing),
 	};
 
+	hold_tracepoints();
 	return test_run(tests);
 }
