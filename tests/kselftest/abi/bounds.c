@@ -7,9 +7,8 @@
 
 #include "support/harness.h"
 
-static void nothing_can_be_touched_before_the_first_grow(void **state)
+CASES(nothing_can_be_touched_before_the_first_grow, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	long free = backing_free_pages(b);
 	struct region *r = region_new(b, b->capacity);
 	struct peer *p = peer_join(r, "peer");
@@ -23,9 +22,8 @@ static void nothing_can_be_touched_before_the_first_grow(void **state)
 		assert_int_equal(backing_free_pages(b), free);
 }
 
-static void first_byte_after_the_grown_part_cannot_be_touched(void **state)
+CASES(first_byte_after_the_grown_part_cannot_be_touched, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct peer *peers[2];
 	struct region *r;
 
@@ -42,9 +40,8 @@ static void first_byte_after_the_grown_part_cannot_be_touched(void **state)
 	assert_int_equal(region_size(r), b->step);
 }
 
-static void shrunk_memory_cannot_be_touched_by_any_peer(void **state)
+CASES(shrunk_memory_cannot_be_touched_by_any_peer, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct peer *peers[3];
 	char name[16];
 	struct region *r;
@@ -68,9 +65,8 @@ static void shrunk_memory_cannot_be_touched_by_any_peer(void **state)
 	}
 }
 
-static void memory_below_a_shrink_keeps_its_contents(void **state)
+CASES(memory_below_a_shrink_keeps_its_contents, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	uint64_t last = b->step - sizeof(uint64_t);
 	struct peer *writer, *reader;
 	struct region *r;
@@ -88,9 +84,8 @@ static void memory_below_a_shrink_keeps_its_contents(void **state)
 	assert_int_equal(peer_load(writer, r->base + last), 0x2222);
 }
 
-static void memory_grown_again_reads_as_zero(void **state)
+CASES(memory_grown_again_reads_as_zero, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct peer *writer, *reader;
 	struct region *r;
 
@@ -108,9 +103,8 @@ static void memory_grown_again_reads_as_zero(void **state)
 	assert_true(peer_all_zero(writer, r->base, b->step));
 }
 
-static void memory_given_back_is_the_systems_again(void **state)
+CASES(memory_given_back_is_the_systems_again, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	bool pool = backing_is_hugetlb(b);
 	long before, pages;
 	struct region *r;
@@ -139,9 +133,8 @@ static long lock_future_memory(void *arg)
 	return mlockall(MCL_CURRENT | MCL_FUTURE) ? -errno : 0;
 }
 
-static void attach_of_a_process_that_locks_its_memory_takes_no_page(void **state)
+CASES(attach_of_a_process_that_locks_its_memory_takes_no_page, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct region *r = region_new(b, b->capacity);
 	long pages = backing_free_pages(b), shmem = meminfo("Shmem:");
 	struct peer *p = peer_new();
@@ -155,9 +148,8 @@ static void attach_of_a_process_that_locks_its_memory_takes_no_page(void **state
 	assert_int_equal(peer_touch(p, r->base), SIGBUS);
 }
 
-static void grown_memory_is_in_a_process_that_locks_its_memory(void **state)
+CASES(grown_memory_is_in_a_process_that_locks_its_memory, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct peer *p = peer_new();
 	struct faults faults;
 	struct region *r;
@@ -188,7 +180,7 @@ static long lock_future_only(void *arg)
 	return mlockall(MCL_FUTURE) ? -errno : 0;
 }
 
-static void attach_beyond_the_limit_of_locked_memory_is_eagain(void **state)
+CASE(attach_beyond_the_limit_of_locked_memory_is_eagain)
 {
 	uint64_t limit = 64 * MIB;
 	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
@@ -199,7 +191,6 @@ static void attach_beyond_the_limit_of_locked_memory_is_eagain(void **state)
 	char name[PEERSHM_NAME_SIZE];
 	int fd;
 
-	(void)state;
 	/* A region that anybody may write. */
 	region_name(name);
 	fd = device_open(O_RDWR);
@@ -212,21 +203,4 @@ static void attach_beyond_the_limit_of_locked_memory_is_eagain(void **state)
 	assert_int_equal(info.nr_clients, 0);
 	assert_ok(do_unlink(fd, name));
 	close(fd);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST_BACKINGS(nothing_can_be_touched_before_the_first_grow),
-		TEST_BACKINGS(first_byte_after_the_grown_part_cannot_be_touched),
-		TEST_BACKINGS(shrunk_memory_cannot_be_touched_by_any_peer),
-		TEST_BACKINGS(memory_below_a_shrink_keeps_its_contents),
-		TEST_BACKINGS(memory_grown_again_reads_as_zero),
-		TEST_BACKINGS(memory_given_back_is_the_systems_again),
-		TEST_BACKINGS(attach_of_a_process_that_locks_its_memory_takes_no_page),
-		TEST_BACKINGS(grown_memory_is_in_a_process_that_locks_its_memory),
-		TEST(attach_beyond_the_limit_of_locked_memory_is_eagain),
-	};
-
-	return test_run(tests);
 }

@@ -42,7 +42,7 @@ static struct peer *library_peer(const char *region, const char *client)
 }
 
 /* A process that allocated memory has it mapped into a second one it looked up. */
-static void claim_01_peer_mapping_call_maps_all_active_memory_into_a_second_process(void **state)
+CASE(claim_01_peer_mapping_call_maps_all_active_memory_into_a_second_process)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *first = client_new(r, "first");
@@ -54,7 +54,6 @@ static void claim_01_peer_mapping_call_maps_all_active_memory_into_a_second_proc
 	struct faults faults;
 	pid_t pid;
 
-	(void)state;
 	assert_ok(do_grow(first->fd, 0, STEP, NULL));
 	/* As if it had never been there: the call alone has to bring it. */
 	peer_forget(second, r->base, STEP);
@@ -86,13 +85,12 @@ static bool has_pid(const struct peershm_client_info *clients, int n, pid_t pid)
 	return false;
 }
 
-static void claim_02_the_process_ids_of_all_clients_are_kept(void **state)
+CASE(claim_02_the_process_ids_of_all_clients_are_kept)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *a = peer_join(r, "a"), *b = peer_join(r, "b"), *c = peer_join(r, "c");
 	struct peershm_client_info clients[4];
 
-	(void)state;
 	assert_int_equal(do_clients(r->fd, r->id, clients, 4), 3);
 	assert_true(has_pid(clients, 3, a->pid));
 	assert_true(has_pid(clients, 3, b->pid));
@@ -105,14 +103,13 @@ static void claim_02_the_process_ids_of_all_clients_are_kept(void **state)
 	assert_true(has_pid(clients, 2, c->pid));
 }
 
-static void claim_03_descriptive_names_are_kept_and_resolve_to_process_ids(void **state)
+CASE(claim_03_descriptive_names_are_kept_and_resolve_to_process_ids)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *a = peer_join(r, "routing daemon"), *b = peer_join(r, "logger");
 	char name[PEERSHM_NAME_SIZE];
 	pid_t pid;
 
-	(void)state;
 	assert_ok(do_resolve_name(r->fd, r->id, "routing daemon", &pid));
 	assert_int_equal(pid, a->pid);
 	assert_ok(do_resolve_name(r->fd, r->id, "logger", &pid));
@@ -150,13 +147,12 @@ static long shrink_by_library(void *arg)
 	return peershm_shrink_force(shm, *(uint64_t *)arg);
 }
 
-static void claim_04_processes_share_a_growing_structure_of_raw_pointers(void **state)
+CASE(claim_04_processes_share_a_growing_structure_of_raw_pointers)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peer *a, *b;
 	long sum = 0;
 
-	(void)state;
 	region_name(name);
 	a = library_peer(name, "a");
 	b = library_peer(name, "b");
@@ -209,12 +205,11 @@ static void check_locations(const struct region *r, uint64_t size)
 	}
 }
 
-static void claim_05_the_location_mapped_in_each_process_is_kept(void **state)
+CASE(claim_05_the_location_mapped_in_each_process_is_kept)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *peers[2] = { peer_join(r, "a"), peer_join(r, "b") };
 
-	(void)state;
 	check_locations(r, 0);
 	region_grow(r, STEP);
 	check_locations(r, STEP);
@@ -230,14 +225,13 @@ static void claim_05_the_location_mapped_in_each_process_is_kept(void **state)
 	}
 }
 
-static void claim_06_a_program_reads_the_process_ids_of_all_clients(void **state)
+CASE(claim_06_a_program_reads_the_process_ids_of_all_clients)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *a = library_peer(r->name, "a"), *b = library_peer(r->name, "b");
 	struct peershm_client_info clients[3];
 	struct peershm *admin;
 
-	(void)state;
 	assert_ok(peershm_open(&admin, r->name, NULL, 0, NULL));
 	assert_int_equal(peershm_clients(admin, clients, 3), 2);
 	assert_true(has_pid(clients, 2, a->pid));
@@ -249,7 +243,7 @@ static void claim_06_a_program_reads_the_process_ids_of_all_clients(void **state
 	peershm_close(admin);
 }
 
-static void claim_07_a_program_resolves_descriptive_names_to_process_ids(void **state)
+CASE(claim_07_a_program_resolves_descriptive_names_to_process_ids)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *a = library_peer(r->name, "routing daemon");
@@ -258,7 +252,6 @@ static void claim_07_a_program_resolves_descriptive_names_to_process_ids(void **
 	struct peershm *admin;
 	pid_t pid = -1;
 
-	(void)state;
 	assert_ok(peershm_open(&admin, r->name, NULL, 0, NULL));
 	assert_ok(peershm_resolve_name(admin, "routing daemon", &pid));
 	assert_int_equal(pid, a->pid);
@@ -269,14 +262,13 @@ static void claim_07_a_program_resolves_descriptive_names_to_process_ids(void **
 	peershm_close(admin);
 }
 
-static void claim_08_a_restarted_client_gets_its_mapping_and_the_beginning_of_the_data(void **state)
+CASE(claim_08_a_restarted_client_gets_its_mapping_and_the_beginning_of_the_data)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *other = peer_join(r, "other"), *daemon = peer_join(r, "daemon"), *again;
 	uint64_t root = r->base + 64, old = daemon->at.client;
 	struct faults faults;
 
-	(void)state;
 	assert_int_equal(daemon->at.root, 0);
 	region_grow(r, STEP);
 	peer_store(daemon, root, 0x5eed);
@@ -330,13 +322,12 @@ static long find_in_header(void *arg)
 	return err;
 }
 
-static void claim_09_each_process_has_the_header_and_its_information_is_added_to_it(void **state)
+CASE(claim_09_each_process_has_the_header_and_its_information_is_added_to_it)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *peers[3];
 	const char *const names[3] = { "a", "b", "c" };
 
-	(void)state;
 	region_grow(r, STEP);
 	for (uint32_t n = 0; n < 3; n++) {
 		peers[n] = peer_join(r, names[n]);
@@ -369,12 +360,11 @@ static long map_peer_by_library(void *arg)
 	return peershm_map_pid(shm, *(pid_t *)arg, 0, 0, NULL);
 }
 
-static void claim_10_the_library_in_each_process_expands_shrinks_and_maps_peers(void **state)
+CASE(claim_10_the_library_in_each_process_expands_shrinks_and_maps_peers)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *peers[2] = { library_peer(r->name, "a"), library_peer(r->name, "b") };
 
-	(void)state;
 	for (int i = 0; i < 2; i++) {
 		struct peer *actor = peers[i], *other = peers[!i];
 		uint64_t length = STEP, size = 0;
@@ -390,22 +380,4 @@ static void claim_10_the_library_in_each_process_expands_shrinks_and_maps_peers(
 		assert_int_equal(peer_present(other, r->base, STEP), 0);
 		assert_int_equal(region_size(r), 0);
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(claim_01_peer_mapping_call_maps_all_active_memory_into_a_second_process),
-		TEST(claim_02_the_process_ids_of_all_clients_are_kept),
-		TEST(claim_03_descriptive_names_are_kept_and_resolve_to_process_ids),
-		TEST(claim_04_processes_share_a_growing_structure_of_raw_pointers),
-		TEST(claim_05_the_location_mapped_in_each_process_is_kept),
-		TEST(claim_06_a_program_reads_the_process_ids_of_all_clients),
-		TEST(claim_07_a_program_resolves_descriptive_names_to_process_ids),
-		TEST(claim_08_a_restarted_client_gets_its_mapping_and_the_beginning_of_the_data),
-		TEST(claim_09_each_process_has_the_header_and_its_information_is_added_to_it),
-		TEST(claim_10_the_library_in_each_process_expands_shrinks_and_maps_peers),
-	};
-
-	return test_run(tests);
 }

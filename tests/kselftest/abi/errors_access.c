@@ -52,7 +52,7 @@ static void check_access(const char *name, uid_t user, gid_t group, int want, in
 	peers_end();
 }
 
-static void owner_group_and_others_get_what_the_mode_says(void **state)
+CASE(owner_group_and_others_get_what_the_mode_says)
 {
 	static const struct {
 		uint32_t mode;
@@ -69,7 +69,6 @@ static void owner_group_and_others_get_what_the_mode_says(void **state)
 	};
 	char name[PEERSHM_NAME_SIZE];
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		alices_region(name, modes[i].mode);
 		peers_end();
@@ -87,13 +86,12 @@ static long become_root_of_a_namespace(void *arg)
 	return unshare(CLONE_NEWUSER) ? -errno : 0;
 }
 
-static void root_of_a_user_namespace_is_nobody_outside(void **state)
+CASE(root_of_a_user_namespace_is_nobody_outside)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peer *bob = peer_new();
 	long err;
 
-	(void)state;
 	alices_region(name, 0600);
 	peer_become(bob, BOB, BOB);
 	err = peer_call(bob, become_root_of_a_namespace, NULL, 0);
@@ -118,12 +116,11 @@ static long list_regions(void *arg)
 	return 0;
 }
 
-static void regions_lists_what_the_caller_may_read_and_no_more(void **state)
+CASE(regions_lists_what_the_caller_may_read_and_no_more)
 {
 	struct peer *bob = peer_new(), *root = peer_new();
 	static const uint32_t modes[] = { 0660, 0664 };
 
-	(void)state;
 	peer_become(bob, BOB, BOB);
 	for (int i = 0; i < 2; i++) {
 		struct listing l;
@@ -136,13 +133,12 @@ static void regions_lists_what_the_caller_may_read_and_no_more(void **state)
 	}
 }
 
-static void a_read_only_client_may_change_nothing(void **state)
+CASE(a_read_only_client_may_change_nothing)
 {
 	struct fixture *f = fixture_new();
 	struct target t = target_of(f->region, STEP);
 	struct peer *p = peer_join_flags(f->region, "reader", PEERSHM_ATTACH_READ_ONLY);
 
-	(void)state;
 	snapshot_again(f->before);
 	for_each_row(c)
 	{
@@ -151,12 +147,11 @@ static void a_read_only_client_may_change_nothing(void **state)
 	}
 }
 
-static void a_device_opened_for_reading_changes_nothing(void **state)
+CASE(a_device_opened_for_reading_changes_nothing)
 {
 	struct fixture *f = fixture_new();
 	struct target t = target_of(f->region, STEP);
 
-	(void)state;
 	t.by_id = true;
 	region_name(t.created);
 	memcpy(t.unlinked, t.region, sizeof(t.unlinked));
@@ -168,17 +163,4 @@ static void a_device_opened_for_reading_changes_nothing(void **state)
 			assert_error_changes_nothing(f->before, command_run(c, &t), -EACCES);
 	}
 	assert_ok(command_run(command_find("stat by name"), &t));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(owner_group_and_others_get_what_the_mode_says),
-		TEST(root_of_a_user_namespace_is_nobody_outside),
-		TEST(regions_lists_what_the_caller_may_read_and_no_more),
-		TEST(a_read_only_client_may_change_nothing),
-		TEST(a_device_opened_for_reading_changes_nothing),
-	};
-
-	return test_run(tests);
 }

@@ -24,30 +24,26 @@ static void try_longer(size_t more, size_t other, int want, const char *how)
 	fixture_end(f);
 }
 
-static void every_call_with_the_exact_struct_succeeds(void **state)
+CASE(every_call_with_the_exact_struct_succeeds)
 {
-	(void)state;
 	try_longer(0, 0, 0, "the exact size");
 }
 
-static void every_call_with_a_longer_struct_of_zero_tail_succeeds(void **state)
+CASE(every_call_with_a_longer_struct_of_zero_tail_succeeds)
 {
-	(void)state;
 	try_longer(64, 0, 0, "a longer struct with a tail of zeroes");
 }
 
-static void every_call_with_a_longer_struct_of_other_tail_is_e2big(void **state)
+CASE(every_call_with_a_longer_struct_of_other_tail_is_e2big)
 {
-	(void)state;
 	try_longer(64, 0, -E2BIG, "a tail that is not zero");
 	try_longer(64, 63, -E2BIG, "a tail whose last byte is not zero");
 }
 
-static void every_call_with_a_struct_too_short_is_einval(void **state)
+CASE(every_call_with_a_struct_too_short_is_einval)
 {
 	struct fixture *f = fixture_new();
 
-	(void)state;
 	for_each_ioctl(c)
 	{
 		const size_t sizes[] = { 0, 1, 4, c->size / 2, c->size - 1 };
@@ -61,11 +57,10 @@ static void every_call_with_a_struct_too_short_is_einval(void **state)
 	}
 }
 
-static void every_call_with_an_unknown_flag_is_einval(void **state)
+CASE(every_call_with_an_unknown_flag_is_einval)
 {
 	struct fixture *f = fixture_new();
 
-	(void)state;
 	for_each_ioctl(c)
 	{
 		for (int bit = 0; bit < 32; bit++) {
@@ -82,12 +77,11 @@ static void every_call_with_an_unknown_flag_is_einval(void **state)
 	}
 }
 
-static void every_call_with_a_bad_pointer_is_efault(void **state)
+CASE(every_call_with_a_bad_pointer_is_efault)
 {
 	struct fixture *f = fixture_new();
 	char *memory;
 
-	(void)state;
 	memory = mmap(NULL, 3 * SYSTEM_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		      -1, 0);
 	assert_ptr_not_equal(memory, MAP_FAILED);
@@ -112,7 +106,7 @@ static void every_call_with_a_bad_pointer_is_efault(void **state)
 	munmap(memory, 3 * SYSTEM_PAGE);
 }
 
-static void arrays_that_cannot_be_written_are_efault(void **state)
+CASE(arrays_that_cannot_be_written_are_efault)
 {
 	struct fixture *f = fixture_new();
 	struct peershm_clients clients = { .size = sizeof(clients), .nr_clients = 4 };
@@ -126,7 +120,6 @@ static void arrays_that_cannot_be_written_are_efault(void **state)
 	int fd = f->witness->fd;
 	void *read_only;
 
-	(void)state;
 	read_only = mmap(NULL, SYSTEM_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(read_only, MAP_FAILED);
 	assert_ok(do_publish(fd, 0, "one", 0, f->region->base));
@@ -149,7 +142,7 @@ static void arrays_that_cannot_be_written_are_efault(void **state)
 	munmap(read_only, SYSTEM_PAGE);
 }
 
-static void a_length_of_records_without_an_array_is_einval(void **state)
+CASE(a_length_of_records_without_an_array_is_einval)
 {
 	struct fixture *f = fixture_new();
 	struct peershm_clients clients = { .size = sizeof(clients), .nr_clients = 1 };
@@ -158,18 +151,16 @@ static void a_length_of_records_without_an_array_is_einval(void **state)
 				     .length = SYSTEM_PAGE,
 				     .report.nr_peers = 1 };
 
-	(void)state;
 	assert_error(xioctl(f->witness->fd, PEERSHM_IOC_CLIENTS, &clients), -EINVAL);
 	assert_error(xioctl(f->witness->fd, PEERSHM_IOC_ROOTS, &roots), -EINVAL);
 	assert_error(xioctl(f->witness->fd, PEERSHM_IOC_GROW, &grow), -EINVAL);
 	fixture_unchanged(f);
 }
 
-static void padding_that_is_not_zero_is_einval(void **state)
+CASE(padding_that_is_not_zero_is_einval)
 {
 	struct fixture *f = fixture_new();
 
-	(void)state;
 	for_each_ioctl(c)
 	{
 		union argument a;
@@ -192,12 +183,11 @@ static bool known(unsigned int nr)
 	return false;
 }
 
-static void unknown_commands_are_enotty(void **state)
+CASE(unknown_commands_are_enotty)
 {
 	struct fixture *f = fixture_new();
 	union argument a = { .size = 16 };
 
-	(void)state;
 	for (unsigned int nr = 0; nr < 256; nr++) {
 		if (known(nr))
 			continue;
@@ -207,22 +197,4 @@ static void unknown_commands_are_enotty(void **state)
 		     -ENOTTY);
 	assert_error(xioctl(f->witness->fd, _IO('x', 0x13), &a), -ENOTTY);
 	fixture_unchanged(f);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(every_call_with_the_exact_struct_succeeds),
-		TEST(every_call_with_a_longer_struct_of_zero_tail_succeeds),
-		TEST(every_call_with_a_longer_struct_of_other_tail_is_e2big),
-		TEST(every_call_with_a_struct_too_short_is_einval),
-		TEST(every_call_with_an_unknown_flag_is_einval),
-		TEST(every_call_with_a_bad_pointer_is_efault),
-		TEST(arrays_that_cannot_be_written_are_efault),
-		TEST(a_length_of_records_without_an_array_is_einval),
-		TEST(padding_that_is_not_zero_is_einval),
-		TEST(unknown_commands_are_enotty),
-	};
-
-	return test_run(tests);
 }

@@ -9,9 +9,8 @@
 #define STEP (1 * MIB)
 #define LIMIT (32 * MIB)
 
-static void grow_past_capacity_is_enospc(void **state)
+CASES(grow_past_capacity_is_enospc, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct region *r;
 	struct client *witness;
 	struct snapshot *before;
@@ -28,14 +27,13 @@ static void grow_past_capacity_is_enospc(void **state)
 		before, do_grow(witness->fd, 0, b->capacity - b->step + b->page, NULL), -ENOSPC);
 }
 
-static void grow_to_a_size_there_is_already_changes_nothing(void **state)
+CASE(grow_to_a_size_there_is_already_changes_nothing)
 {
 	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
 	struct client *witness = client_new(r, "witness");
 	struct peershm_grow g;
 	struct snapshot *before;
 
-	(void)state;
 	region_grow(r, STEP);
 	before = snapshot_take(witness);
 	assert_ok(do_grow_to(witness->fd, 0, STEP / 2, &g));
@@ -46,13 +44,12 @@ static void grow_to_a_size_there_is_already_changes_nothing(void **state)
 	snapshot_same(before);
 }
 
-static void more_regions_than_the_module_allows_is_enospc(void **state)
+CASE(more_regions_than_the_module_allows_is_enospc)
 {
 	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
 	struct peershm_regions regions = { .size = sizeof(regions) };
 	char name[PEERSHM_NAME_SIZE];
 
-	(void)state;
 	assert_ok(xioctl(r->fd, PEERSHM_IOC_REGIONS, &regions));
 	parameter_set("max_regions", regions.nr_regions);
 	region_name(name);
@@ -63,14 +60,13 @@ static void more_regions_than_the_module_allows_is_enospc(void **state)
 	assert_ok(do_unlink(r->fd, name));
 }
 
-static void more_clients_than_the_region_allows_is_enospc(void **state)
+CASE(more_clients_than_the_region_allows_is_enospc)
 {
 	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
 	char name[PEERSHM_NAME_SIZE];
 	struct peer *a = peer_new(), *b = peer_new(), *c = peer_new();
 	struct peershm_region_info before, after;
 
-	(void)state;
 	region_name(name);
 	assert_ok(do_create_mode(r->fd, name, 0600, 2));
 	assert_ok(peer_attach(a, name, "a", 0));
@@ -86,13 +82,12 @@ static void more_clients_than_the_region_allows_is_enospc(void **state)
 	assert_ok(do_unlink(r->fd, name));
 }
 
-static void a_region_for_more_clients_than_the_module_allows_is_enospc(void **state)
+CASE(a_region_for_more_clients_than_the_module_allows_is_enospc)
 {
 	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
 	struct peershm_region_info info;
 	char name[PEERSHM_NAME_SIZE];
 
-	(void)state;
 	parameter_set("max_clients", 3);
 	region_name(name);
 	assert_error(do_create_mode(r->fd, name, 0600, 4), -ENOSPC);
@@ -103,9 +98,8 @@ static void a_region_for_more_clients_than_the_module_allows_is_enospc(void **st
 	assert_ok(do_unlink(r->fd, name));
 }
 
-static void more_memory_than_the_module_allows_is_enospc(void **state)
+CASES(more_memory_than_the_module_allows_is_enospc, TMPFS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct region *r = region_new(b, b->capacity);
 	struct client *witness = client_new(r, "witness");
 	struct snapshot *before;
@@ -121,20 +115,18 @@ static void more_memory_than_the_module_allows_is_enospc(void **state)
 	region_grow(r, b->step);
 }
 
-static void no_address_left_is_enospc(void **state)
+CASE(no_address_left_is_enospc)
 {
 	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
 	char name[PEERSHM_NAME_SIZE];
 
-	(void)state;
 	region_name(name);
 	assert_error(do_create(r->fd, name, r->backing, 64 * 1024 * GIB, NULL), -ENOSPC);
 	assert_error(do_stat(r->fd, 0, name, NULL), -ENOENT);
 }
 
-static void an_empty_pool_of_huge_pages_is_enomem(void **state)
+CASES(an_empty_pool_of_huge_pages_is_enomem, HUGETLB)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct client *witness;
 	struct snapshot *before;
 	struct region *r;
@@ -157,9 +149,8 @@ static void an_empty_pool_of_huge_pages_is_enomem(void **state)
 	assert_int_equal(touch(r->base + (uint64_t)(pages - 1) * b->page, true), 0);
 }
 
-static void the_memory_cgroups_limit_is_enomem_and_nobody_is_killed(void **state)
+CASES(the_memory_cgroups_limit_is_enomem_and_nobody_is_killed, TMPFS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct region *r = region_new(b, b->capacity);
 	struct client *witness = client_new(r, "witness");
 	struct peer *p = peer_join(r, "limited");
@@ -183,9 +174,8 @@ static void the_memory_cgroups_limit_is_enomem_and_nobody_is_killed(void **state
 	assert_int_equal(memcg_event(memcg, "oom_kill"), 0);
 }
 
-static void memory_is_charged_to_the_group_of_who_grew_it(void **state)
+CASES(memory_is_charged_to_the_group_of_who_grew_it, TMPFS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct region *r = region_new(b, b->capacity);
 	struct peer *grower = peer_join(r, "grower"), *user = peer_join(r, "user");
 	const char *growers = memcg_new(256 * MIB), *users = memcg_new(256 * MIB);
@@ -253,9 +243,8 @@ static bool has_taken_no_more(void *arg)
 	return taken(t->backing) <= t->bytes;
 }
 
-static void a_signal_during_a_large_grow_is_eintr_and_gives_all_back(void **state)
+CASES(a_signal_during_a_large_grow_is_eintr_and_gives_all_back, UP_TO_2M)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct grow_order order = { 1 * GIB };
 	struct taking taking = { b, 0 };
 	struct client *witness;
@@ -289,9 +278,8 @@ static void a_signal_during_a_large_grow_is_eintr_and_gives_all_back(void **stat
 	assert_ok(peer_call(p, grow_in_peer, &order, sizeof(order)));
 }
 
-static void a_client_killed_during_a_large_grow_leaves_the_region_whole(void **state)
+CASES(a_client_killed_during_a_large_grow_leaves_the_region_whole, UP_TO_2M)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct grow_order order = { 1 * GIB };
 	struct taking taking = { b, 0 };
 	struct client *witness;
@@ -328,9 +316,8 @@ static long limit_file_size(void *arg)
 	return setrlimit(RLIMIT_FSIZE, &limit) ? -errno : 0;
 }
 
-static void the_limit_of_file_sizes_does_not_hit_a_grower(void **state)
+CASES(the_limit_of_file_sizes_does_not_hit_a_grower, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct grow_order order = { b->step };
 	struct region *r;
 	struct peer *p, *other;
@@ -348,46 +335,4 @@ static void the_limit_of_file_sizes_does_not_hit_a_grower(void **state)
 	assert_int_equal(peer_present(other, r->base, b->step), b->step);
 	assert_int_equal(peer_touch(other, r->base + b->step), SIGBUS);
 	assert_int_equal(peer_touch_write(other, r->base + b->step - 1), 0);
-}
-
-#define TEST_BACKING(f, suffix, b) TEST_CASE(#f suffix, f, b, 0)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST_BACKINGS(grow_past_capacity_is_enospc),
-		TEST(grow_to_a_size_there_is_already_changes_nothing),
-		TEST(more_regions_than_the_module_allows_is_enospc),
-		TEST(more_clients_than_the_region_allows_is_enospc),
-		TEST(a_region_for_more_clients_than_the_module_allows_is_enospc),
-		TEST_BACKING(more_memory_than_the_module_allows_is_enospc, "_small", PEERSHM_SMALL),
-		TEST_BACKING(more_memory_than_the_module_allows_is_enospc, "_thp", PEERSHM_THP),
-		TEST(no_address_left_is_enospc),
-		TEST_BACKING(an_empty_pool_of_huge_pages_is_enomem, "_hugetlb_2m",
-			     PEERSHM_HUGETLB_2M),
-		TEST_BACKING(an_empty_pool_of_huge_pages_is_enomem, "_hugetlb_1g",
-			     PEERSHM_HUGETLB_1G),
-		TEST_BACKING(the_memory_cgroups_limit_is_enomem_and_nobody_is_killed, "_small",
-			     PEERSHM_SMALL),
-		TEST_BACKING(the_memory_cgroups_limit_is_enomem_and_nobody_is_killed, "_thp",
-			     PEERSHM_THP),
-		TEST_BACKING(memory_is_charged_to_the_group_of_who_grew_it, "_small",
-			     PEERSHM_SMALL),
-		TEST_BACKING(memory_is_charged_to_the_group_of_who_grew_it, "_thp", PEERSHM_THP),
-		TEST_BACKING(a_signal_during_a_large_grow_is_eintr_and_gives_all_back, "_small",
-			     PEERSHM_SMALL),
-		TEST_BACKING(a_signal_during_a_large_grow_is_eintr_and_gives_all_back, "_thp",
-			     PEERSHM_THP),
-		TEST_BACKING(a_signal_during_a_large_grow_is_eintr_and_gives_all_back,
-			     "_hugetlb_2m", PEERSHM_HUGETLB_2M),
-		TEST_BACKING(a_client_killed_during_a_large_grow_leaves_the_region_whole, "_small",
-			     PEERSHM_SMALL),
-		TEST_BACKING(a_client_killed_during_a_large_grow_leaves_the_region_whole, "_thp",
-			     PEERSHM_THP),
-		TEST_BACKING(a_client_killed_during_a_large_grow_leaves_the_region_whole,
-			     "_hugetlb_2m", PEERSHM_HUGETLB_2M),
-		TEST_BACKINGS(the_limit_of_file_sizes_does_not_hit_a_grower),
-	};
-
-	return test_run(tests);
 }

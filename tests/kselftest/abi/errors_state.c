@@ -9,14 +9,13 @@
 
 #define STEP (1 * MIB)
 
-static void a_name_that_is_not_there_is_enoent(void **state)
+CASE(a_name_that_is_not_there_is_enoent)
 {
 	struct fixture *f = fixture_new();
 	struct region *r = f->region;
 	int fd = device_open(O_RDWR);
 	pid_t pid;
 
-	(void)state;
 	assert_error(do_attach(fd, "t-no-such-region", "a", 0, NULL), -ENOENT);
 	assert_error(do_stat(fd, 0, "t-no-such-region", NULL), -ENOENT);
 	assert_error(do_unlink(fd, "t-no-such-region"), -ENOENT);
@@ -28,12 +27,11 @@ static void a_name_that_is_not_there_is_enoent(void **state)
 	close(fd);
 }
 
-static void an_id_that_is_not_there_is_enoent(void **state)
+CASE(an_id_that_is_not_there_is_enoent)
 {
 	struct fixture *f = fixture_new();
 	struct target t = target_of(f->region, SYSTEM_PAGE);
 
-	(void)state;
 	t.by_id = true;
 	t.id = 1ULL << 60;
 	self.fd = fixture_file(f);
@@ -45,12 +43,11 @@ static void an_id_that_is_not_there_is_enoent(void **state)
 	fixture_unchanged(f);
 }
 
-static void a_region_name_that_is_taken_is_eexist(void **state)
+CASE(a_region_name_that_is_taken_is_eexist)
 {
 	struct fixture *f = fixture_new();
 	struct region *r = f->region;
 
-	(void)state;
 	assert_error_changes_nothing(f->before, do_create(r->fd, r->name, small, GIB, NULL),
 				     -EEXIST);
 	assert_error_changes_nothing(
@@ -58,23 +55,21 @@ static void a_region_name_that_is_taken_is_eexist(void **state)
 		-EEXIST);
 }
 
-static void a_live_client_name_is_eexist(void **state)
+CASE(a_live_client_name_is_eexist)
 {
 	struct fixture *f = fixture_new();
 	struct region *r = f->region;
 	struct peer *p = peer_new();
 
-	(void)state;
 	assert_error_changes_nothing(f->before, peer_attach(p, r->name, "witness", 0), -EEXIST);
 	assert_ok(peer_attach(p, r->name, "another", 0));
 }
 
-static void another_root_than_expected_is_eexist(void **state)
+CASE(another_root_than_expected_is_eexist)
 {
 	struct fixture *f = fixture_new();
 	struct region *r = f->region;
 
-	(void)state;
 	assert_error_changes_nothing(f->before, do_set_root(r->fd, r->id, r->base, r->base),
 				     -EEXIST);
 	assert_ok(do_set_root(r->fd, r->id, 0, r->base));
@@ -98,13 +93,12 @@ static long map_something(void *arg)
 	return got == at_address(w->at) ? 0 : -errno;
 }
 
-static void a_mapping_anywhere_in_the_window_is_eaddrinuse(void **state)
+CASE(a_mapping_anywhere_in_the_window_is_eaddrinuse)
 {
 	struct fixture *f = fixture_new();
 	struct region *r = f->region;
 	const uint64_t places[] = { r->base, r->base + GIB / 2, r->base + GIB - SYSTEM_PAGE };
 
-	(void)state;
 	for (int i = 0; i < 3; i++) {
 		struct in_the_way w = { places[i], SYSTEM_PAGE };
 		struct peer *p = peer_new();
@@ -121,13 +115,12 @@ static void a_mapping_anywhere_in_the_window_is_eaddrinuse(void **state)
 	}
 }
 
-static void an_address_of_another_region_is_eaddrinuse(void **state)
+CASE(an_address_of_another_region_is_eaddrinuse)
 {
 	struct fixture *f = fixture_new();
 	struct region *r = f->region;
 	struct peershm_create c = { .size = sizeof(c), .capacity = GIB };
 
-	(void)state;
 	region_name(c.name);
 	c.base = r->base;
 	assert_error_changes_nothing(f->before, xioctl(r->fd, PEERSHM_IOC_CREATE, &c), -EADDRINUSE);
@@ -137,13 +130,12 @@ static void an_address_of_another_region_is_eaddrinuse(void **state)
 	assert_error_changes_nothing(f->before, xioctl(r->fd, PEERSHM_IOC_CREATE, &c), -EADDRINUSE);
 }
 
-static void a_base_of_ones_own_choice_is_kept(void **state)
+CASE(a_base_of_ones_own_choice_is_kept)
 {
 	struct region *r = region_new(small, GIB);
 	struct peershm_create c = { .size = sizeof(c), .capacity = GIB, .base = 0x520000000000 };
 	struct peershm_region_info info;
 
-	(void)state;
 	region_name(c.name);
 	assert_ok(xioctl(r->fd, PEERSHM_IOC_CREATE, &c));
 	assert_ok(do_stat(r->fd, c.region, NULL, &info));
@@ -152,23 +144,21 @@ static void a_base_of_ones_own_choice_is_kept(void **state)
 	assert_true(region_new(small, GIB)->base > info.base);
 }
 
-static void a_process_that_is_a_client_already_is_ealready(void **state)
+CASE(a_process_that_is_a_client_already_is_ealready)
 {
 	struct fixture *f = fixture_new();
 	struct region *r = f->region;
 	int fd = device_open(O_RDWR);
 
-	(void)state;
 	assert_error_changes_nothing(f->before, do_attach(fd, r->name, "again", 0, NULL),
 				     -EALREADY);
 	close(fd);
 }
 
-static void a_file_that_is_attached_already_is_ebusy(void **state)
+CASE(a_file_that_is_attached_already_is_ebusy)
 {
 	struct fixture *f = fixture_new();
 
-	(void)state;
 	assert_error(do_attach(f->witness->fd, f->other->name, "x", 0, NULL), -EBUSY);
 	fixture_unchanged(f);
 }
@@ -189,22 +179,20 @@ static void all_are_enotconn(struct fixture *f, struct peer *p)
 	fixture_unchanged(f);
 }
 
-static void a_file_that_was_never_attached_is_enotconn(void **state)
+CASE(a_file_that_was_never_attached_is_enotconn)
 {
 	struct fixture *f = fixture_new();
 
-	(void)state;
 	all_are_enotconn(f, command_peer(f->region, false));
 }
 
-static void a_detached_file_is_enotconn(void **state)
+CASE(a_detached_file_is_enotconn)
 {
 	const struct command *attach = command_find("attach"), *detach = command_find("detach");
 	struct fixture *f = fixture_new();
 	struct target t = target_of(f->region, STEP);
 	struct peer *p = command_peer(f->region, false);
 
-	(void)state;
 	assert_ok(peer_command(p, attach, &t));
 	assert_ok(peer_command(p, detach, &t));
 	snapshot_again(f->before);
@@ -220,12 +208,11 @@ static long use_file(void *arg)
 	return 0;
 }
 
-static void an_inherited_file_is_enotconn(void **state)
+CASE(an_inherited_file_is_enotconn)
 {
 	struct fixture *f = fixture_new();
 	struct peer *child = peer_new(); /* a fork of this process, and it keeps its files */
 
-	(void)state;
 	assert_ok(peer_call(child, use_file, &f->witness->fd, sizeof(int)));
 	all_are_enotconn(f, child);
 }
@@ -262,7 +249,7 @@ static long receive_file(void *arg)
 	return 0;
 }
 
-static void a_file_passed_over_a_socket_is_enotconn(void **state)
+CASE(a_file_passed_over_a_socket_is_enotconn)
 {
 	struct message m;
 	struct cmsghdr *c = CMSG_FIRSTHDR(message_of(&m));
@@ -270,7 +257,6 @@ static void a_file_passed_over_a_socket_is_enotconn(void **state)
 	struct peer *p;
 	int pair[2];
 
-	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	p = peer_new();
 	f = fixture_new();
@@ -285,7 +271,7 @@ static void a_file_passed_over_a_socket_is_enotconn(void **state)
 	close(pair[1]);
 }
 
-static void mappings_of_the_device_other_than_the_abi_names_are_refused(void **state)
+CASE(mappings_of_the_device_other_than_the_abi_names_are_refused)
 {
 	struct fixture *f = fixture_new();
 	size_t header = f->witness->at.header_length, control = f->witness->at.control_length;
@@ -304,7 +290,6 @@ static void mappings_of_the_device_other_than_the_abi_names_are_refused(void **s
 		{ PEERSHM_CONTROL_OFFSET, 1, PROT_READ, MAP_SHARED, EINVAL },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		bool is_control = bad[i].offset >= PEERSHM_CONTROL_OFFSET;
 		size_t length = (is_control ? control : header) + bad[i].extra * SYSTEM_PAGE;
@@ -317,27 +302,4 @@ static void mappings_of_the_device_other_than_the_abi_names_are_refused(void **s
 		assert_int_equal(errno, bad[i].want);
 	}
 	fixture_unchanged(f);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_name_that_is_not_there_is_enoent),
-		TEST(an_id_that_is_not_there_is_enoent),
-		TEST(a_region_name_that_is_taken_is_eexist),
-		TEST(a_live_client_name_is_eexist),
-		TEST(another_root_than_expected_is_eexist),
-		TEST(a_mapping_anywhere_in_the_window_is_eaddrinuse),
-		TEST(an_address_of_another_region_is_eaddrinuse),
-		TEST(a_base_of_ones_own_choice_is_kept),
-		TEST(a_process_that_is_a_client_already_is_ealready),
-		TEST(a_file_that_is_attached_already_is_ebusy),
-		TEST(a_file_that_was_never_attached_is_enotconn),
-		TEST(a_detached_file_is_enotconn),
-		TEST(an_inherited_file_is_enotconn),
-		TEST(a_file_passed_over_a_socket_is_enotconn),
-		TEST(mappings_of_the_device_other_than_the_abi_names_are_refused),
-	};
-
-	return test_run(tests);
 }

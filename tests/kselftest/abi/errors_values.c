@@ -15,7 +15,7 @@ static bool may_be_empty(const struct command *c)
 	       c->ioctl == PEERSHM_IOC_GET_ROOT;
 }
 
-static void bad_names_are_einval_everywhere(void **state)
+CASE(bad_names_are_einval_everywhere)
 {
 	static const struct {
 		char bytes[PEERSHM_NAME_SIZE + 1];
@@ -32,7 +32,6 @@ static void bad_names_are_einval_everywhere(void **state)
 	};
 	struct fixture *f = fixture_new();
 
-	(void)state;
 	for_each_row(c)
 	{
 		for (size_t i = 0; i < 2 * sizeof(bad) / sizeof(bad[0]); i++) {
@@ -50,7 +49,7 @@ static void bad_names_are_einval_everywhere(void **state)
 	}
 }
 
-static void names_of_1_to_63_bytes_of_any_kind_are_good(void **state)
+CASE(names_of_1_to_63_bytes_of_any_kind_are_good)
 {
 	static const char *const good[] = {
 		"x",
@@ -63,7 +62,6 @@ static void names_of_1_to_63_bytes_of_any_kind_are_good(void **state)
 	struct fixture *f = fixture_new();
 	int fd = fixture_file(f);
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		struct peershm_attach at;
 		pid_t pid;
@@ -77,7 +75,7 @@ static void names_of_1_to_63_bytes_of_any_kind_are_good(void **state)
 	}
 }
 
-static void lengths_that_make_no_sense_are_einval(void **state)
+CASE(lengths_that_make_no_sense_are_einval)
 {
 	const uint64_t bad[] = { 0,
 				 1,
@@ -89,7 +87,6 @@ static void lengths_that_make_no_sense_are_einval(void **state)
 	struct fixture *f = fixture_new();
 	int fd = f->witness->fd;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_error(do_grow(fd, 0, bad[i], NULL), -EINVAL);
 		fixture_unchanged(f);
@@ -104,9 +101,8 @@ static void lengths_that_make_no_sense_are_einval(void **state)
 	fixture_unchanged(f);
 }
 
-static void lengths_of_half_a_huge_page_are_einval(void **state)
+CASES(lengths_of_half_a_huge_page_are_einval, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct region *r = region_new(b, b->capacity);
 	struct client *witness = client_new(r, "witness");
 	struct snapshot *before = snapshot_take(witness);
@@ -117,7 +113,7 @@ static void lengths_of_half_a_huge_page_are_einval(void **state)
 	assert_error_changes_nothing(before, do_shrink(r->fd, r->id, b->page / 2, NULL), -EINVAL);
 }
 
-static void bad_ranges_of_peer_map_are_einval(void **state)
+CASE(bad_ranges_of_peer_map_are_einval)
 {
 	const struct {
 		uint64_t offset, length;
@@ -134,7 +130,6 @@ static void bad_ranges_of_peer_map_are_einval(void **state)
 	};
 	struct fixture *f = fixture_new();
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct peershm_peer_map m = { .size = sizeof(m),
 					      .offset = bad[i].offset,
@@ -145,7 +140,7 @@ static void bad_ranges_of_peer_map_are_einval(void **state)
 	}
 }
 
-static void bad_choices_of_peers_are_einval(void **state)
+CASE(bad_choices_of_peers_are_einval)
 {
 	struct fixture *f = fixture_new();
 	struct peershm_peer_map maps[] = {
@@ -156,7 +151,6 @@ static void bad_choices_of_peers_are_einval(void **state)
 		{ .report.nr_peers = 1 },
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
 		maps[i].size = sizeof(maps[i]);
 		assert_error(xioctl(f->witness->fd, PEERSHM_IOC_PEER_MAP, &maps[i]), -EINVAL);
@@ -164,7 +158,7 @@ static void bad_choices_of_peers_are_einval(void **state)
 	}
 }
 
-static void bad_regions_are_not_created(void **state)
+CASE(bad_regions_are_not_created)
 {
 	const struct {
 		struct peershm_create create;
@@ -191,7 +185,6 @@ static void bad_regions_are_not_created(void **state)
 	char name[PEERSHM_NAME_SIZE];
 	int fd = fixture_file(f);
 
-	(void)state;
 	region_name(name);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct peershm_create c = bad[i].create;
@@ -208,33 +201,16 @@ static void bad_regions_are_not_created(void **state)
 	fixture_unchanged(f);
 }
 
-static void a_root_outside_the_active_memory_is_einval(void **state)
+CASE(a_root_outside_the_active_memory_is_einval)
 {
 	struct fixture *f = fixture_new();
 	uint64_t base = f->region->base;
 	int fd = f->witness->fd;
 
-	(void)state;
 	assert_error(do_set_root(fd, 0, 0, base - 1), -EINVAL);
 	assert_error(do_set_root(fd, 0, 0, base + STEP), -EINVAL);
 	assert_error(do_set_root(fd, 0, 0, 1), -EINVAL);
 	assert_error(do_set_root(fd, 0, 0, ~0ULL), -EINVAL);
 	fixture_unchanged(f);
 	assert_ok(do_set_root(fd, 0, 0, base + STEP - 1));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(bad_names_are_einval_everywhere),
-		TEST(names_of_1_to_63_bytes_of_any_kind_are_good),
-		TEST(lengths_that_make_no_sense_are_einval),
-		TEST_BACKINGS(lengths_of_half_a_huge_page_are_einval),
-		TEST(bad_ranges_of_peer_map_are_einval),
-		TEST(bad_choices_of_peers_are_einval),
-		TEST(bad_regions_are_not_created),
-		TEST(a_root_outside_the_active_memory_is_einval),
-	};
-
-	return test_run(tests);
 }

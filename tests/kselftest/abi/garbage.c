@@ -69,26 +69,16 @@ static void use_the_library(const char *region, unsigned int round)
 	peershm_close(shm);
 }
 
-static void garbage_in_the_control_pages_harms_nobody(void **state)
+CASE(garbage_in_the_control_pages_harms_nobody)
 {
 	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
 	struct peer *p = peer_join(r, "vandal");
 	uint32_t seed = test_seed();
 
-	(void)state;
 	peer_start(p, write_garbage, &seed, sizeof(seed));
 	for (unsigned int round = 0; round < test_scale(200); round++)
 		use_the_library(r->name, round);
 	/* It has been at it all the time. */
 	assert_error(peer_finish_within(p, NULL, 0, 0), -ETIMEDOUT);
 	assert_int_equal(region_nr_clients(r), 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(garbage_in_the_control_pages_harms_nobody),
-	};
-
-	return test_run(tests);
 }

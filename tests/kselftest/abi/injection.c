@@ -128,9 +128,8 @@ static unsigned int fail_each_site(struct peer *p, struct injection *in, struct 
 	return 0;
 }
 
-static void every_site_of_every_command_fails_cleanly(void **state)
+CASES(every_site_of_every_command_fails_cleanly, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct injection in = { .nth = 1 };
 	struct peer *outside, *inside;
 	struct client *witness;
@@ -156,13 +155,4 @@ static void every_site_of_every_command_fails_cleanly(void **state)
 		if (strcmp(c->name, "resolve") != 0)
 			assert_true(sites > 0);
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST_BACKINGS(every_site_of_every_command_fails_cleanly),
-	};
-
-	return test_run(tests);
 }

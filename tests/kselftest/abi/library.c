@@ -55,13 +55,12 @@ static struct peer *library_peer(const char *region, const char *client)
 	return p;
 }
 
-static void open_makes_the_region_once(void **state)
+CASE(open_makes_the_region_once)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm *first = open_here(name, "first"), *again = NULL;
 	struct peershm_region_info info;
 
-	(void)state;
 	assert_ok(peershm_open(&again, name, NULL, PEERSHM_CREATE, &small_options));
 	peershm_close(again);
 	assert_error(peershm_open(&again, name, NULL, PEERSHM_CREATE | PEERSHM_EXCLUSIVE,
@@ -75,19 +74,17 @@ static void open_makes_the_region_once(void **state)
 	assert_string_equal(info.name, name);
 }
 
-static void open_of_what_is_not_there_is_enoent(void **state)
+CASE(open_of_what_is_not_there_is_enoent)
 {
 	struct peershm *handle = (void *)1;
 
-	(void)state;
 	assert_error(peershm_open(&handle, "t-no-such-region", "a", 0, NULL), -ENOENT);
 	assert_null(handle);
 	assert_non_null(strstr(peershm_strerror(ENOENT), "region"));
 }
 
-static void what_a_handle_says_is_what_the_region_is(void **state)
+CASES(what_a_handle_says_is_what_the_region_is, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct peershm_options options = { .capacity = b->capacity,
 					   .size = b->step,
 					   .backing = b->id,
@@ -129,7 +126,7 @@ static long extend_many(void *arg)
 	return 0;
 }
 
-static void two_processes_that_extend_at_once_get_parts_of_their_own(void **state)
+CASE(two_processes_that_extend_at_once_get_parts_of_their_own)
 {
 	enum {
 		parts = 400
@@ -140,7 +137,6 @@ static void two_processes_that_extend_at_once_get_parts_of_their_own(void **stat
 	uint64_t starts[2][parts] = { { parts }, { parts } };
 	static bool taken[2 * parts];
 
-	(void)state;
 	memset(taken, 0, sizeof(taken));
 	for (int i = 0; i < 2; i++)
 		peer_start(peers[i], extend_many, starts[i], sizeof(starts[i]));
@@ -158,13 +154,12 @@ static void two_processes_that_extend_at_once_get_parts_of_their_own(void **stat
 	}
 }
 
-static void grow_and_shrink_round_up_to_the_page_size(void **state)
+CASE(grow_and_shrink_round_up_to_the_page_size)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm *handle = open_here(name, "test");
 	struct peershm_report report = { .peers = NULL };
 
-	(void)state;
 	assert_ok(peershm_grow(handle, 2 * SYSTEM_PAGE + 1, &report));
 	assert_int_equal(peershm_size(handle), 3 * SYSTEM_PAGE);
 	assert_int_equal(report.nr_peers, 1);
@@ -175,12 +170,11 @@ static void grow_and_shrink_round_up_to_the_page_size(void **state)
 	assert_int_equal(peershm_size(handle), 3 * SYSTEM_PAGE);
 }
 
-static void errors_of_grow_extend_and_shrink_leave_the_size_alone(void **state)
+CASE(errors_of_grow_extend_and_shrink_leave_the_size_alone)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm *handle = open_here(name, "test");
 
-	(void)state;
 	assert_ok(peershm_grow(handle, MIB, NULL));
 	assert_error(peershm_grow(handle, 2 * GIB, NULL), -ENOSPC);
 	assert_null(peershm_extend(handle, GIB));
@@ -191,13 +185,12 @@ static void errors_of_grow_extend_and_shrink_leave_the_size_alone(void **state)
 	assert_int_equal(peershm_size(handle), MIB);
 }
 
-static void a_root_is_set_once(void **state)
+CASE(a_root_is_set_once)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm *handle = open_here(name, "test");
 	char *part = peershm_extend(handle, SYSTEM_PAGE);
 
-	(void)state;
 	assert_non_null(part);
 	assert_ok(peershm_set_root(handle, NULL, part));
 	assert_error(peershm_set_root(handle, NULL, part + 8), -EEXIST);
@@ -207,14 +200,13 @@ static void a_root_is_set_once(void **state)
 	assert_null(peershm_root(handle));
 }
 
-static void find_gives_the_handle_of_an_address(void **state)
+CASE(find_gives_the_handle_of_an_address)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm *handle = open_here(name, "test");
 	char *base = peershm_base(handle);
 	int here;
 
-	(void)state;
 	assert_ptr_equal(peershm_find(base), handle);
 	assert_ptr_equal(peershm_find(base + GIB - 1), handle);
 	assert_null(peershm_find(base + GIB));
@@ -225,14 +217,13 @@ static void find_gives_the_handle_of_an_address(void **state)
 	assert_null(peershm_find(base));
 }
 
-static void the_message_names_the_mapping_in_the_way(void **state)
+CASE(the_message_names_the_mapping_in_the_way)
 {
 	char name[PEERSHM_NAME_SIZE], address[32];
 	struct peershm *handle = open_here(name, NULL), *client = NULL;
 	struct peershm_region_info info;
 	char *in_the_way;
 
-	(void)state;
 	assert_ok(peershm_stat(handle, &info));
 	in_the_way = mmap(at_address(info.base + 16 * MIB), SYSTEM_PAGE, PROT_READ,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
@@ -245,13 +236,12 @@ static void the_message_names_the_mapping_in_the_way(void **state)
 	munmap(in_the_way, SYSTEM_PAGE);
 }
 
-static void the_message_names_the_client_whose_name_is_taken(void **state)
+CASE(the_message_names_the_client_whose_name_is_taken)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct open_order o = { .client = "test" };
 	struct peer *p = peer_new();
 
-	(void)state;
 	open_here(name, "test");
 	memcpy(o.region, name, sizeof(o.region));
 	assert_error(peer_call(p, open_by_library, &o, sizeof(o)), -EEXIST);
@@ -279,7 +269,7 @@ static void put_mode_back(void *mode)
 	chmod(PEERSHM_DEVICE, *(mode_t *)mode);
 }
 
-static void the_message_says_who_may_open_the_device(void **state)
+CASE(the_message_says_who_may_open_the_device)
 {
 	struct denied d = {
 		.order = { .region = "any", .client = "any" },
@@ -290,7 +280,6 @@ static void the_message_says_who_may_open_the_device(void **state)
 	struct stat node;
 	struct peer *p;
 
-	(void)state;
 	if (geteuid() != 0)
 		skip_because("not root");
 	p = peer_new();
@@ -340,14 +329,13 @@ static long use_in_child(void *arg)
 	return peershm_grow(shm, 128 * SYSTEM_PAGE, NULL);
 }
 
-static void a_handle_in_a_child_of_fork_is_enotconn(void **state)
+CASE(a_handle_in_a_child_of_fork_is_enotconn)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm *handle = open_here(name, NULL);
 	struct peer *p = library_peer(name, "parent");
 	int results[7] = { 0 };
 
-	(void)state;
 	assert_ok(peer_call(p, use_in_child, results, sizeof(results)));
 	for (int i = 0; i < 7; i++)
 		assert_error(results[i], -ENOTCONN);
@@ -355,7 +343,7 @@ static void a_handle_in_a_child_of_fork_is_enotconn(void **state)
 	assert_int_equal(peershm_size(handle), 128 * SYSTEM_PAGE);
 }
 
-static void a_handle_without_client_administers(void **state)
+CASE(a_handle_without_client_administers)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm *handle = open_here(name, NULL);
@@ -363,7 +351,6 @@ static void a_handle_without_client_administers(void **state)
 	struct peershm_peer peers[2];
 	struct peershm_report report = { .peers = peers, .max_peers = 2 };
 
-	(void)state;
 	assert_null(peershm_base(handle));
 	assert_null(peershm_header(handle));
 	assert_int_equal(peershm_client_id(handle), 0);
@@ -374,7 +361,7 @@ static void a_handle_without_client_administers(void **state)
 	assert_string_equal(peers[0].name, "peer");
 }
 
-static void the_header_of_a_handle_lists_all_clients(void **state)
+CASE(the_header_of_a_handle_lists_all_clients)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm *handle = open_here(name, "test");
@@ -382,7 +369,6 @@ static void the_header_of_a_handle_lists_all_clients(void **state)
 	struct peer *p = library_peer(name, "peer");
 	bool seen = false;
 
-	(void)state;
 	assert_int_equal(peershm_header(handle)->magic, PEERSHM_HEADER_MAGIC);
 	assert_int_equal(peershm_header_clients(handle, clients, 3), 2);
 	for (int i = 0; i < 2; i++)
@@ -391,14 +377,13 @@ static void the_header_of_a_handle_lists_all_clients(void **state)
 	assert_int_equal(peershm_header_clients(handle, clients, 1), 2);
 }
 
-static void map_by_pid_by_name_and_of_all_reach_the_peer(void **state)
+CASE(map_by_pid_by_name_and_of_all_reach_the_peer)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm *handle = open_here(name, "test");
 	struct peer *p = library_peer(name, "peer");
 	uint64_t base = (uintptr_t)peershm_base(handle);
 
-	(void)state;
 	assert_ok(peershm_grow(handle, MIB, NULL));
 	for (int i = 0; i < 3; i++) {
 		struct peershm_report report = { .peers = NULL };
@@ -418,13 +403,12 @@ static void map_by_pid_by_name_and_of_all_reach_the_peer(void **state)
 	assert_error(peershm_map_pid(handle, 1, 0, 0, NULL), -ENOENT);
 }
 
-static void regions_lists_the_region(void **state)
+CASE(regions_lists_the_region)
 {
 	static struct peershm_region_info infos[256];
 	char name[PEERSHM_NAME_SIZE];
 	int n, seen = 0;
 
-	(void)state;
 	open_here(name, NULL);
 	n = peershm_regions(infos, 256);
 	assert_true(n >= 1 && n <= 256);
@@ -434,14 +418,13 @@ static void regions_lists_the_region(void **state)
 	assert_int_equal(peershm_regions(NULL, 0), n);
 }
 
-static void close_leaves_the_region_to_the_others(void **state)
+CASE(close_leaves_the_region_to_the_others)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm *handle = open_here(name, "test");
 	struct peer *p = library_peer(name, "peer");
 	uint64_t base = (uintptr_t)peershm_base(handle);
 
-	(void)state;
 	assert_ok(peershm_grow(handle, SYSTEM_PAGE, NULL));
 	*(uint64_t *)at_address(base) = 31337;
 	close_handle(&shm);
@@ -469,14 +452,13 @@ static void *open_and_close(void *arg)
 	return (void *)err;
 }
 
-static void threads_open_and_close_one_region(void **state)
+CASE(threads_open_and_close_one_region)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm *handle = open_here(name, NULL);
 	pthread_t threads[4];
 	void *result;
 
-	(void)state;
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, open_and_close, name), 0);
 	for (int i = 0; i < 4; i++) {
@@ -484,30 +466,4 @@ static void threads_open_and_close_one_region(void **state)
 		assert_error((long)result, 0);
 	}
 	assert_int_equal(peershm_clients(handle, NULL, 0), 0);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(open_makes_the_region_once),
-		TEST(open_of_what_is_not_there_is_enoent),
-		TEST_BACKINGS(what_a_handle_says_is_what_the_region_is),
-		TEST(two_processes_that_extend_at_once_get_parts_of_their_own),
-		TEST(grow_and_shrink_round_up_to_the_page_size),
-		TEST(errors_of_grow_extend_and_shrink_leave_the_size_alone),
-		TEST(a_root_is_set_once),
-		TEST(find_gives_the_handle_of_an_address),
-		TEST(the_message_names_the_mapping_in_the_way),
-		TEST(the_message_names_the_client_whose_name_is_taken),
-		TEST(the_message_says_who_may_open_the_device),
-		TEST(a_handle_in_a_child_of_fork_is_enotconn),
-		TEST(a_handle_without_client_administers),
-		TEST(the_header_of_a_handle_lists_all_clients),
-		TEST(map_by_pid_by_name_and_of_all_reach_the_peer),
-		TEST(regions_lists_the_region),
-		TEST(close_leaves_the_region_to_the_others),
-		TEST(threads_open_and_close_one_region),
-	};
-
-	return test_run(tests);
 }

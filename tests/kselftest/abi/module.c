@@ -97,11 +97,10 @@ static bool remove_soon(void)
 	return removed;
 }
 
-static void a_module_with_a_region_is_not_removed(void **state)
+CASE(a_module_with_a_region_is_not_removed)
 {
 	int fd;
 
-	(void)state;
 	module_with_cleanup();
 	fd = device_open(O_RDWR);
 	assert_ok(do_create(fd, "t-module", small, GIB, NULL));
@@ -113,12 +112,11 @@ static void a_module_with_a_region_is_not_removed(void **state)
 	close(fd);
 }
 
-static void a_module_with_a_client_of_an_unlinked_region_is_not_removed(void **state)
+CASE(a_module_with_a_client_of_an_unlinked_region_is_not_removed)
 {
 	struct region *r;
 	struct peer *p;
 
-	(void)state;
 	module_with_cleanup();
 	r = region_new(small, GIB);
 	p = peer_join(r, "last");
@@ -129,11 +127,10 @@ static void a_module_with_a_client_of_an_unlinked_region_is_not_removed(void **s
 	assert_int_equal(peer_touch_write(p, p->at.base), 0);
 }
 
-static void a_module_with_an_open_file_is_not_removed(void **state)
+CASE(a_module_with_an_open_file_is_not_removed)
 {
 	int fd;
 
-	(void)state;
 	module_with_cleanup();
 	fd = device_open(O_RDWR);
 	assert_error(module_remove(), -EAGAIN);
@@ -152,13 +149,12 @@ static long close_and_keep_a_piece(void *arg)
 	return munmap((void *)self.header, self.at.header_length) ? -errno : 0;
 }
 
-static void a_module_whose_window_is_mapped_somewhere_is_not_removed(void **state)
+CASE(a_module_whose_window_is_mapped_somewhere_is_not_removed)
 {
 	uint64_t keep[2] = { 0, 0x400000000000 };
 	struct region *r;
 	struct peer *p;
 
-	(void)state;
 	module_with_cleanup();
 	r = region_new(small, GIB);
 	region_grow(r, MIB);
@@ -206,9 +202,8 @@ static void nothing_is_left(void)
 	assert_true(lines_with("/proc/kallsyms", "[peershm]") <= 0);
 }
 
-static void a_removed_module_leaves_nothing_behind(void **state)
+CASE(a_removed_module_leaves_nothing_behind)
 {
-	(void)state;
 	module_with_cleanup();
 	assert_true(remove_soon());
 	nothing_is_left();
@@ -249,13 +244,12 @@ static void shrink_slabs(void)
 	globfree(&caches);
 }
 
-static void twenty_insertions_and_removals_leave_no_memory_behind(void **state)
+CASE(twenty_insertions_and_removals_leave_no_memory_behind)
 {
 	const char *path;
 	long pages = backing_free_pages(&backings[PEERSHM_HUGETLB_2M]);
 	long shmem, slab;
 
-	(void)state;
 	path = module_with_cleanup();
 	/* What is made once and kept, by the kernel, is made before it counts. */
 	use_everything();
@@ -310,13 +304,12 @@ static unsigned int sites_of_loading(const char *path)
  * Each site of an insertion, twice: sysfs allocates something for every so many of its files, by
  * which the Nth site of one insertion is the next one's N+1st, and is passed over.
  */
-static void an_insertion_that_fails_anywhere_leaves_nothing_behind(void **state)
+CASE(an_insertion_that_fails_anywhere_leaves_nothing_behind)
 {
 	unsigned int nth, first, left = 0, failed = 0, sweeps = 0;
 	bool before[4], after[4];
 	const char *path;
 
-	(void)state;
 	faults_of_slabs_on();
 	path = module_with_cleanup();
 	look_for_backings(before);
@@ -346,19 +339,4 @@ static void an_insertion_that_fails_anywhere_leaves_nothing_behind(void **state)
 	assert_int_equal(sweeps, 2);
 	assert_true(failed > 0);
 	nothing_is_left();
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_module_with_an_open_file_is_not_removed),
-		TEST(a_module_with_a_region_is_not_removed),
-		TEST(a_module_with_a_client_of_an_unlinked_region_is_not_removed),
-		TEST(a_module_whose_window_is_mapped_somewhere_is_not_removed),
-		TEST(a_removed_module_leaves_nothing_behind),
-		TEST(an_insertion_that_fails_anywhere_leaves_nothing_behind),
-		TEST(twenty_insertions_and_removals_leave_no_memory_behind),
-	};
-
-	return test_run(tests);
 }

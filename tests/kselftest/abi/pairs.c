@@ -215,22 +215,12 @@ static void run_all_pairs(const struct backing *b, bool threads)
 	print_message("# %u commands\n", all);
 }
 
-static void two_clients_may_do_anything_at_once(void **state)
+CASE(two_clients_may_do_anything_at_once)
 {
-	run_all_pairs(param_of(state)->backing, false);
+	run_all_pairs(small, false);
 }
 
-static void two_threads_of_one_client_may_do_anything_at_once(void **state)
+CASE(two_threads_of_one_client_may_do_anything_at_once)
 {
-	run_all_pairs(param_of(state)->backing, true);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(two_clients_may_do_anything_at_once),
-		TEST(two_threads_of_one_client_may_do_anything_at_once),
-	};
-
-	return test_run(tests);
+	run_all_pairs(small, true);
 }

@@ -111,14 +111,13 @@ static int look(struct peer *p, struct region_order *o)
 	return o->err;
 }
 
-static void owners_are_those_of_the_callers_user_namespace(void **state)
+CASE(owners_are_those_of_the_callers_user_namespace)
 {
 	struct peer *inside = peer_in_user_namespace(ALICE, "0 1000 1\n");
 	struct peer *other = peer_in_user_namespace(BOB, "0 1001 1\n");
 	struct peer *outside = peer_new();
 	struct region_order o = { 0 };
 
-	(void)state;
 	create(inside, &o, 0664);
 	assert_ok(look(inside, &o));
 	assert_int_equal(o.info.uid, 0);
@@ -131,14 +130,13 @@ static void owners_are_those_of_the_callers_user_namespace(void **state)
 	assert_int_equal(o.info.gid, OVERFLOW_ID);
 }
 
-static void another_namespaces_region_is_found_if_its_mode_allows(void **state)
+CASE(another_namespaces_region_is_found_if_its_mode_allows)
 {
 	struct peer *inside = peer_in_user_namespace(ALICE, "0 1000 1\n");
 	struct peer *other = peer_in_user_namespace(BOB, "0 1001 1\n");
 	struct peer *same_user = peer_new();
 	struct region_order o = { 0 };
 
-	(void)state;
 	peer_become(same_user, ALICE, ALICE);
 	create(inside, &o, 0600);
 	assert_ok(look(inside, &o));
@@ -152,14 +150,13 @@ static void another_namespaces_region_is_found_if_its_mode_allows(void **state)
 	assert_ok(peer_attach(inside, o.name, "inside", 0));
 }
 
-static void root_of_a_namespace_is_root_over_the_regions_made_in_it(void **state)
+CASE(root_of_a_namespace_is_root_over_the_regions_made_in_it)
 {
 	struct peer *root = peer_in_user_namespace(ALICE, "0 1000 1\n1 1001 1\n");
 	uint32_t one[2] = { 1, 1 };
 	struct peer *outside = peer_new();
 	struct region_order o = { 0 };
 
-	(void)state;
 	/* Bob's, but not made in the namespace. */
 	peer_become(outside, BOB, BOB);
 	create(outside, &o, 0600);
@@ -173,13 +170,12 @@ static void root_of_a_namespace_is_root_over_the_regions_made_in_it(void **state
 	assert_error(look(root, &o), -EACCES);
 }
 
-static void a_namespace_of_ones_own_is_no_way_around_the_limits(void **state)
+CASE(a_namespace_of_ones_own_is_no_way_around_the_limits)
 {
 	struct peer *inside = peer_in_user_namespace(BOB, "0 1001 1\n");
 	struct peer *bob = peer_new(), *alice = peer_new();
 	struct region_order o = { 0 };
 
-	(void)state;
 	peer_become(bob, BOB, BOB);
 	peer_become(alice, ALICE, ALICE);
 	parameter_set("max_user_regions", 2);
@@ -293,7 +289,7 @@ static pid_t pid_of(const struct inside *in, const char *name)
 	return -1;
 }
 
-static void a_container_sees_its_own_pids_and_0_for_those_outside(void **state)
+CASE(a_container_sees_its_own_pids_and_0_for_those_outside)
 {
 	static struct inside first, second;
 	struct region *r = region_new(small, GIB);
@@ -301,7 +297,6 @@ static void a_container_sees_its_own_pids_and_0_for_those_outside(void **state)
 	char name[PEERSHM_NAME_SIZE];
 	pid_t pids[2], pid;
 
-	(void)state;
 	pids[0] = container(r, "first", &first);
 	pids[1] = container(r, "second", &second);
 	assert_int_equal(first.outer, 0);
@@ -499,37 +494,20 @@ static void end_and_reuse(struct reuse *u)
 	assert_true(u->new_start > u->old_start);
 }
 
-static void a_process_with_the_pid_of_a_client_that_ended_is_not_it(void **state)
+CASE(a_process_with_the_pid_of_a_client_that_ended_is_not_it)
 {
 	struct reuse u = { .survivor = false };
 
-	(void)state;
 	end_and_reuse(&u);
 	assert_error(u.by_name, -ENOENT);
 }
 
 /* The entry is still there, as its memory is; but the PID is no longer its own. */
-static void nor_if_the_memory_of_the_one_that_ended_lives_on(void **state)
+CASE(nor_if_the_memory_of_the_one_that_ended_lives_on)
 {
 	struct reuse u = { .survivor = true };
 
-	(void)state;
 	end_and_reuse(&u);
 	if (!u.by_name)
 		assert_int_equal(u.again, 0);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(owners_are_those_of_the_callers_user_namespace),
-		TEST(another_namespaces_region_is_found_if_its_mode_allows),
-		TEST(root_of_a_namespace_is_root_over_the_regions_made_in_it),
-		TEST(a_namespace_of_ones_own_is_no_way_around_the_limits),
-		TEST(a_container_sees_its_own_pids_and_0_for_those_outside),
-		TEST(a_process_with_the_pid_of_a_client_that_ended_is_not_it),
-		TEST(nor_if_the_memory_of_the_one_that_ended_lives_on),
-	};
-
-	return test_run(tests);
 }

@@ -106,7 +106,7 @@ static long unlink_by_id_for_ever(void *arg)
 	return 0;
 }
 
-static void a_region_unlinked_while_it_is_created_gives_its_own_id(void **state)
+CASE(a_region_unlinked_while_it_is_created_gives_its_own_id)
 {
 	static const peer_function functions[] = { create_for_ever, unlink_by_name_for_ever,
 						   unlink_by_id_for_ever };
@@ -114,7 +114,6 @@ static void a_region_unlinked_while_it_is_created_gives_its_own_id(void **state)
 	unsigned int rounds = test_scale(2000);
 	uint64_t unlinked;
 
-	(void)state;
 	region_name(contested);
 	race_run(r, functions, 3, rounds);
 	unlinked = shared_value(UNLINKED_BY_NAME) + shared_value(UNLINKED_BY_ID);
@@ -203,16 +202,14 @@ static void mallory_takes_only_three_regions(void)
 	close(fd);
 }
 
-static void one_user_takes_only_his_share_of_regions(void **state)
+CASE(one_user_takes_only_his_share_of_regions)
 {
-	(void)state;
 	parameter_set("max_user_regions", 3);
 	mallory_takes_only_three_regions();
 }
 
-static void one_user_takes_only_his_share_of_address_space(void **state)
+CASE(one_user_takes_only_his_share_of_address_space)
 {
-	(void)state;
 	parameter_set("max_user_capacity", (long)(4 * GIB - SYSTEM_PAGE));
 	mallory_takes_only_three_regions();
 }
@@ -262,9 +259,8 @@ static long grow_under_a_timer(void *arg)
 	return err ? err : alarms;
 }
 
-static void a_periodic_signal_with_sa_restart_does_not_keep_a_grow_from_ending(void **state)
+CASES(a_periodic_signal_with_sa_restart_does_not_keep_a_grow_from_ending, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct timed_grow t = { .length = b->page > 64 * MIB ? b->page : 64 * MIB };
 	struct region *r;
 	struct peer *p;
@@ -330,10 +326,9 @@ static bool is_gone(void *arg)
 	       taken(g->region->backing) <= g->memory;
 }
 
-static void an_inherited_file_does_not_keep_the_memory(void **state)
+CASES(an_inherited_file_does_not_keep_the_memory, ALL_BACKINGS)
 {
 	static struct heir heir;
-	const struct backing *b = param_of(state)->backing;
 	struct peershm_create again = { .size = sizeof(again), .capacity = b->capacity };
 	struct gone gone = { .memory = taken(b) + (long)MIB };
 	struct peer *parent;
@@ -395,14 +390,13 @@ static long create_in_peer(void *arg)
 	return err;
 }
 
-static void only_the_owner_may_unlink(void **state)
+CASE(only_the_owner_may_unlink)
 {
 	struct unlinking u = { .region = 0 };
 	struct peer *bob = peer_new(), *alice = peer_new(), *carol = peer_new();
 	struct peershm_region_info info;
 	int fd = device_open(O_RDWR);
 
-	(void)state;
 	assert_true(fd >= 0);
 	peer_become(bob, BOB, BOB);
 	peer_become(alice, ALICE, CAROL);
@@ -433,18 +427,4 @@ static void only_the_owner_may_unlink(void **state)
 	assert_error(u.by_id, -ENOENT);
 	assert_error(do_stat(fd, 0, u.name, NULL), -ENOENT);
 	close(fd);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_region_unlinked_while_it_is_created_gives_its_own_id),
-		TEST(one_user_takes_only_his_share_of_regions),
-		TEST(one_user_takes_only_his_share_of_address_space),
-		TEST_BACKINGS(a_periodic_signal_with_sa_restart_does_not_keep_a_grow_from_ending),
-		TEST_BACKINGS(an_inherited_file_does_not_keep_the_memory),
-		TEST(only_the_owner_may_unlink),
-	};
-
-	return test_run(tests);
 }

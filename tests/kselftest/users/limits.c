@@ -46,14 +46,13 @@ static long grow_it_more(void *arg)
 	return 0;
 }
 
-static void one_user_takes_only_his_share_of_memory(void **state)
+CASE(one_user_takes_only_his_share_of_memory)
 {
 	struct memory one = { .id = 0 }, two = { .id = 0 }, three = { .id = 0 }, bobs = { .id = 0 };
 	struct peer *mallory = peer_new(), *bob = peer_new();
 	struct peershm_region_info info;
 	int fd = device_open(O_RDWR);
 
-	(void)state;
 	assert_true(fd >= 0);
 	parameter_set("max_user_bytes", 8 * MIB);
 	region_name(one.name);
@@ -90,13 +89,12 @@ static void one_user_takes_only_his_share_of_memory(void **state)
 	close(fd);
 }
 
-static void one_user_is_only_so_many_clients_of_anothers_region(void **state)
+CASE(one_user_is_only_so_many_clients_of_anothers_region)
 {
 	struct region r = { .backing = small };
 	struct peer *mallory[4], *bob = peer_new(), *root = peer_new();
 	char name[16];
 
-	(void)state;
 	parameter_set("max_user_clients", 3);
 	region_name(r.name);
 	r.fd = device_open(O_RDWR);
@@ -160,13 +158,12 @@ static long give_a_page_back(void *arg)
 	return munmap(p->page[--p->n], SYSTEM_PAGE) ? -errno : 0;
 }
 
-static void pages_left_behind_count_as_clients_of_their_user(void **state)
+CASE(pages_left_behind_count_as_clients_of_their_user)
 {
 	struct pages pages = { .n = 0 };
 	struct peer *mallory = peer_new();
 	struct region r = { .backing = small };
 
-	(void)state;
 	parameter_set("max_user_clients", 2);
 	region_name(r.name);
 	r.fd = device_open(O_RDWR);
@@ -199,7 +196,7 @@ static long close_watching(void *arg)
 	return close(((struct watching *)arg)->fd);
 }
 
-static void one_user_watches_anothers_region_only_so_many_times(void **state)
+CASE(one_user_watches_anothers_region_only_so_many_times)
 {
 	struct peer *mallory = peer_new(), *bob = peer_new();
 	struct watching first = { .fd = -1 }, w;
@@ -207,7 +204,6 @@ static void one_user_watches_anothers_region_only_so_many_times(void **state)
 	char name[PEERSHM_NAME_SIZE];
 	int fd = device_open(O_RDWR);
 
-	(void)state;
 	test_close(fd);
 	parameter_set("max_user_clients", 3);
 	region_name(name);
@@ -293,7 +289,7 @@ static long flood(void *arg)
 	return 0;
 }
 
-static void a_flood_of_regions_and_clients_of_one_user_leaves_room_for_others(void **state)
+CASE(a_flood_of_regions_and_clients_of_one_user_leaves_room_for_others)
 {
 	static struct flood f;
 	struct region *r = region_new(small, GIB);
@@ -302,7 +298,6 @@ static void a_flood_of_regions_and_clients_of_one_user_leaves_room_for_others(vo
 	unsigned int rounds = 0;
 	long err;
 
-	(void)state;
 	parameter_set("max_user_regions", 16);
 	parameter_set("max_user_bytes", 64 * MIB);
 	memset(&f, 0, sizeof(f));
@@ -335,17 +330,4 @@ static void a_flood_of_regions_and_clients_of_one_user_leaves_room_for_others(vo
 	assert_true(f.attached > 0);
 	peer_kill(mallory);
 	unlink_all(&f);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(one_user_takes_only_his_share_of_memory),
-		TEST(one_user_is_only_so_many_clients_of_anothers_region),
-		TEST(pages_left_behind_count_as_clients_of_their_user),
-		TEST(one_user_watches_anothers_region_only_so_many_times),
-		TEST(a_flood_of_regions_and_clients_of_one_user_leaves_room_for_others),
-	};
-
-	return test_run(tests);
 }

@@ -192,7 +192,7 @@ static unsigned int check_visit(const struct user *user, const struct visit *v, 
 	return wrong;
 }
 
-static void every_command_is_what_owner_group_and_mode_say(void **state)
+CASE(every_command_is_what_owner_group_and_mode_say)
 {
 	static const uint32_t modes[] = { 0600, 0640, 0660, 0644, 0666, 0000, 0400, 0200,
 					  0060, 0040, 0020, 0006, 0004, 0002, 0066 };
@@ -201,7 +201,6 @@ static void every_command_is_what_owner_group_and_mode_say(void **state)
 	unsigned int tried = 0, wrong = 0;
 	int fd = device_open(O_RDWR);
 
-	(void)state;
 	test_close(fd);
 	assert_true(nr_commands <= MAX_COMMANDS);
 	for (size_t u = 0; u < sizeof(users) / sizeof(users[0]); u++) {
@@ -272,11 +271,10 @@ static struct pooled try_pool(const struct backing *b, uint32_t group, bool keep
 	return p;
 }
 
-static void pages_of_the_pool_are_for_a_capability_or_a_group(void **state)
+CASE(pages_of_the_pool_are_for_a_capability_or_a_group)
 {
 	const struct backing *b = &backings[PEERSHM_HUGETLB_2M];
 
-	(void)state;
 	backing_needs(b, 0);
 	test_cleanup(restore_hugetlb_group, NULL);
 	assert_ok(file_write(HUGETLB_GROUP, "1002"));
@@ -301,29 +299,17 @@ static long set_reserve_as_bob(void *arg)
 }
 
 /* Although he may write the region, and grow it: he is charged for that. */
-static void a_reserve_of_the_pool_is_not_for_everybody(void **state)
+CASE(a_reserve_of_the_pool_is_not_for_everybody)
 {
 	struct peershm_create c = {
 		.size = sizeof(c), .capacity = GIB, .backing = PEERSHM_HUGETLB_2M, .mode = 0666
 	};
 	int fd = device_open(O_RDWR);
 
-	(void)state;
 	backing_needs(&backings[PEERSHM_HUGETLB_2M], 0);
 	region_name(c.name);
 	assert_ok(xioctl(fd, PEERSHM_IOC_CREATE, &c));
 	assert_error((int)peer_call(peer_new(), set_reserve_as_bob, &c.region, sizeof(c.region)),
 		     -EPERM);
 	close(fd);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(every_command_is_what_owner_group_and_mode_say),
-		TEST(pages_of_the_pool_are_for_a_capability_or_a_group),
-		TEST(a_reserve_of_the_pool_is_not_for_everybody),
-	};
-
-	return test_run(tests);
 }
