@@ -3,9 +3,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <peershm.h>
-
 #include "support/harness.h"
+#include "support/library.h"
 
 #define STEP (4 * MIB)
 
@@ -14,32 +13,6 @@ struct node {
 	struct node *next;
 	uint64_t value;
 };
-
-/* The library's handle, in a peer that uses the library. */
-static struct peershm *shm;
-
-struct open_order {
-	char region[PEERSHM_NAME_SIZE], client[PEERSHM_NAME_SIZE];
-};
-
-static long open_by_library(void *arg)
-{
-	const struct open_order *o = arg;
-	struct peershm_options options = { .capacity = GIB };
-
-	return peershm_open(&shm, o->region, o->client, PEERSHM_CREATE, &options);
-}
-
-static struct peer *library_peer(const char *region, const char *client)
-{
-	struct open_order o;
-	struct peer *p = peer_new();
-
-	snprintf(o.region, sizeof(o.region), "%s", region);
-	snprintf(o.client, sizeof(o.client), "%s", client);
-	assert_ok(peer_call(p, open_by_library, &o, sizeof(o)));
-	return p;
-}
 
 /* A process that allocated memory has it mapped into a second one it looked up. */
 CASE(claim_01_peer_mapping_call_maps_all_active_memory_into_a_second_process)

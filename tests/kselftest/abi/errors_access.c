@@ -7,9 +7,6 @@
 #include "support/harness.h"
 
 #define STEP (1 * MIB)
-#define ALICE 1000
-#define BOB 1001
-#define CAROL 1002
 
 static void unlink_by_name(void *name)
 {
@@ -80,23 +77,17 @@ CASE(owner_group_and_others_get_what_the_mode_says)
 	}
 }
 
-static long become_root_of_a_namespace(void *arg)
-{
-	(void)arg;
-	return unshare(CLONE_NEWUSER) ? -errno : 0;
-}
-
 CASE(root_of_a_user_namespace_is_nobody_outside)
 {
 	char name[PEERSHM_NAME_SIZE];
 	struct peer *bob = peer_new();
-	long err;
+	int err;
 
 	alices_region(name, 0600);
 	peer_become(bob, BOB, BOB);
-	err = peer_call(bob, become_root_of_a_namespace, NULL, 0);
+	err = peer_enter_user_namespace(bob);
 	if (err)
-		skip_because("no user namespaces: %s", strerror((int)-err));
+		skip_because("no user namespaces: %s", strerror(-err));
 	assert_error(peer_attach(bob, name, "bob", 0), -EACCES);
 	assert_error(peer_attach(bob, name, "bob", PEERSHM_ATTACH_READ_ONLY), -EACCES);
 }

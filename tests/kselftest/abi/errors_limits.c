@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "support/harness.h"
+#include "support/taken.h"
 
 #define STEP (1 * MIB)
 #define LIMIT (32 * MIB)
@@ -29,7 +30,7 @@ CASES(grow_past_capacity_is_enospc, ALL_BACKINGS)
 
 CASE(grow_to_a_size_there_is_already_changes_nothing)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_new(small, GIB);
 	struct client *witness = client_new(r, "witness");
 	struct peershm_grow g;
 	struct snapshot *before;
@@ -46,7 +47,7 @@ CASE(grow_to_a_size_there_is_already_changes_nothing)
 
 CASE(more_regions_than_the_module_allows_is_enospc)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_new(small, GIB);
 	struct peershm_regions regions = { .size = sizeof(regions) };
 	char name[PEERSHM_NAME_SIZE];
 
@@ -62,7 +63,7 @@ CASE(more_regions_than_the_module_allows_is_enospc)
 
 CASE(more_clients_than_the_region_allows_is_enospc)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_new(small, GIB);
 	char name[PEERSHM_NAME_SIZE];
 	struct peer *a = peer_new(), *b = peer_new(), *c = peer_new();
 	struct peershm_region_info before, after;
@@ -84,7 +85,7 @@ CASE(more_clients_than_the_region_allows_is_enospc)
 
 CASE(a_region_for_more_clients_than_the_module_allows_is_enospc)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_new(small, GIB);
 	struct peershm_region_info info;
 	char name[PEERSHM_NAME_SIZE];
 
@@ -117,7 +118,7 @@ CASES(more_memory_than_the_module_allows_is_enospc, TMPFS)
 
 CASE(no_address_left_is_enospc)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_new(small, GIB);
 	char name[PEERSHM_NAME_SIZE];
 
 	region_name(name);
@@ -207,104 +208,58 @@ static long catch_signal(void *arg)
 	return sigaction(SIGUSR1, &action, NULL) ? -errno : 0;
 }
 
-struct grow_order {
-	uint64_t length;
+/* A client that grows by much, and what there was before; it has got some of that already. */
+struct large_grow {
+	struct region *region;
+	struct client *witness;
+	struct snapshot *before;
+	struct peer *peer;
+	long taken;
 };
 
-static long grow_in_peer(void *arg)
+static struct large_grow start_large_grow(const struct backing *b)
 {
-	return do_grow(self.fd, 0, ((struct grow_order *)arg)->length, NULL);
-}
+	struct large_grow g;
+	uint64_t length = GIB;
 
-/* Memory a large grow has taken so far. */
-static long taken(const struct backing *b)
-{
-	if (backing_is_hugetlb(b))
-		return -backing_free_pages(b) * (long)b->page;
-	return meminfo("Shmem:");
-}
-
-struct taking {
-	const struct backing *backing;
-	long bytes;
-};
-
-static bool has_taken(void *arg)
-{
-	const struct taking *t = arg;
-
-	return taken(t->backing) >= t->bytes;
-}
-
-static bool has_taken_no_more(void *arg)
-{
-	const struct taking *t = arg;
-
-	return taken(t->backing) <= t->bytes;
+	if (backing_is_hugetlb(b)) {
+		length = (uint64_t)backing_free_pages(b) * b->page;
+		backing_needs(b, 64 * MIB);
+	}
+	g.region = region_new(b, 4 * GIB);
+	g.witness = client_new(g.region, "witness");
+	g.peer = peer_join(g.region, "grower");
+	assert_ok(peer_call(g.peer, catch_signal, NULL, 0));
+	g.before = snapshot_take(g.witness);
+	g.taken = taken(b);
+	peer_start(g.peer, grow_self, &length, sizeof(length));
+	assert_true(taken_until_at_least(b, g.taken + (long)(4 * MIB), 10000));
+	return g;
 }
 
 CASES(a_signal_during_a_large_grow_is_eintr_and_gives_all_back, UP_TO_2M)
 {
-	struct grow_order order = { 1 * GIB };
-	struct taking taking = { b, 0 };
-	struct client *witness;
-	struct snapshot *before;
-	struct region *r;
-	struct peer *p;
-	long start;
+	struct large_grow g = start_large_grow(b);
 
-	if (backing_is_hugetlb(b)) {
-		order.length = (uint64_t)backing_free_pages(b) * b->page;
-		backing_needs(b, 64 * MIB);
-	}
-	r = region_new(b, 4 * GIB);
-	witness = client_new(r, "witness");
-	p = peer_join(r, "interrupted");
-	assert_ok(peer_call(p, catch_signal, NULL, 0));
-	before = snapshot_take(witness);
-	start = taken(b);
-
-	peer_start(p, grow_in_peer, &order, sizeof(order));
-	taking.bytes = start + (long)(4 * MIB);
-	assert_true(test_until(has_taken, &taking, 10000));
-	assert_int_equal(kill(p->pid, SIGUSR1), 0);
-	assert_error(peer_finish(p, NULL, 0), -EINTR);
-	snapshot_same(before);
-	taking.bytes = start + (long)MIB;
-	assert_true(test_until(has_taken_no_more, &taking, 5000));
-
+	assert_int_equal(kill(g.peer->pid, SIGUSR1), 0);
+	assert_error(peer_finish(g.peer, NULL, 0), -EINTR);
+	snapshot_same(g.before);
+	assert_true(taken_until_at_most(b, g.taken + (long)MIB, 5000));
 	/* It can go on. */
-	order.length = b->step;
-	assert_ok(peer_call(p, grow_in_peer, &order, sizeof(order)));
+	assert_ok(peer_grow(g.peer, b->step));
 }
 
 CASES(a_client_killed_during_a_large_grow_leaves_the_region_whole, UP_TO_2M)
 {
-	struct grow_order order = { 1 * GIB };
-	struct taking taking = { b, 0 };
-	struct client *witness;
-	struct region *r;
-	struct peer *p;
-	long start;
+	struct large_grow g = start_large_grow(b);
+	struct region *r = g.region;
 
-	if (backing_is_hugetlb(b)) {
-		order.length = (uint64_t)backing_free_pages(b) * b->page;
-		backing_needs(b, 64 * MIB);
-	}
-	r = region_new(b, 4 * GIB);
-	witness = client_new(r, "witness");
-	p = peer_join(r, "killed");
-	start = taken(b);
-	peer_start(p, grow_in_peer, &order, sizeof(order));
-	taking.bytes = start + (long)(4 * MIB);
-	assert_true(test_until(has_taken, &taking, 10000));
-	peer_kill(p);
+	peer_kill(g.peer);
 	assert_true(region_until_clients(r, 1, 5000));
 	assert_int_equal(region_size(r), 0);
 	assert_int_equal(touch(r->base, false), SIGBUS);
-	taking.bytes = start + (long)MIB;
-	assert_true(test_until(has_taken_no_more, &taking, 5000));
-	assert_ok(do_grow(witness->fd, 0, b->step, NULL));
+	assert_true(taken_until_at_most(b, g.taken + (long)MIB, 5000));
+	assert_ok(do_grow(g.witness->fd, 0, b->step, NULL));
 	assert_int_equal(touch(r->base, true), 0);
 }
 
@@ -318,20 +273,13 @@ static long limit_file_size(void *arg)
 
 CASES(the_limit_of_file_sizes_does_not_hit_a_grower, ALL_BACKINGS)
 {
-	struct grow_order order = { b->step };
-	struct region *r;
-	struct peer *p, *other;
-	uint64_t size = 0;
+	struct region *r = region_with(b, 0, b->step);
+	struct peer *other = peer_join(r, "other"), *p = peer_join(r, "limited");
 
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
-	other = peer_join(r, "other");
-	p = peer_join(r, "limited");
 	assert_ok(peer_call(p, limit_file_size, NULL, 0));
-	assert_ok(peer_call(p, grow_in_peer, &order, sizeof(order)));
+	assert_ok(peer_grow(p, b->step));
 	assert_true(peer_runs(p));
-	size = region_size(r);
-	assert_int_equal(size, b->step);
+	assert_int_equal(region_size(r), b->step);
 	assert_int_equal(peer_present(other, r->base, b->step), b->step);
 	assert_int_equal(peer_touch(other, r->base + b->step), SIGBUS);
 	assert_int_equal(peer_touch_write(other, r->base + b->step - 1), 0);

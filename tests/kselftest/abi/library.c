@@ -7,58 +7,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <peershm.h>
-
 #include "support/harness.h"
+#include "support/library.h"
 
 static const struct peershm_options small_options = { .capacity = GIB };
-
-/* The handle of a peer that uses the library. */
-static struct peershm *shm;
-
-static void close_handle(void *handle)
-{
-	peershm_close(*(struct peershm **)handle);
-	*(struct peershm **)handle = NULL;
-}
-
-/* A region that this process opens with the library, ended after the test. */
-static struct peershm *open_here(char name[PEERSHM_NAME_SIZE], const char *client)
-{
-	region_name(name);
-	assert_ok(peershm_open(&shm, name, client, PEERSHM_CREATE, &small_options));
-	test_cleanup(close_handle, &shm);
-	assert_non_null(shm);
-	return shm;
-}
-
-struct open_order {
-	char region[PEERSHM_NAME_SIZE], client[PEERSHM_NAME_SIZE];
-	unsigned int flags;
-};
-
-static long open_by_library(void *arg)
-{
-	const struct open_order *o = arg;
-
-	return peershm_open(&shm, o->region, o->client, o->flags, &small_options);
-}
-
-static struct peer *library_peer(const char *region, const char *client)
-{
-	struct open_order o = { .flags = 0 };
-	struct peer *p = peer_new();
-
-	snprintf(o.region, sizeof(o.region), "%s", region);
-	snprintf(o.client, sizeof(o.client), "%s", client);
-	assert_ok(peer_call(p, open_by_library, &o, sizeof(o)));
-	return p;
-}
 
 CASE(open_makes_the_region_once)
 {
 	char name[PEERSHM_NAME_SIZE];
-	struct peershm *first = open_here(name, "first"), *again = NULL;
+	struct peershm *first = open_here(name, "first", NULL), *again = NULL;
 	struct peershm_region_info info;
 
 	assert_ok(peershm_open(&again, name, NULL, PEERSHM_CREATE, &small_options));
@@ -94,9 +51,7 @@ CASES(what_a_handle_says_is_what_the_region_is, ALL_BACKINGS)
 	struct peershm_region_info info;
 
 	backing_needs(b, b->step);
-	region_name(name);
-	assert_ok(peershm_open(&shm, name, "test", PEERSHM_CREATE, &options));
-	test_cleanup(close_handle, &shm);
+	open_here(name, "test", &options);
 	assert_ok(peershm_stat(shm, &info));
 	assert_int_equal(peershm_size(shm), b->step);
 	assert_int_equal(peershm_capacity(shm), b->capacity);
@@ -132,7 +87,7 @@ CASE(two_processes_that_extend_at_once_get_parts_of_their_own)
 		parts = 400
 	};
 	char name[PEERSHM_NAME_SIZE];
-	struct peershm *handle = open_here(name, "test");
+	struct peershm *handle = open_here(name, "test", NULL);
 	struct peer *peers[2] = { library_peer(name, "a"), library_peer(name, "b") };
 	uint64_t starts[2][parts] = { { parts }, { parts } };
 	static bool taken[2 * parts];
@@ -157,7 +112,7 @@ CASE(two_processes_that_extend_at_once_get_parts_of_their_own)
 CASE(grow_and_shrink_round_up_to_the_page_size)
 {
 	char name[PEERSHM_NAME_SIZE];
-	struct peershm *handle = open_here(name, "test");
+	struct peershm *handle = open_here(name, "test", NULL);
 	struct peershm_report report = { .peers = NULL };
 
 	assert_ok(peershm_grow(handle, 2 * SYSTEM_PAGE + 1, &report));
@@ -173,7 +128,7 @@ CASE(grow_and_shrink_round_up_to_the_page_size)
 CASE(errors_of_grow_extend_and_shrink_leave_the_size_alone)
 {
 	char name[PEERSHM_NAME_SIZE];
-	struct peershm *handle = open_here(name, "test");
+	struct peershm *handle = open_here(name, "test", NULL);
 
 	assert_ok(peershm_grow(handle, MIB, NULL));
 	assert_error(peershm_grow(handle, 2 * GIB, NULL), -ENOSPC);
@@ -188,7 +143,7 @@ CASE(errors_of_grow_extend_and_shrink_leave_the_size_alone)
 CASE(a_root_is_set_once)
 {
 	char name[PEERSHM_NAME_SIZE];
-	struct peershm *handle = open_here(name, "test");
+	struct peershm *handle = open_here(name, "test", NULL);
 	char *part = peershm_extend(handle, SYSTEM_PAGE);
 
 	assert_non_null(part);
@@ -203,7 +158,7 @@ CASE(a_root_is_set_once)
 CASE(find_gives_the_handle_of_an_address)
 {
 	char name[PEERSHM_NAME_SIZE];
-	struct peershm *handle = open_here(name, "test");
+	struct peershm *handle = open_here(name, "test", NULL);
 	char *base = peershm_base(handle);
 	int here;
 
@@ -213,14 +168,14 @@ CASE(find_gives_the_handle_of_an_address)
 	assert_null(peershm_find(base - 1));
 	assert_null(peershm_find(&here));
 	assert_null(peershm_find(NULL));
-	close_handle(&shm);
+	close_here();
 	assert_null(peershm_find(base));
 }
 
 CASE(the_message_names_the_mapping_in_the_way)
 {
 	char name[PEERSHM_NAME_SIZE], address[32];
-	struct peershm *handle = open_here(name, NULL), *client = NULL;
+	struct peershm *handle = open_here(name, NULL, NULL), *client = NULL;
 	struct peershm_region_info info;
 	char *in_the_way;
 
@@ -242,7 +197,7 @@ CASE(the_message_names_the_client_whose_name_is_taken)
 	struct open_order o = { .client = "test" };
 	struct peer *p = peer_new();
 
-	open_here(name, "test");
+	open_here(name, "test", NULL);
 	memcpy(o.region, name, sizeof(o.region));
 	assert_error(peer_call(p, open_by_library, &o, sizeof(o)), -EEXIST);
 }
@@ -332,7 +287,7 @@ static long use_in_child(void *arg)
 CASE(a_handle_in_a_child_of_fork_is_enotconn)
 {
 	char name[PEERSHM_NAME_SIZE];
-	struct peershm *handle = open_here(name, NULL);
+	struct peershm *handle = open_here(name, NULL, NULL);
 	struct peer *p = library_peer(name, "parent");
 	int results[7] = { 0 };
 
@@ -346,7 +301,7 @@ CASE(a_handle_in_a_child_of_fork_is_enotconn)
 CASE(a_handle_without_client_administers)
 {
 	char name[PEERSHM_NAME_SIZE];
-	struct peershm *handle = open_here(name, NULL);
+	struct peershm *handle = open_here(name, NULL, NULL);
 	struct peer *p = library_peer(name, "peer");
 	struct peershm_peer peers[2];
 	struct peershm_report report = { .peers = peers, .max_peers = 2 };
@@ -364,7 +319,7 @@ CASE(a_handle_without_client_administers)
 CASE(the_header_of_a_handle_lists_all_clients)
 {
 	char name[PEERSHM_NAME_SIZE];
-	struct peershm *handle = open_here(name, "test");
+	struct peershm *handle = open_here(name, "test", NULL);
 	struct peershm_header_client clients[3];
 	struct peer *p = library_peer(name, "peer");
 	bool seen = false;
@@ -380,7 +335,7 @@ CASE(the_header_of_a_handle_lists_all_clients)
 CASE(map_by_pid_by_name_and_of_all_reach_the_peer)
 {
 	char name[PEERSHM_NAME_SIZE];
-	struct peershm *handle = open_here(name, "test");
+	struct peershm *handle = open_here(name, "test", NULL);
 	struct peer *p = library_peer(name, "peer");
 	uint64_t base = (uintptr_t)peershm_base(handle);
 
@@ -409,7 +364,7 @@ CASE(regions_lists_the_region)
 	char name[PEERSHM_NAME_SIZE];
 	int n, seen = 0;
 
-	open_here(name, NULL);
+	open_here(name, NULL, NULL);
 	n = peershm_regions(infos, 256);
 	assert_true(n >= 1 && n <= 256);
 	for (int i = 0; i < n; i++)
@@ -421,13 +376,13 @@ CASE(regions_lists_the_region)
 CASE(close_leaves_the_region_to_the_others)
 {
 	char name[PEERSHM_NAME_SIZE];
-	struct peershm *handle = open_here(name, "test");
+	struct peershm *handle = open_here(name, "test", NULL);
 	struct peer *p = library_peer(name, "peer");
 	uint64_t base = (uintptr_t)peershm_base(handle);
 
 	assert_ok(peershm_grow(handle, SYSTEM_PAGE, NULL));
 	*(uint64_t *)at_address(base) = 31337;
-	close_handle(&shm);
+	close_here();
 	assert_int_equal(touch(base, false), SIGSEGV);
 	assert_int_equal(peer_load(p, base), 31337);
 }
@@ -455,7 +410,7 @@ static void *open_and_close(void *arg)
 CASE(threads_open_and_close_one_region)
 {
 	char name[PEERSHM_NAME_SIZE];
-	struct peershm *handle = open_here(name, NULL);
+	struct peershm *handle = open_here(name, NULL, NULL);
 	pthread_t threads[4];
 	void *result;
 

@@ -6,8 +6,6 @@
 #include "support/race.h"
 
 #define STEP (4 * MIB)
-#define ALICE 1000
-#define BOB 1001
 
 static struct region *region_with_memory(void)
 {

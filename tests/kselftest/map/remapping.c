@@ -7,7 +7,6 @@
 
 #include "support/harness.h"
 
-#define ALICE 1000
 
 /* Try to get write access to a page at an address by mapping a page of its file anew. */
 struct remap {

@@ -77,8 +77,19 @@ void peer_forget(struct peer *p, uint64_t address, uint64_t length);
 int peer_munmap(struct peer *p, uint64_t address, uint64_t length);
 int peer_mprotect(struct peer *p, uint64_t address, uint64_t length, int protection);
 
+/* Users of the tests' own. Mallory has no regions but those that are to be too many. */
+enum {
+	ALICE = 1000,
+	BOB,
+	CAROL,
+	MALLORY
+};
+
 /* Become another user, with that group alone and no capabilities. */
 void peer_become(struct peer *p, uid_t user, gid_t group);
+
+/* Enter a user namespace of its own: 0, or a negative errno value where there are none. */
+int peer_enter_user_namespace(struct peer *p);
 
 void peer_kill(struct peer *p);	    /* SIGKILL, and wait until it is gone */
 void peer_stop(struct peer *p);	    /* SIGSTOP, and wait until it has stopped */

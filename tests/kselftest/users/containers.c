@@ -16,19 +16,9 @@
 
 #include "support/harness.h"
 
-#define ALICE 1000
-#define BOB 1001
 #define OVERFLOW_ID 65534 /* what an id that a namespace does not know is shown as */
 
 /* User namespaces. */
-
-static long enter_user_namespace(void *arg)
-{
-	(void)arg;
-	if (unshare(CLONE_NEWUSER))
-		return -errno;
-	return prctl(PR_SET_DUMPABLE, 1) ? -errno : 0;
-}
 
 static long become_inside(void *arg)
 {
@@ -52,12 +42,12 @@ static struct peer *peer_in_user_namespace(uid_t owner, const char *map)
 {
 	uint32_t root[2] = { 0, 0 };
 	struct peer *p = peer_new();
-	long err;
+	int err;
 
 	peer_become(p, owner, owner);
-	err = peer_call(p, enter_user_namespace, NULL, 0);
+	err = peer_enter_user_namespace(p);
 	if (err)
-		skip_because("no user namespaces: %s", strerror((int)-err));
+		skip_because("no user namespaces: %s", strerror(-err));
 	map_ids(p, "uid_map", map);
 	map_ids(p, "gid_map", map);
 	assert_ok(peer_call(p, become_inside, root, sizeof(root)));

@@ -9,13 +9,7 @@
 
 #include "support/harness.h"
 #include "support/race.h"
-
-#define ALICE 1000
-#define BOB 1001
-#define CAROL 1002
-
-/* Which none of the other tests uses: the regions of the others count, too. */
-#define MALLORY 1003
+#include "support/taken.h"
 
 /* The name that is made and unlinked: the same in all peers of the race. */
 static char contested[PEERSHM_NAME_SIZE];
@@ -122,98 +116,6 @@ CASE(a_region_unlinked_while_it_is_created_gives_its_own_id)
 	assert_error(do_unlink(r->fd, contested), unlinked == rounds ? -ENOENT : 0);
 }
 
-#define MOST_NAMES 8
-
-struct making {
-	uint64_t capacity;
-	char names[MOST_NAMES][PEERSHM_NAME_SIZE];
-	unsigned int made; /* out */
-	int unlink_first;  /* give one back before */
-};
-
-/* Make regions until that is an error, which is the answer. */
-static long make_regions(void *arg)
-{
-	struct making *m = arg;
-	int fd = device_open(O_RDWR);
-	long err = 0;
-
-	if (fd < 0)
-		return fd;
-	if (m->unlink_first)
-		err = do_unlink(fd, m->names[0]);
-	m->made = 0;
-	for (int i = 0; !err && i < MOST_NAMES; i++) {
-		err = do_create(fd, m->names[i], small, m->capacity, NULL);
-		if (err == -EEXIST)
-			err = 0;
-		else
-			m->made += err == 0;
-	}
-	close(fd);
-	return err;
-}
-
-static long become_root_of_a_namespace(void *arg)
-{
-	(void)arg;
-	return unshare(CLONE_NEWUSER) ? -errno : 0;
-}
-
-/* Mallory has 3 regions' worth and no more; others are not kept from having theirs. */
-static void mallory_takes_only_three_regions(void)
-{
-	struct making mallorys = { .capacity = GIB }, bobs = { .capacity = GIB };
-	struct peer *mallory = peer_new(), *bob = peer_new();
-	char name[PEERSHM_NAME_SIZE];
-	int fd;
-
-	for (int i = 0; i < MOST_NAMES; i++) {
-		region_name(mallorys.names[i]);
-		region_name(bobs.names[i]);
-	}
-	peer_become(mallory, MALLORY, MALLORY);
-	peer_become(bob, BOB, BOB);
-	assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)), -ENOSPC);
-	assert_int_equal(mallorys.made, 3);
-	assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)), -ENOSPC);
-	assert_int_equal(mallorys.made, 0);
-
-	/* What is given back can be had again. */
-	mallorys.unlink_first = 1;
-	assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)), -ENOSPC);
-	assert_int_equal(mallorys.made, 1);
-
-	/* To be root of a namespace of one's own does not help. */
-	mallorys.unlink_first = 0;
-	if (peer_call(mallory, become_root_of_a_namespace, NULL, 0) == 0) {
-		assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)),
-			     -ENOSPC);
-		assert_int_equal(mallorys.made, 0);
-	}
-
-	assert_error(peer_call(bob, make_regions, &bobs, sizeof(bobs)), -ENOSPC);
-	assert_int_equal(bobs.made, 3);
-	fd = device_open(O_RDWR);
-	for (int i = 0; i < 5; i++) {
-		region_name(name);
-		assert_ok(do_create(fd, name, small, GIB, NULL));
-	}
-	close(fd);
-}
-
-CASE(one_user_takes_only_his_share_of_regions)
-{
-	parameter_set("max_user_regions", 3);
-	mallory_takes_only_three_regions();
-}
-
-CASE(one_user_takes_only_his_share_of_address_space)
-{
-	parameter_set("max_user_capacity", (long)(4 * GIB - SYSTEM_PAGE));
-	mallory_takes_only_three_regions();
-}
-
 static volatile sig_atomic_t nr_alarms;
 
 static void count_alarm(int signal)
@@ -310,14 +212,6 @@ struct gone {
 	long memory; /* what was taken before */
 };
 
-/* Memory of that backing that is in use. */
-static long taken(const struct backing *b)
-{
-	if (backing_is_hugetlb(b))
-		return -backing_free_pages(b) * (long)b->page;
-	return meminfo("Shmem:");
-}
-
 static bool is_gone(void *arg)
 {
 	const struct gone *g = arg;
@@ -356,75 +250,4 @@ CASES(an_inherited_file_does_not_keep_the_memory, ALL_BACKINGS)
 	assert_int_equal(again.base, r->base);
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)heir.pid, heir.fd);
 	assert_int_equal(access(path, F_OK), 0);
-}
-
-struct unlinking {
-	char name[PEERSHM_NAME_SIZE];
-	uint64_t region;
-	int by_name, by_id; /* out */
-};
-
-static long try_unlink(void *arg)
-{
-	struct unlinking *u = arg;
-	int fd = device_open(O_RDWR);
-
-	if (fd < 0)
-		return fd;
-	u->by_name = do_unlink(fd, u->name);
-	u->by_id = do_unlink_id(fd, u->region);
-	close(fd);
-	return 0;
-}
-
-static long create_in_peer(void *arg)
-{
-	struct unlinking *u = arg;
-	int fd = device_open(O_RDWR);
-	long err;
-
-	if (fd < 0)
-		return fd;
-	err = do_create_mode(fd, u->name, 0060, 0);
-	close(fd);
-	return err;
-}
-
-CASE(only_the_owner_may_unlink)
-{
-	struct unlinking u = { .region = 0 };
-	struct peer *bob = peer_new(), *alice = peer_new(), *carol = peer_new();
-	struct peershm_region_info info;
-	int fd = device_open(O_RDWR);
-
-	assert_true(fd >= 0);
-	peer_become(bob, BOB, BOB);
-	peer_become(alice, ALICE, CAROL);
-	peer_become(carol, CAROL, CAROL);
-
-	region_name(u.name);
-	assert_ok(do_create_mode(fd, u.name, 0666, 0));
-	assert_ok(do_stat(fd, 0, u.name, &info));
-	u.region = info.id;
-	assert_ok(peer_call(bob, try_unlink, &u, sizeof(u)));
-	assert_error(u.by_name, -EACCES);
-	assert_error(u.by_id, -EACCES);
-	assert_ok(do_stat(fd, 0, u.name, &info));
-	assert_int_equal(info.id, u.region);
-	assert_int_equal(info.flags & PEERSHM_HEADER_UNLINKED, 0);
-	assert_ok(do_unlink(fd, u.name));
-
-	/* Not the group; and the owner whatever the mode is. */
-	region_name(u.name);
-	assert_ok(peer_call(alice, create_in_peer, &u, sizeof(u)));
-	assert_ok(do_stat(fd, 0, u.name, &info));
-	u.region = info.id;
-	assert_ok(peer_call(carol, try_unlink, &u, sizeof(u)));
-	assert_error(u.by_name, -EACCES);
-	assert_error(u.by_id, -EACCES);
-	assert_ok(peer_call(alice, try_unlink, &u, sizeof(u)));
-	assert_error(u.by_name, 0);
-	assert_error(u.by_id, -ENOENT);
-	assert_error(do_stat(fd, 0, u.name, NULL), -ENOENT);
-	close(fd);
 }

@@ -5,9 +5,91 @@
 
 #include "support/harness.h"
 
-#define BOB 1001
-/* Which none of the other tests uses: the regions of the others count, too. */
-#define MALLORY 1004
+#define MOST_NAMES 8
+
+struct making {
+	uint64_t capacity;
+	char names[MOST_NAMES][PEERSHM_NAME_SIZE];
+	unsigned int made; /* out */
+	int unlink_first;  /* give one back before */
+};
+
+/* Make regions until that is an error, which is the answer. */
+static long make_regions(void *arg)
+{
+	struct making *m = arg;
+	int fd = device_open(O_RDWR);
+	long err = 0;
+
+	if (fd < 0)
+		return fd;
+	if (m->unlink_first)
+		err = do_unlink(fd, m->names[0]);
+	m->made = 0;
+	for (int i = 0; !err && i < MOST_NAMES; i++) {
+		err = do_create(fd, m->names[i], small, m->capacity, NULL);
+		if (err == -EEXIST)
+			err = 0;
+		else
+			m->made += err == 0;
+	}
+	close(fd);
+	return err;
+}
+
+/* Mallory has 3 regions' worth and no more; others are not kept from having theirs. */
+static void mallory_takes_only_three_regions(void)
+{
+	struct making mallorys = { .capacity = GIB }, bobs = { .capacity = GIB };
+	struct peer *mallory = peer_new(), *bob = peer_new();
+	char name[PEERSHM_NAME_SIZE];
+	int fd;
+
+	for (int i = 0; i < MOST_NAMES; i++) {
+		region_name(mallorys.names[i]);
+		region_name(bobs.names[i]);
+	}
+	peer_become(mallory, MALLORY, MALLORY);
+	peer_become(bob, BOB, BOB);
+	assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)), -ENOSPC);
+	assert_int_equal(mallorys.made, 3);
+	assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)), -ENOSPC);
+	assert_int_equal(mallorys.made, 0);
+
+	/* What is given back can be had again. */
+	mallorys.unlink_first = 1;
+	assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)), -ENOSPC);
+	assert_int_equal(mallorys.made, 1);
+
+	/* To be root of a namespace of one's own does not help. */
+	mallorys.unlink_first = 0;
+	if (peer_enter_user_namespace(mallory) == 0) {
+		assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)),
+			     -ENOSPC);
+		assert_int_equal(mallorys.made, 0);
+	}
+
+	assert_error(peer_call(bob, make_regions, &bobs, sizeof(bobs)), -ENOSPC);
+	assert_int_equal(bobs.made, 3);
+	fd = device_open(O_RDWR);
+	for (int i = 0; i < 5; i++) {
+		region_name(name);
+		assert_ok(do_create(fd, name, small, GIB, NULL));
+	}
+	close(fd);
+}
+
+CASE(one_user_takes_only_his_share_of_regions)
+{
+	parameter_set("max_user_regions", 3);
+	mallory_takes_only_three_regions();
+}
+
+CASE(one_user_takes_only_his_share_of_address_space)
+{
+	parameter_set("max_user_capacity", (long)(4 * GIB - SYSTEM_PAGE));
+	mallory_takes_only_three_regions();
+}
 
 struct memory {
 	char name[PEERSHM_NAME_SIZE];

@@ -13,9 +13,6 @@
 #include "support/command.h"
 #include "support/harness.h"
 
-#define ALICE 1000
-#define BOB 1001
-#define CAROL 1002
 #define NOBODY_IN_IT 1003
 
 #define MAX_COMMANDS 64
@@ -312,4 +309,40 @@ CASE(a_reserve_of_the_pool_is_not_for_everybody)
 	assert_error((int)peer_call(peer_new(), set_reserve_as_bob, &c.region, sizeof(c.region)),
 		     -EPERM);
 	close(fd);
+}
+
+/* Try to unlink a region by its name and by its id; both give that. */
+static void try_unlink(struct peer *p, const struct target *t, int by_name, int by_id)
+{
+	assert_error(peer_command(p, command_find("unlink"), t), by_name);
+	assert_error(peer_command(p, command_find("unlink by id"), t), by_id);
+}
+
+static struct peer *peer_of(uid_t user, gid_t group)
+{
+	struct peer *p = command_peer(NULL, false);
+
+	peer_become(p, user, group);
+	return p;
+}
+
+CASE(only_the_owner_may_unlink)
+{
+	struct peer *alice = peer_of(ALICE, CAROL);
+	struct region *r = region_of_mode(small, 0666, 0);
+	struct target t = target_of(r, 0);
+	struct peershm_region_info info;
+
+	t.by_id = true;
+	memcpy(t.unlinked, r->name, sizeof(t.unlinked));
+	try_unlink(peer_of(BOB, BOB), &t, -EACCES, -EACCES);
+	assert_ok(do_stat(r->fd, 0, r->name, &info));
+	assert_int_equal(info.id, r->id);
+	assert_int_equal(info.flags & PEERSHM_HEADER_UNLINKED, 0);
+
+	/* Not the group; and the owner whatever the mode is. */
+	t = target_new(alice, 0060);
+	try_unlink(peer_of(CAROL, CAROL), &t, -EACCES, -EACCES);
+	try_unlink(alice, &t, 0, -ENOENT);
+	assert_error(do_stat(r->fd, 0, t.region, NULL), -ENOENT);
 }
