@@ -24,11 +24,9 @@ CASES(nothing_can_be_touched_before_the_first_grow, ALL_BACKINGS)
 
 CASES(first_byte_after_the_grown_part_cannot_be_touched, ALL_BACKINGS)
 {
+	struct region *r = region_with(b, 0, b->step);
 	struct peer *peers[2];
-	struct region *r;
 
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
 	peers[0] = peer_join(r, "before");
 	region_grow(r, b->step);
 	peers[1] = peer_join(r, "after");
@@ -42,19 +40,13 @@ CASES(first_byte_after_the_grown_part_cannot_be_touched, ALL_BACKINGS)
 
 CASES(shrunk_memory_cannot_be_touched_by_any_peer, ALL_BACKINGS)
 {
+	struct region *r = region_with(b, 2 * b->step, 2 * b->step);
 	struct peer *peers[3];
-	char name[16];
-	struct region *r;
 	uint64_t old;
 
-	backing_needs(b, 2 * b->step);
-	r = region_new(b, b->capacity);
-	region_grow(r, 2 * b->step);
-	for (int i = 0; i < 3; i++) {
-		snprintf(name, sizeof(name), "peer %d", i);
-		peers[i] = peer_join(r, name);
+	peers_join(r, peers, 3);
+	for (int i = 0; i < 3; i++)
 		assert_int_equal(peer_touch_write(peers[i], r->base + 2 * b->step - 1), 0);
-	}
 	assert_ok(do_shrink(r->fd, r->id, b->step, &old));
 	assert_int_equal(old, 2 * b->step);
 	for (int i = 0; i < 3; i++) {
@@ -67,15 +59,10 @@ CASES(shrunk_memory_cannot_be_touched_by_any_peer, ALL_BACKINGS)
 
 CASES(memory_below_a_shrink_keeps_its_contents, ALL_BACKINGS)
 {
+	struct region *r = region_with(b, 2 * b->step, 2 * b->step);
+	struct peer *writer = peer_join(r, "writer"), *reader = peer_join(r, "reader");
 	uint64_t last = b->step - sizeof(uint64_t);
-	struct peer *writer, *reader;
-	struct region *r;
 
-	backing_needs(b, 2 * b->step);
-	r = region_new(b, b->capacity);
-	region_grow(r, 2 * b->step);
-	writer = peer_join(r, "writer");
-	reader = peer_join(r, "reader");
 	peer_store(writer, r->base, 0x1111);
 	peer_store(writer, r->base + last, 0x2222);
 	assert_ok(do_shrink(r->fd, r->id, b->step, NULL));
@@ -86,13 +73,9 @@ CASES(memory_below_a_shrink_keeps_its_contents, ALL_BACKINGS)
 
 CASES(memory_grown_again_reads_as_zero, ALL_BACKINGS)
 {
-	struct peer *writer, *reader;
-	struct region *r;
+	struct region *r = region_with(b, 0, b->step);
+	struct peer *writer = peer_join(r, "writer"), *reader = peer_join(r, "reader");
 
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
-	writer = peer_join(r, "writer");
-	reader = peer_join(r, "reader");
 	region_grow(r, b->step);
 	assert_true(peer_all_zero(reader, r->base, b->step));
 	peer_write(writer, r->base, b->step);
@@ -150,18 +133,13 @@ CASES(attach_of_a_process_that_locks_its_memory_takes_no_page, ALL_BACKINGS)
 
 CASES(grown_memory_is_in_a_process_that_locks_its_memory, ALL_BACKINGS)
 {
+	struct region *r = region_with(b, 0, b->step);
 	struct peer *p = peer_new();
-	struct faults faults;
-	struct region *r;
 
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
 	assert_ok(peer_call(p, lock_future_memory, NULL, 0));
 	assert_ok(peer_attach(p, r->name, "locked", 0));
 	region_grow(r, b->step);
-	assert_int_equal(peer_present(p, r->base, b->step), b->step);
-	faults = peer_write(p, r->base, b->step);
-	assert_int_equal(faults.minor + faults.major, 0);
+	peer_has_all(p, r->base, b->step);
 	assert_int_equal(peer_touch(p, r->base + b->step), SIGBUS);
 }
 
@@ -183,24 +161,13 @@ static long lock_future_only(void *arg)
 CASE(attach_beyond_the_limit_of_locked_memory_is_eagain)
 {
 	uint64_t limit = 64 * MIB;
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_of_mode(small, 0666, 0);
 	struct client *witness = client_new(r, "witness");
 	struct snapshot *before = snapshot_take(witness);
-	struct peershm_region_info info;
 	struct peer *p = peer_new();
-	char name[PEERSHM_NAME_SIZE];
-	int fd;
 
-	/* A region that anybody may write. */
-	region_name(name);
-	fd = device_open(O_RDWR);
-	assert_ok(do_create_mode(fd, name, 0666, 0));
 	assert_ok(peer_call(p, lock_future_memory_below, &limit, sizeof(limit)));
-	peer_become(p, 1000, 1000);
+	peer_become(p, ALICE, ALICE);
 	assert_ok(peer_call(p, lock_future_only, NULL, 0));
-	assert_error_changes_nothing(before, peer_attach(p, name, "locked", 0), -EAGAIN);
-	assert_ok(do_stat(fd, 0, name, &info));
-	assert_int_equal(info.nr_clients, 0);
-	assert_ok(do_unlink(fd, name));
-	close(fd);
+	assert_error_changes_nothing(before, peer_attach(p, r->name, "locked", 0), -EAGAIN);
 }

@@ -12,15 +12,10 @@
 
 CASES(grow_past_capacity_is_enospc, ALL_BACKINGS)
 {
-	struct region *r;
-	struct client *witness;
-	struct snapshot *before;
+	struct region *r = region_with(b, b->step, b->step);
+	struct client *witness = client_new(r, "witness");
+	struct snapshot *before = snapshot_take(witness);
 
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
-	region_grow(r, b->step);
-	witness = client_new(r, "witness");
-	before = snapshot_take(witness);
 	assert_error_changes_nothing(before, do_grow(witness->fd, 0, b->capacity, NULL), -ENOSPC);
 	assert_error_changes_nothing(
 		before, do_grow_to(witness->fd, 0, b->capacity + b->page, NULL), -ENOSPC);

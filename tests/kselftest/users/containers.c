@@ -194,7 +194,6 @@ CASE(a_namespace_of_ones_own_is_no_way_around_the_limits)
 struct inside {
 	char region[PEERSHM_NAME_SIZE];
 	char name[PEERSHM_NAME_SIZE];
-	int err;
 	int n;
 	struct peershm_client_info clients[MAX_INSIDE];
 	pid_t outer; /* what RESOLVE says of "outer" */
@@ -205,69 +204,39 @@ struct inside {
 	uint32_t nr_reported;
 };
 
-static void look_around(struct inside *in)
-{
-	struct peershm_grow g = { .size = sizeof(g), .length = small->page };
-	struct peershm_peer_map m = { 0 };
-	struct client mine;
-
-	in->err = client_attach(&mine, in->region, in->name, 0);
-	if (in->err)
-		return;
-	in->n = do_clients(mine.fd, 0, in->clients, MAX_INSIDE);
-	in->err = do_resolve_name(mine.fd, 0, "outer", &in->outer);
-	in->by_pid = do_resolve_pid(mine.fd, 0, 1, in->of_pid);
-	g.report.peers = (uintptr_t)in->reported;
-	g.report.nr_peers = MAX_INSIDE;
-	if (!in->err)
-		in->err = xioctl(mine.fd, PEERSHM_IOC_GROW, &g);
-	in->nr_reported = g.report.nr_peers;
-	if (!in->err)
-		in->err = do_map_pid(mine.fd, 0, 1, &m);
-	in->nr_mapped = (int)m.report.nr_peers;
-}
-
-/* In a peer: a new PID namespace, whose first process looks and then waits. */
-static long start_container(void *arg)
+static long look_around(void *arg)
 {
 	struct inside *in = arg;
-	int ends[2];
-	pid_t pid;
+	struct peershm_grow g = { .size = sizeof(g), .length = small->page };
+	struct peershm_peer_map m = { 0 };
+	long err = client_attach(&self, in->region, in->name, 0);
 
-	if (unshare(CLONE_NEWPID))
-		return -ENOSYS;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
-		return -errno;
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		look_around(in);
-		if (write(ends[1], in, sizeof(*in)) == (ssize_t)sizeof(*in))
-			pause();
-		_exit(1);
-	}
-	close(ends[1]);
-	if (read(ends[0], in, sizeof(*in)) != (ssize_t)sizeof(*in))
-		return -EIO;
-	return pid;
+	if (err)
+		return err;
+	in->n = do_clients(self.fd, 0, in->clients, MAX_INSIDE);
+	err = do_resolve_name(self.fd, 0, "outer", &in->outer);
+	in->by_pid = do_resolve_pid(self.fd, 0, 1, in->of_pid);
+	g.report.peers = (uintptr_t)in->reported;
+	g.report.nr_peers = MAX_INSIDE;
+	if (!err)
+		err = xioctl(self.fd, PEERSHM_IOC_GROW, &g);
+	in->nr_reported = g.report.nr_peers;
+	if (!err)
+		err = do_map_pid(self.fd, 0, 1, &m);
+	in->nr_mapped = (int)m.report.nr_peers;
+	return err;
 }
 
+/* A client of that name, the first process of a PID namespace; its PID here. */
 static pid_t container(const struct region *r, const char *name, struct inside *in)
 {
-	struct peer *p = peer_new();
-	long pid;
+	struct peer *p = peer_new_in_pid_namespace();
 
 	memset(in, 0, sizeof(*in));
 	memcpy(in->region, r->name, sizeof(in->region));
 	put_name(in->name, name);
-	pid = peer_call(p, start_container, in, sizeof(*in));
-	if (pid == -ENOSYS)
-		skip_because("no PID namespaces");
-	assert_true(pid > 0);
-	assert_ok(in->err);
-	return (pid_t)pid;
+	assert_ok(peer_call(p, look_around, in, sizeof(*in)));
+	return p->pid;
 }
 
 static pid_t pid_of(const struct inside *in, const char *name)
