@@ -52,10 +52,10 @@ bench-publish:
 	$(Q)tools/setup bench
 	$(Q)tools/bench/report publish
 
-##  bench-compare  instructions of this tree beside those of BASE=revision
+##  bench-compare  instructions of this tree beside those of BASE=revision; LIMIT=1 percent more fails
 bench-compare:
 	$(call ready,build vm bench,all bench-programs)
-	$(Q)MAKE='$(MAKE)' tools/bench/compare '$(or $(BASE),$(error which revision? make bench-compare BASE=...))'
+	$(Q)MAKE='$(MAKE)' LIMIT='$(or $(LIMIT),1)' tools/bench/compare '$(or $(BASE),$(error which revision? make bench-compare BASE=...))'
 
 ##  bench-native  the benchmark on this machine, which has the module loaded; as root
 bench-native:
