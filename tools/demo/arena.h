@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: 0BSD */
 /*
  * A bump allocator: memory from one end to the other, never given back one by one. It asks
  * for more when it comes to the end, and more must follow what it has. It needs no device.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: 0BSD */
 /*
  * A hash table by name, of raw pointers, for one writer and any number of readers that take
  * no lock: items are put in front of their bucket and stay.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: 0BSD */
 /*
  * The symbols of a kernel, by address and by name: what the region's root points to. One
  * process inserts while others look up, through the same pointers.

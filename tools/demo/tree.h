@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: 0BSD */
 /*
  * A search tree by number, of raw pointers, for one writer and any number of readers that
  * take no lock: a crit-bit tree. An item never moves, and an insertion becomes visible by

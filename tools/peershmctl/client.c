@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* clients, resolve: who uses a region. */
 #include <ctype.h>
 #include <errno.h>

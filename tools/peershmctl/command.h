@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What the commands of peershmctl share. */
 #ifndef PEERSHMCTL_COMMAND_H
 #define PEERSHMCTL_COMMAND_H

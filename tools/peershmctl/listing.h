@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Commands that list records: as a table, or as an array of JSON objects. */
 #ifndef PEERSHMCTL_LISTING_H
 #define PEERSHMCTL_LISTING_H

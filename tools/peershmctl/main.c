@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* peershmctl - look at and administer the regions of /dev/peershm */
 #include <errno.h>
 #include <stdarg.h>

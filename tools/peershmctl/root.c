@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* roots: the pointers that a region keeps for its clients. */
 #include <inttypes.h>
 #include <stdio.h>

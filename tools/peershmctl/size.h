@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Sizes as people write them: 64G, 1.5M, 4096; K is 1024. */
 #ifndef PEERSHMCTL_SIZE_H
 #define PEERSHMCTL_SIZE_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Rows of text in columns that line up. */
 #ifndef PEERSHMCTL_TABLE_H
 #define PEERSHMCTL_TABLE_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* watch: what happens to a region, as it happens. */
 #include <errno.h>
 #include <inttypes.h>
