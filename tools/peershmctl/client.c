@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* clients, resolve: who uses a region. */
+/* The commands clients and resolve: who uses a region. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -79,14 +79,14 @@ const struct command command_clients = {
 	.summary = "List the processes attached to a region",
 	.help = "  --json  an array of clients\n"
 		"\n"
-		"A PID of 0 is a process outside the PID namespace of peershmctl. The\n"
+		"A PID of 0 means a process outside the PID namespace of peershmctl. The\n"
 		"generation of a client is how many have had its name.\n"
 		"\n"
 		"Example: peershmctl clients routes\n",
 	.run = run_clients,
 };
 
-/* A PID if the text is a number that can be one, else 0. */
+/* The PID that the text stands for, or 0 if it is no PID. */
 static pid_t pid_of(const char *text)
 {
 	unsigned long number;
@@ -139,7 +139,7 @@ static int run_resolve(const struct command *command, int argc, char **argv, boo
 	by_pid = pid != 0;
 	err = by_pid ? peershm_resolve_pid(handle, pid, client) : -ENOENT;
 	if (err == -ENOENT) {
-		/* A client may be named like a number. */
+		/* A client's name may be a number, too. */
 		by_pid = false;
 		err = peershm_resolve_name(handle, argv[optind + 1], &pid);
 		if (!err)
@@ -154,8 +154,8 @@ static int run_resolve(const struct command *command, int argc, char **argv, boo
 const struct command command_resolve = {
 	.name = "resolve",
 	.arguments = "NAME PID|CLIENT",
-	.summary = "Client name of a PID, or PID of a client name",
-	.help = "  --name  what is given is a name, also if it could be a PID\n"
+	.summary = "Print the client name of a PID, or the PID of a client name",
+	.help = "  --name  look for a client name, even if the argument could be a PID\n"
 		"  --json  an object with both\n"
 		"\n"
 		"Prints the client name if a PID was given, and the PID if a name was.\n"

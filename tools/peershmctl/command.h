@@ -47,32 +47,32 @@ extern const struct command command_roots;
 	}
 
 /*
- * getopt_long() for a command: gives the next option of its own, -1 at the
- * end. --json sets *json; --help and mistakes end the program.
+ * getopt_long() for a command: returns the next of the command's own options, or -1 at the
+ * end. --json sets *json; --help and wrong options end the program.
  */
 int command_option(const struct command *command, int argc, char **argv,
 		   const struct option *options, bool *json);
 
-/* The arguments left after the options are `least` to `most`, or it ends. */
+/* Ends the program unless `least` to `most` arguments are left after the options. */
 void command_arguments(const struct command *command, int argc, int least, int most);
 
-/* Say what is wrong with the command line and end with EXIT_USAGE. */
+/* Says what is wrong with the command line, and ends the program with EXIT_USAGE. */
 void command_misuse(const struct command *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
 
-/* Say that the library gave `err` for `subject` (or NULL); gives the exit code. */
+/* Says that the library returned `err` for `subject` (or NULL); returns the exit code. */
 int command_failed(const struct command *command, const char *subject, int err);
 
-/* Open a region without becoming its client; gives an exit code. */
+/* Opens a region without becoming its client; returns an exit code. */
 int command_open(const struct command *command, const char *name, unsigned int flags,
 		 struct peershm **handle);
 
 /* output.c */
 
-/* Print the object as JSON and free it; gives an exit code. */
+/* Prints the object as JSON, and frees it; returns an exit code. */
 int output_json(struct json_object *object);
 
-/* Add a member; the object owns the value. An address of 0 is null. */
+/* These add a member; the object owns the value. An address of 0 becomes null. */
 void output_text(struct json_object *object, const char *key, const char *value);
 void output_number(struct json_object *object, const char *key, uint64_t value);
 void output_address(struct json_object *object, const char *key, uint64_t value);

@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* The records, in the caller's hands, and how many in *n; NULL: *n is an error. */
+/* Returns *n records, which the caller frees; or NULL, with an error in *n. */
 static void *get_all(const struct listing *listing, struct peershm *handle, int *n)
 {
 	void *records = NULL;
 	int room = 0;
 
-	/* There may be more meanwhile, so ask until the answer fits. */
+	/* The number can grow between two calls, so ask until all records fit. */
 	for (;;) {
 		*n = listing->get(handle, records, (size_t)room);
 		if (*n >= 0 && *n <= room && records)

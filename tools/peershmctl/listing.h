@@ -10,14 +10,14 @@
 
 struct listing {
 	size_t size; /* of a record */
-	/* How many there are, at most `room` of them put into `records`; or -errno. */
+	/* Puts at most `room` records into `records`; returns how many there are, or -errno. */
 	int (*get)(struct peershm *handle, void *records, size_t room);
 	struct table *(*table)(void);
 	void (*row)(struct table *table, const void *record);
 	struct json_object *(*object)(const void *record);
 };
 
-/* Run such a command. If it takes an argument, that is the region to list them of. */
+/* Runs such a command. Its argument, if it takes one, is the region whose records are listed. */
 int listing_run(const struct listing *listing, const struct command *command, int argc, char **argv,
 		bool json);
 

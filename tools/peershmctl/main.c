@@ -72,7 +72,7 @@ int command_option(const struct command *command, int argc, char **argv,
 			print_command_help(command);
 			exit(EXIT_DONE);
 		case '?':
-			/* getopt_long() has said what is wrong. */
+			/* getopt_long() has printed what is wrong. */
 			fprintf(stderr, "Try: peershmctl %s --help\n", command->name);
 			exit(EXIT_USAGE);
 		default:
@@ -86,7 +86,8 @@ void command_arguments(const struct command *command, int argc, int least, int m
 	int given = argc - optind;
 
 	if (given < least || given > most)
-		command_misuse(command, "takes: %s", command->arguments);
+		command_misuse(command, "expected arguments: %s",
+			       *command->arguments ? command->arguments : "none");
 }
 
 static int exit_code_of(int err)
@@ -95,7 +96,7 @@ static int exit_code_of(int err)
 	case -ENOENT:
 		return EXIT_NOT_THERE;
 	case -ENODEV:
-		/* Also what a region gives whose backing the machine lacks. */
+		/* A backing that the machine does not support is -ENODEV, too. */
 		return access(PEERSHM_DEVICE, F_OK) ? EXIT_NO_MODULE : EXIT_FAILED;
 	default:
 		return EXIT_FAILED;
@@ -121,7 +122,7 @@ int command_open(const struct command *command, const char *name, unsigned int f
 	return err ? command_failed(command, name, err) : EXIT_DONE;
 }
 
-/* NULL if there is none, which it has said then. */
+/* NULL if there is no such command; then an error has been printed. */
 static const struct command *find(const char *name)
 {
 	for (size_t i = 0; i < NR_COMMANDS; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* JSON, and what more than one command prints. */
+/* JSON, and output that several commands share. */
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* ls, create, show, rm: regions as wholes. */
+/* The commands ls, create, show and rm: regions as wholes. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -143,7 +143,7 @@ static int run_show(const struct command *command, int argc, char **argv, bool j
 const struct command command_show = {
 	.name = "show",
 	.arguments = "NAME",
-	.summary = "Show all there is to know about a region",
+	.summary = "Show everything about a region",
 	.help = "  --json  the region as one object\n"
 		"\n"
 		"Example: peershmctl show routes\n",
@@ -155,11 +155,12 @@ static uint64_t size_argument(const struct command *command, const char *what, c
 	uint64_t bytes;
 
 	if (!size_parse(text, &bytes))
-		command_misuse(command, "%s is no size for %s, as are: " SIZE_FORMS, text, what);
+		command_misuse(command, "%s: '%s' is not a size (examples: " SIZE_FORMS ")", what,
+			       text);
 	return bytes;
 }
 
-/* `takes` says what it may be. */
+/* `takes` describes the valid values, for the error message. */
 static uint64_t number_argument(const struct command *command, const char *what, const char *text,
 				int base, uint64_t most, const char *takes)
 {
@@ -169,7 +170,7 @@ static uint64_t number_argument(const struct command *command, const char *what,
 	errno = 0;
 	number = strtoull(text, &end, base);
 	if (errno || end == text || *end || strchr(text, '-') || number > most)
-		command_misuse(command, "%s is no value for %s, which takes %s", text, what, takes);
+		command_misuse(command, "%s takes %s, not '%s'", what, takes, text);
 	return number;
 }
 
@@ -181,10 +182,11 @@ static enum peershm_backing backing_argument(const struct command *command, cons
 		if (!strcmp(text, name))
 			return (enum peershm_backing)i;
 	}
-	command_misuse(command, "%s is no backing: small, thp, hugetlb-2m or hugetlb-1g", text);
+	command_misuse(command, "--backing takes small, thp, hugetlb-2m or hugetlb-1g, not '%s'",
+		       text);
 }
 
-/* What a capacity is a multiple of. */
+/* Every capacity is a multiple of this. */
 static uint64_t capacity_unit(const struct peershm_region_info *region)
 {
 	bool pooled = region->backing == PEERSHM_HUGETLB_2M ||
@@ -195,10 +197,11 @@ static uint64_t capacity_unit(const struct peershm_region_info *region)
 
 static void warn(const char *name, const char *what)
 {
-	fprintf(stderr, "peershmctl: create %s: it exists already, with another %s\n", name, what);
+	fprintf(stderr, "peershmctl: create %s: the region exists with a different %s\n", name,
+		what);
 }
 
-/* A region that existed is as it was made, whatever is wanted now. */
+/* A region that exists keeps its properties, whichever the options ask for. */
 static void warn_of_differences(struct peershm *handle, const char *name,
 				const struct peershm_options *wanted, bool backing_given)
 {
@@ -206,7 +209,7 @@ static void warn_of_differences(struct peershm *handle, const char *name,
 
 	if (peershm_stat(handle, &region))
 		return;
-	/* Capacity and reserve were rounded up when it was made. */
+	/* Capacity and reserve were rounded up when the region was created. */
 	if (wanted->capacity && (region.capacity < wanted->capacity ||
 				 region.capacity - wanted->capacity >= capacity_unit(&region)))
 		warn(name, "capacity");
@@ -290,16 +293,16 @@ static int run_create(const struct command *command, int argc, char **argv, bool
 const struct command command_create = {
 	.name = "create",
 	.arguments = "NAME",
-	.summary = "Make a region",
-	.help = "  --capacity SIZE     address range to reserve, for good (64G)\n"
+	.summary = "Create a region",
+	.help = "  --capacity SIZE     largest size that the region can ever have (64G)\n"
 		"  --size SIZE         memory to begin with (0)\n"
 		"  --reserve SIZE      memory to keep ready beyond the size (0)\n"
 		"  --backing BACKING   small, thp, hugetlb-2m or hugetlb-1g (small)\n"
 		"  --mode MODE         permissions, octal (600)\n"
-		"  --base ADDRESS      where it lies in its clients, hexadecimal (chosen)\n"
+		"  --base ADDRESS      its address in all clients, hexadecimal (the module's choice)\n"
 		"  --max-clients N     how many may attach at once (the module's limit)\n"
-		"  --exist-ok          take one that exists, and grow it to --size at least; says\n"
-		"                      what else of it is not as wanted\n"
+		"  --exist-ok          use a region that exists, and grow it to at least --size; other\n"
+		"                      properties that differ from the options are reported\n"
 		"  --json              the region as one object\n"
 		"\n"
 		"Example: peershmctl create routes --capacity 64G --backing thp --mode 660\n",
@@ -339,7 +342,7 @@ static int run_rm(const struct command *command, int argc, char **argv, bool jso
 const struct command command_rm = {
 	.name = "rm",
 	.arguments = "NAME...",
-	.summary = "Take regions' names away; memory goes with the last client",
+	.summary = "Remove regions; the memory is freed when the last client leaves",
 	.help = "  --json  an object with the names that were removed\n"
 		"\n"
 		"All names are tried; the exit status is that of the first failure.\n"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* grow, shrink, reserve: how much of a region is memory. */
+/* The commands grow, shrink and reserve: how much memory a region has. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -54,7 +54,8 @@ static void print_change(const struct change *change)
 	size_format(change->before, before);
 	size_format(change->after, after);
 	if (change->before == change->after)
-		printf("%s: %s already (%" PRIu64 " bytes)\n", change->name, after, change->after);
+		printf("%s: is already %s (%" PRIu64 " bytes)\n", change->name, after,
+		       change->after);
 	else
 		printf("%s: %s -> %s (%" PRIu64 " -> %" PRIu64 " bytes)\n", change->name, before,
 		       after, change->before, change->after);
@@ -106,8 +107,8 @@ static int print_report(const struct command *command, const struct change *chan
 }
 
 /*
- * Up to a size, or by an amount. If others grow the region between the two calls,
- * there is less to add than was wanted, so what is missing is added again.
+ * Grows to a size, or by an amount. The library takes a size only. If somebody else grows the
+ * region after its size was read, this call adds less than the amount: then the rest is added.
  */
 static int grow(struct peershm *handle, struct change *change, bool by, uint64_t amount)
 {
@@ -187,7 +188,7 @@ static int run_grow(const struct command *command, int argc, char **argv, bool j
 	size = argv[optind + 1];
 	by = *size == '+';
 	if (!size_parse(size + by, &amount))
-		command_misuse(command, "%s is no size, as are: " SIZE_FORMS, size);
+		command_misuse(command, "'%s' is not a size (examples: " SIZE_FORMS ")", size);
 	code = command_open(command, change.name, 0, &handle);
 	if (code)
 		return code;
@@ -199,21 +200,23 @@ static int run_grow(const struct command *command, int argc, char **argv, bool j
 const struct command command_grow = {
 	.name = "grow",
 	.arguments = "NAME SIZE|+SIZE",
-	.summary = "Make a region larger: up to a size, or by +SIZE",
+	.summary = "Make a region larger: to SIZE, or by +SIZE",
 	.help = "  --timeout MS  how long to wait for clients that cannot be reached (100)\n"
 		"  --json        an object with sizes and the clients' results\n"
 		"\n"
-		"Prints for each client whether the new memory is in its page tables: mapped;\n"
-		"deferred, it was not reached in time and faults it in by itself; gone, it\n"
-		"exited; partial, part of its window is no longer as it was attached.\n"
+		"Prints a result for each client:\n"
+		"  mapped    the new memory is in its page tables\n"
+		"  deferred  it could not be reached in time: it takes page faults on the new memory\n"
+		"  gone      it has exited\n"
+		"  partial   it has unmapped or replaced parts of its window; the rest is mapped\n"
 		"\n"
 		"Example: peershmctl grow routes +1G\n",
 	.run = run_grow,
 };
 
 /*
- * "-512M" is an argument and no option: take it out of argv before options are
- * looked for. Gives it without the sign, or NULL.
+ * getopt_long() would take "-512M" for an option: removes it from argv. Returns it without the
+ * sign, or NULL if there is none.
  */
 static const char *take_relative(int *argc, char **argv)
 {
@@ -223,7 +226,7 @@ static const char *take_relative(int *argc, char **argv)
 		if (text[0] != '-' || !isdigit((unsigned char)text[1]))
 			continue;
 		for (; i < *argc; i++)
-			argv[i] = argv[i + 1]; /* the NULL at the end moves, too */
+			argv[i] = argv[i + 1]; /* including the NULL at the end */
 		--*argc;
 		return text + 1;
 	}
@@ -233,12 +236,12 @@ static const char *take_relative(int *argc, char **argv)
 /* How to shrink, and to what. */
 struct shrinking {
 	uint64_t amount;
-	bool by; /* the amount, not to it */
+	bool by; /* shrink by the amount, not to it */
 	bool force;
 	uint32_t timeout_ms;
 };
 
-/* Only a client can announce, so it is one for the time. */
+/* Only a client can announce a shrink, so peershmctl becomes one for that time. */
 static int shrink_as_client(const char *name, uint64_t size, uint32_t timeout_ms)
 {
 	char client[PEERSHM_NAME_SIZE];
@@ -266,7 +269,8 @@ static int shrink(const struct command *command, struct peershm *handle, const c
 	err = peershm_stat(handle, &region);
 	if (!err && how->by) {
 		if (amount > region.active) {
-			fprintf(stderr, "peershmctl: %s %s: the region is smaller than that\n",
+			fprintf(stderr,
+				"peershmctl: %s %s: the region is smaller than that amount\n",
 				command->name, name);
 			return EXIT_FAILED;
 		}
@@ -313,7 +317,7 @@ static int run_shrink(const struct command *command, int argc, char **argv, bool
 	command_arguments(command, argc, relative ? 1 : 2, relative ? 1 : 2);
 	size = relative ? relative : argv[optind + 1];
 	if (!size_parse(size, &how.amount))
-		command_misuse(command, "%s is no size, as are: " SIZE_FORMS, size);
+		command_misuse(command, "'%s' is not a size (examples: " SIZE_FORMS ")", size);
 	code = command_open(command, argv[optind], 0, &handle);
 	if (code)
 		return code;
@@ -325,15 +329,15 @@ static int run_shrink(const struct command *command, int argc, char **argv, bool
 const struct command command_shrink = {
 	.name = "shrink",
 	.arguments = "NAME SIZE|-SIZE",
-	.summary = "Give memory back: beyond a size, or by -SIZE",
+	.summary = "Make a region smaller: to SIZE, or by -SIZE",
 	.help = "  --timeout MS  how long to wait for clients to leave their read sections (1000)\n"
-		"  --force       announce nothing and wait for nobody\n"
+		"  --force       do not announce the shrink, and do not wait\n"
 		"  --json        an object with the sizes\n"
 		"\n"
-		"It joins the region as client peershmctl-PID for the time, unless forced. If a\n"
-		"client does not leave its section in time, nothing is changed.\n"
-		"A client that touches the memory afterwards gets SIGBUS. The size is rounded\n"
-		"up to the region's page size.\n"
+		"The memory beyond the new size goes back to the system; a client that touches it\n"
+		"afterwards gets SIGBUS. The size is rounded up to the region's page size.\n"
+		"Without --force, peershmctl is a client (peershmctl-PID) of the region meanwhile, and\n"
+		"changes nothing if another client does not leave its read section in time.\n"
 		"\n"
 		"Example: peershmctl shrink routes -512M\n",
 	.run = run_shrink,
@@ -352,7 +356,8 @@ static int run_reserve(const struct command *command, int argc, char **argv, boo
 	command_option(command, argc, argv, options, &json);
 	command_arguments(command, argc, 2, 2);
 	if (!size_parse(argv[optind + 1], &bytes))
-		command_misuse(command, "%s is no size, as are: " SIZE_FORMS, argv[optind + 1]);
+		command_misuse(command, "'%s' is not a size (examples: " SIZE_FORMS ")",
+			       argv[optind + 1]);
 	code = command_open(command, argv[optind], 0, &handle);
 	if (code)
 		return code;
@@ -372,13 +377,12 @@ static int run_reserve(const struct command *command, int argc, char **argv, boo
 const struct command command_reserve = {
 	.name = "reserve",
 	.arguments = "NAME SIZE",
-	.summary = "Keep memory ready for growing",
+	.summary = "Set how much memory is kept ready for growing",
 	.help = "  --json  the region as one object\n"
 		"\n"
-		"So much memory is kept allocated and zeroed beyond the size, filled in the\n"
-		"background; show tells how much of it is ready. 0 gives it up. It is charged\n"
-		"to the memory cgroup of this command, and goes back to the system when that\n"
-		"runs short of memory.\n"
+		"The module allocates and zeroes this memory in the background, so that growing is\n"
+		"fast; `show` prints how much of it is ready. 0 frees it. It is charged to the memory\n"
+		"cgroup of this command, and is freed when the system runs short of memory.\n"
 		"\n"
 		"Example: peershmctl reserve routes 256M\n",
 	.run = run_reserve,

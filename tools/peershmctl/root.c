@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* roots: the pointers that a region keeps for its clients. */
+/* The command roots: the pointers that a region keeps for its clients. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -70,10 +70,10 @@ const struct command command_roots = {
 	.name = "roots",
 	.arguments = "NAME",
 	.summary = "List the pointers that a region keeps for its clients",
-	.help = "  --json  an array of roots; the name of the one without a name is empty\n"
+	.help = "  --json  an array of roots; the name of the root without one is \"\"\n"
 		"\n"
-		"The first, -, is the one without a name. A generation is never the same\n"
-		"after a change.\n"
+		"The first one, -, is the root without a name. Each change of a root changes its\n"
+		"generation to a value that it has never had.\n"
 		"\n"
 		"Example: peershmctl roots routes\n",
 	.run = run_roots,

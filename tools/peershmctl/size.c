@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DECIMALS 9 /* of a number that is read: more are no honest size */
+#define DECIMALS 9 /* at most so many in a size that is read */
 
 static const char units[] = "KMGTPE";
 
-/* "", or a unit with or without iB, gives its power of 1024; else -1. */
+/* The power of 1024 that a unit stands for, with or without iB; "" is 0. -1: not a unit. */
 static int parse_unit(const char *text)
 {
 	const char *unit;
@@ -51,7 +51,7 @@ bool size_parse(const char *text, uint64_t *bytes)
 	unit = parse_unit(at);
 	if (unit < 0 || (decimals && !unit))
 		return false;
-	/* So that the shift below stays under 2^64 * 10^9. */
+	/* The shift below must stay under 2^64 * 10^9. */
 	if (number / scale > UINT64_MAX >> (10 * unit))
 		return false;
 	number = ((number << (10 * unit)) + scale - 1) / scale;
@@ -76,7 +76,7 @@ void size_format(uint64_t bytes, char text[SIZE_TEXT])
 	}
 	hundredths = ((unsigned __int128)bytes * 100 + (1ULL << (10 * unit - 1))) >> (10 * unit);
 	if (hundredths >= 102400 && unit < (int)strlen(units)) {
-		hundredths = 100; /* 1023.999M is 1G when it is rounded */
+		hundredths = 100; /* 1023.999M is rounded to 1G */
 		unit++;
 	}
 	whole = (unsigned int)(hundredths / 100);

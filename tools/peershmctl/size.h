@@ -7,15 +7,15 @@
 #include <stdint.h>
 
 #define SIZE_TEXT 24
-#define SIZE_FORMS "4096, 64K, 1.5M, 64GiB, 2T" /* that are taken, for people */
+#define SIZE_FORMS "4096, 64K, 1.5M, 64GiB, 2T" /* examples, for messages */
 
-/* false: not a size, or beyond 64 bits. A fraction of a byte counts as one. */
+/* False: not a size, or larger than 64 bits. A fraction of a byte is rounded up. */
 bool size_parse(const char *text, uint64_t *bytes);
 
-/* In the largest unit that gives 1 or more, with two decimals at most. */
+/* Writes the size in the largest unit that gives at least 1, with at most two decimals. */
 void size_format(uint64_t bytes, char text[SIZE_TEXT]);
 
-/* Both sizes, and in bytes if they would read the same though they are not. */
+/* Writes both sizes; as bytes if they differ but would look the same. */
 void size_format_two(uint64_t one, uint64_t other, char one_text[SIZE_TEXT],
 		     char other_text[SIZE_TEXT]);
 

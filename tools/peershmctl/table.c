@@ -15,7 +15,7 @@ struct table {
 	bool broken; /* a cell is missing */
 };
 
-/* Columns a text takes: bytes that begin a UTF-8 character. */
+/* The columns that a text takes: the number of bytes that begin a UTF-8 character. */
 static size_t width(const char *text)
 {
 	size_t n = 0;

@@ -8,15 +8,15 @@
 struct table;
 
 /*
- * One character a column in `align`, 'l' or 'r', and its heading. NULL: no
- * memory; the calls below then do nothing.
+ * `align` has an 'l' or an 'r' for each column; the headings follow. NULL if memory ran out: the
+ * functions below accept that.
  */
 struct table *table_new(const char *align, ...);
 
-/* Add a row: one string a column, copied. */
+/* Adds a row: one string for each column, which is copied. */
 void table_row(struct table *table, ...);
 
-/* Print the table and free it; -1 if memory ran out while it was filled. */
+/* Prints the table and frees it; -1 if memory ran out while it was filled. */
 int table_print(struct table *table, FILE *out);
 
 #endif /* PEERSHMCTL_TABLE_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* watch: what happens to a region, as it happens. */
+/* The command watch: prints what happens to a region, as it happens. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,9 +10,9 @@
 #include "size.h"
 
 #define VALUES_TEXT 80
-#define PID_WIDTH 13 /* of "  PID " and seven digits */
+#define PID_WIDTH 13 /* "  PID " and seven digits */
 
-/* The wall clock's time of an event, whose time counts from boot. */
+/* Converts the time of an event, which counts from boot, to that of the wall clock. */
 static void time_text(uint64_t boottime, char text[32])
 {
 	struct timespec wall;
@@ -33,7 +33,7 @@ static void time_text(uint64_t boottime, char text[32])
 	snprintf(text + n, 32 - n, ".%03d", (int)(ns / 1000000 % 1000));
 }
 
-/* What the two values of an event mean, in words; empty if they mean nothing. */
+/* Describes the two values of an event; an empty text for an event without values. */
 static void values_text(const struct peershm_event *event, char text[VALUES_TEXT])
 {
 	char old_size[SIZE_TEXT];
@@ -85,7 +85,7 @@ static void print_event(const struct peershm_event *event)
 	snprintf(pid, sizeof(pid), "  PID %d", event->pid);
 	if (event->type == PEERSHM_EVENT_OVERFLOW)
 		pid[0] = '\0';
-	/* What stands last needs no filling up. */
+	/* The last column is not padded. */
 	if (!event->name[0] && !values[0])
 		printf("%s  %-9s%s\n", time, type_text(event), pid);
 	else
@@ -93,7 +93,7 @@ static void print_event(const struct peershm_event *event)
 		       pid, event->name[0] ? "  " : "", event->name, values[0] ? "  " : "", values);
 }
 
-/* One line, for whoever reads them as they come. */
+/* One line for each event, for programs that read them as they come. */
 static void print_json(const struct peershm_event *event)
 {
 	struct json_object *object = json_object_new_object();
@@ -142,7 +142,7 @@ static int run_watch(const struct command *command, int argc, char **argv, bool 
 			print_json(&event);
 		else
 			print_event(&event);
-		/* A reader that is gone ends it. */
+		/* Whoever read the output is gone. */
 		if (fflush(stdout))
 			break;
 	}
@@ -157,12 +157,12 @@ const struct command command_watch = {
 	.name = "watch",
 	.arguments = "NAME",
 	.summary = "Print what happens to a region, as it happens",
-	.help = "  --json  one object a line: time_ns counts from boot; old and new are numbers,\n"
-		"          of a root they are old_root and new_root, addresses or null\n"
+	.help = "  --json  one object a line; time_ns counts from boot, old and new are numbers; for\n"
+		"          a root they are old_root and new_root, which are addresses or null\n"
 		"\n"
-		"Ends when the region is unlinked. An event is the coming, leaving or death of\n"
-		"a client, a change of the size or of a root, an announced shrink, and a client\n"
-		"that has caught up after a grow could not reach it in time.\n"
+		"Events: a client attaches, leaves or dies; the size or a root changes; a shrink is\n"
+		"announced; a client that a grow could not reach in time has caught up.\n"
+		"Ends when the region is unlinked.\n"
 		"\n"
 		"Example: peershmctl watch routes\n",
 	.run = run_watch,
