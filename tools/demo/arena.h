@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * A bump allocator: memory from one end to the other, never given back one by one. It asks
- * for more when it comes to the end, and more must follow what it has. It needs no device.
+ * A bump allocator: it hands out memory from one end to the other, and takes nothing back. At the
+ * end it asks for more memory, which must follow directly. It needs no device.
  */
 #ifndef DEMO_ARENA_H
 #define DEMO_ARENA_H
@@ -11,12 +11,12 @@
 struct arena {
 	char *next;
 	char *end;
-	/* Move the end up by `length` bytes or more: the new end, or NULL. */
+	/* Moves the end up by at least `length` bytes; returns the new end, or NULL. */
 	char *(*more)(void *context, size_t length);
 	void *context;
 };
 
-/* `align` is a power of two. NULL: there is no more; the arena is as before. */
+/* `align` is a power of two. Returns NULL, with the arena unchanged, if memory ran out. */
 void *arena_alloc(struct arena *arena, size_t size, size_t align);
 
 #endif /* DEMO_ARENA_H */

@@ -14,7 +14,7 @@
 #include "child.h"
 
 #define MAX_CHILDREN 16
-#define AGAIN_US 200000 /* a signal that came just before a wait began comes again */
+#define AGAIN_US 200000 /* repeats the alarm, as one just before a wait would not end it */
 
 static pid_t children[MAX_CHILDREN];
 static volatile sig_atomic_t told_to_end;
@@ -33,7 +33,7 @@ static void on_signal(int signal)
 
 void child_watch(unsigned int seconds)
 {
-	/* No SA_RESTART: whatever waits comes back with EINTR. */
+	/* No SA_RESTART: system calls that wait return EINTR. */
 	struct sigaction action = { .sa_handler = on_signal };
 	struct itimerval deadline = {
 		.it_value.tv_sec = seconds,
@@ -66,7 +66,7 @@ static void forget(pid_t pid)
 	}
 }
 
-/* In the child: nothing is open but what it is given, and it does not outlive the story. */
+/* Runs in the child: it keeps only the descriptors it is given, and dies with the story. */
 static _Noreturn void become(const char *role, const char *region, const char *name, int socket,
 			     int file, pid_t parent)
 {
@@ -76,7 +76,7 @@ static _Noreturn void become(const char *role, const char *region, const char *n
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-	/* Out of the way first: either may have the number of the other. */
+	/* Moved up first, as one may have the number that the other one gets. */
 	socket = fcntl(socket, F_DUPFD_CLOEXEC, MESSAGE_FILE + 1);
 	if (file >= 0)
 		file = fcntl(file, F_DUPFD_CLOEXEC, MESSAGE_FILE + 1);

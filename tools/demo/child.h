@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The daemons, as the story holds them: this program again, with a role. All calls that can
- * fail say on stderr what did.
+ * The story's side of its daemons, which are this program again, with a role. A function that
+ * fails has printed why on stderr.
  */
 #ifndef DEMO_CHILD_H
 #define DEMO_CHILD_H
@@ -12,33 +12,33 @@
 #include "message.h"
 
 struct child {
-	const char *name; /* and client name; a constant */
+	const char *name; /* its client name, too; a constant */
 	pid_t pid;
 	int socket;
 };
 
-/* Before the first: end all daemons when this process is told to end, or runs out of time. */
+/* Called first: waits end when this process gets a signal to end, or after these seconds. */
 void child_watch(unsigned int seconds);
 
-/* Start one, with a file for it or -1, and wait until it is ready. */
+/* Starts a daemon, with a file for it or -1, and waits until it is ready. */
 bool child_start(struct child *child, const char *role, const char *region, const char *name,
 		 int file, struct message *ready);
 
 bool child_tell(struct child *child, const struct message *order);
 
-/* Wait for an answer of that kind, or any, but no longer than the deadline. */
+/* Waits for an answer of that kind, or MESSAGE_ANY, until the deadline. */
 bool child_hear(struct child *child, enum message_kind kind, struct message *answer);
 
-/* Both, with an order that has no argument. */
+/* child_tell() and child_hear(), for an order without arguments. */
 bool child_ask(struct child *child, enum message_kind order, enum message_kind kind,
 	       struct message *answer);
 
-/* SIGSTOP, SIGKILL, SIGCONT: return once it has stopped, is dead, was told. */
+/* These send SIGSTOP and wait until it has stopped; SIGCONT; SIGKILL and wait until it is dead. */
 bool child_stop(struct child *child);
 bool child_continue(struct child *child);
 bool child_kill(struct child *child);
 
-/* End the daemons that there are still, on whichever way out. */
+/* Kills the daemons that still run. */
 void child_end_all(void);
 
 #endif /* DEMO_CHILD_H */

@@ -12,10 +12,10 @@
 
 #define RANGE (1ULL << 30) /* of addresses that a memfd's peers reserve */
 
-/* What grows. */
+/* Memory that grows, and the peers that have it mapped. */
 struct memory {
-	struct peershm *shm; /* a region, or */
-	int fd;		     /* a memfd */
+	struct peershm *shm; /* the region, or NULL: */
+	int fd;		     /* the memfd */
 	struct child peers[COMPARE_PEERS];
 	uint64_t bases[COMPARE_PEERS];
 };
@@ -165,7 +165,7 @@ int compare_main(const char *region, const char *client)
 	message.ready.base = (uintptr_t)(shm ? peershm_base(shm) : map_memfd());
 	message_say(&message);
 	for (;;) {
-		message_order(&message); /* leaves with the story */
+		message_order(&message); /* exits if the story has */
 		faults_write(&message);
 		message_say(&message);
 	}

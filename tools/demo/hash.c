@@ -23,11 +23,11 @@ void hash_insert(struct hash *hash, struct hash_item *item)
 	struct hash_item **bucket = &hash->buckets[mix(item->name) & hash->mask];
 
 	item->next = *bucket;
-	/* Pairs with the acquire in hash_find(): an item seen is complete. */
+	/* Pairs with the acquire in hash_find(): a reader that sees the item sees it complete. */
 	__atomic_store_n(bucket, item, __ATOMIC_RELEASE);
 }
 
-/* An item's next never changes once it can be seen. */
+/* Readers need no barrier here: `next` does not change once readers can see the item. */
 static struct hash_item *search(struct hash_item *item, const char *name)
 {
 	while (item && strcmp(item->name, name) != 0)

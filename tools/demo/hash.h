@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * A hash table by name, of raw pointers, for one writer and any number of readers that take
- * no lock: items are put in front of their bucket and stay.
+ * A hash table with names as keys, made of raw pointers, for one writer and any number of readers
+ * without a lock: an item is inserted at the front of its bucket, and stays there.
  */
 #ifndef DEMO_HASH_H
 #define DEMO_HASH_H
@@ -9,23 +9,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Part of whatever is in the table. The inserter sets name, the table the rest. */
+/* Embedded in the objects of the table. The caller sets `name`, the table the rest. */
 struct hash_item {
 	struct hash_item *next;
 	const char *name;
 };
 
 struct hash {
-	uint64_t mask;		     /* buckets less one; they are a power of two */
+	uint64_t mask;		     /* number of buckets, a power of two, minus one */
 	struct hash_item *buckets[]; /* written by the writer alone, read by all */
 };
 
-/* Bytes of a table; all zero but the mask, it is empty. */
+/* The size of a table in bytes. An empty one has a mask, and all else is zero. */
 size_t hash_size(size_t buckets);
 
 void hash_insert(struct hash *hash, struct hash_item *item);
 
-/* An item of this name, or NULL; and the next of the same name. */
+/* These return an item with that name, and the next item with the same name, or NULL. */
 struct hash_item *hash_find(const struct hash *hash, const char *name);
 struct hash_item *hash_find_next(const struct hash_item *item);
 

@@ -8,50 +8,17 @@
 #include "key.h"
 #include "symbols.h"
 
-/* How far the last symbol is taken to reach: nobody says where it ends. */
+/* The last symbol is taken to have this length, as no other one follows it. */
 #define LAST_LENGTH 16
 
-/* While it is read; name is an offset into names. */
+/* The key while it is being made. The names of the entries are offsets into `names`. */
 struct draft {
 	struct key_entry *entries;
-	size_t count;
-	size_t room;
+	size_t entries_length; /* in bytes */
 	char *names;
 	size_t names_length;
-	size_t names_room;
+	size_t count;
 };
-
-static bool reserve(void **array, size_t *room, size_t wanted, size_t element)
-{
-	size_t larger = wanted < 4096 ? 4096 : 2 * wanted;
-	void *moved;
-
-	if (wanted <= *room)
-		return true;
-	moved = realloc(*array, larger * element);
-	if (!moved)
-		return false;
-	*array = moved;
-	*room = larger;
-	return true;
-}
-
-static bool add(struct draft *draft, uint64_t address, const char *name)
-{
-	size_t length = strlen(name) + 1;
-
-	if (!reserve((void **)&draft->entries, &draft->room, draft->count + 1,
-		     sizeof(*draft->entries)) ||
-	    !reserve((void **)&draft->names, &draft->names_room, draft->names_length + length, 1))
-		return false;
-	memcpy(draft->names + draft->names_length, name, length);
-	draft->entries[draft->count++] = (struct key_entry){
-		.address = address,
-		.name = draft->names_length,
-	};
-	draft->names_length += length;
-	return true;
-}
 
 struct place {
 	uint64_t address;
@@ -66,7 +33,7 @@ static int by_address(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Symbols at one address end together, where the next address is. */
+/* A symbol ends where the next address with a symbol is. */
 static int find_ends(struct draft *draft)
 {
 	struct place *sorted = malloc(draft->count * sizeof(*sorted));
@@ -89,18 +56,33 @@ static int find_ends(struct draft *draft)
 	return end ? 0 : -ENODATA;
 }
 
+static void read_symbols(struct draft *draft, struct symbols *symbols, FILE *entries, FILE *names)
+{
+	size_t name = 0;
+
+	for (; symbols_next(symbols); draft->count++) {
+		struct key_entry entry = { .address = symbols->address, .name = name };
+
+		fwrite(&entry, sizeof(entry), 1, entries);
+		name += fwrite(symbols->name, 1, strlen(symbols->name) + 1, names);
+	}
+}
+
 static int read_draft(struct draft *draft, const char *path)
 {
 	struct symbols symbols;
-	int err = symbols_open(&symbols, path);
+	FILE *entries = open_memstream((char **)&draft->entries, &draft->entries_length);
+	FILE *names = open_memstream(&draft->names, &draft->names_length);
+	int err = entries && names ? symbols_open(&symbols, path) : -ENOMEM;
 
-	if (err)
-		return err;
-	while (!err && symbols_next(&symbols)) {
-		if (!add(draft, symbols.address, symbols.name))
+	if (!err) {
+		read_symbols(draft, &symbols, entries, names);
+		symbols_close(&symbols);
+		if (ferror(entries) || ferror(names))
 			err = -ENOMEM;
 	}
-	symbols_close(&symbols);
+	if ((entries && fclose(entries)) || (names && fclose(names)))
+		err = -ENOMEM;
 	if (!err && !draft->count)
 		err = -ENODATA;
 	return err ? err : find_ends(draft);
@@ -108,7 +90,7 @@ static int read_draft(struct draft *draft, const char *path)
 
 static int write_key(const struct draft *draft, int fd)
 {
-	size_t entries = draft->count * sizeof(*draft->entries);
+	size_t entries = draft->entries_length;
 	size_t length = sizeof(struct key) + entries + draft->names_length;
 	struct key *key;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The answer key: every symbol in the order of /proc/kallsyms, with where it begins and the
- * next one does, sorted out once and given to the look-up daemons as a file in memory. They
- * check each of their answers against it.
+ * The answer key: all symbols in the order of /proc/kallsyms, with their first address and that of
+ * the next symbol. It is made once, and the look-up daemons get it as a file in memory: they check
+ * each of their answers against it.
  */
 #ifndef DEMO_KEY_H
 #define DEMO_KEY_H
@@ -11,7 +11,7 @@
 
 struct key_entry {
 	uint64_t address;
-	uint64_t end;  /* where the next one begins */
+	uint64_t end;  /* the address of the next symbol */
 	uint64_t name; /* offset of the name from the key's beginning */
 };
 
@@ -21,10 +21,10 @@ struct key {
 	struct key_entry entries[];
 };
 
-/* Read a file of symbols; gives a descriptor, or -errno. -ENODATA: it has no addresses. */
+/* Reads a file of symbols; returns a descriptor, or -errno (-ENODATA: it has no addresses). */
 int key_make(const char *path);
 
-/* Map it, all of it present. NULL and errno. */
+/* Maps the key and populates it. On failure returns NULL, and sets errno. */
 const struct key *key_map(int fd);
 
 static inline const char *key_name(const struct key *key, const struct key_entry *entry)

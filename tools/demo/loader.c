@@ -8,7 +8,7 @@
 #include "table.h"
 
 #define BUCKETS (1u << 16)
-#define PATIENCE_MS 2000 /* a crowded machine, and peers that open and exit meanwhile */
+#define PATIENCE_MS 2000 /* the machine is busy, and peers open the region and exit meanwhile */
 
 struct loader {
 	struct peershm *shm;
@@ -16,7 +16,7 @@ struct loader {
 	struct table *table;
 };
 
-/* What the arena calls when it is full: grow the region, and tell the story how it went. */
+/* The arena calls this when it is full: grows the region, and tells the story how that went. */
 static char *more(void *context, size_t length)
 {
 	struct loader *loader = context;
@@ -36,7 +36,7 @@ static char *more(void *context, size_t length)
 	if (err)
 		message_fail("growing: %s", peershm_strerror(err));
 	message.grew.new_size = peershm_size(loader->shm);
-	message.grew.report.peers = NULL; /* it means nothing to the reader */
+	message.grew.report.peers = NULL; /* a pointer of this process */
 	message_say(&message);
 
 	end = (char *)peershm_base(loader->shm) + message.grew.new_size;
@@ -45,7 +45,7 @@ static char *more(void *context, size_t length)
 	return end;
 }
 
-/* The table, empty, in the first memory the region gets; then the root, for all to find. */
+/* Makes an empty table in the first memory of the region, and sets the root to it. */
 static void begin(struct loader *loader)
 {
 	struct arena *arena = &loader->arena;
@@ -93,7 +93,7 @@ int loader_main(const char *region, const char *client)
 	message_say(&message);
 
 	for (;;) {
-		message_order(&message); /* leaves with the story */
+		message_order(&message); /* exits if the story has */
 		if (!loader.table)
 			begin(&loader);
 		message.limit = load(&loader, &symbols, message.limit);

@@ -10,17 +10,17 @@
 #include "message.h"
 #include "table.h"
 
-#define BATCH 256  /* questions between two looks at the socket */
-#define NICE 10	   /* its questions never end: the others come first */
-#define NEWEST 128 /* every other question is about one of so many that came last */
+#define BATCH 256  /* questions between two checks of the socket */
+#define NICE 10	   /* it never stops asking: other processes come first */
+#define NEWEST 128 /* every other question is about one of the newest symbols */
 
 struct lookup {
 	struct peershm *shm;
 	const struct key *key;
 	const struct table *table;
-	char *touched;	 /* end of what was read */
+	char *touched;	 /* every page below this was read */
 	uint64_t random; /* xorshift64 */
-	uint64_t faults; /* when it was ready */
+	uint64_t faults; /* of the process, before its first look-up */
 	struct message so_far;
 };
 
@@ -46,7 +46,7 @@ static bool answer_address(struct lookup *lookup, const struct key_entry *expect
 	return found;
 }
 
-/* "Where is this name?" Several symbols may have it. */
+/* "Where is this name?" Several symbols may have the same name. */
 static bool answer_name(struct lookup *lookup, const struct key_entry *expected)
 {
 	const struct symbol *found = table_find(lookup->table, key_name(lookup->key, expected));
@@ -74,7 +74,7 @@ static void answer_batch(struct lookup *lookup)
 	}
 }
 
-/* Read a byte of every page that was granted since the last time, used or not. */
+/* Reads a byte of every page that the region got since the last call, used or not. */
 static void touch_new(struct lookup *lookup)
 {
 	const char *end = table_granted(lookup->table);
@@ -94,7 +94,7 @@ static void answer_until_told(struct lookup *lookup)
 	} while (!message_order_pending());
 }
 
-/* Once more, then what came of it all. */
+/* Answers one more batch, and sends the totals. */
 static void report(struct lookup *lookup)
 {
 	struct message *answers = &lookup->so_far;
@@ -130,7 +130,7 @@ int lookup_main(const char *region, const char *client)
 
 	lookup.faults = faults_count();
 	for (;;) {
-		message_order(&message); /* leaves with the story */
+		message_order(&message); /* exits if the story has */
 		switch (message.kind) {
 		case MESSAGE_STOP:
 			report(&lookup);

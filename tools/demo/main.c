@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * peershm-demo: shows what a growing region does, on the symbols of the kernel it runs on.
- * The daemons are this program too, started with a role.
+ * peershm-demo: shows what a growing region does, with the symbols of the running kernel as data.
+ * Its daemons are this program, too, started with a role.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -27,11 +27,11 @@ static void usage(FILE *to)
 	fputs("usage: peershm-demo [--backing small|thp|hugetlb-2m]\n"
 	      "\n"
 	      "Loads the kernel's symbols into a shared region that grows, while daemons look\n"
-	      "them up; stops one, kills one, shrinks the region, and compares with a memfd.\n"
-	      "Needs root (for /proc/kallsyms) and the peershm module. Default: thp. hugetlb-2m\n"
-	      "takes 8 pages of the pool (/proc/sys/vm/nr_hugepages).\n"
+	      "them up; stops a daemon, kills one, shrinks the region, and compares with a memfd.\n"
+	      "Needs root (for /proc/kallsyms) and the peershm module. The default backing is\n"
+	      "thp; hugetlb-2m needs 8 pages of the pool (/proc/sys/vm/nr_hugepages).\n"
 	      "\n"
-	      "Exit status: 0 all that it promises was true, 1 something was not, 2 wrong usage.\n",
+	      "Exit status: 0 every promise was kept, 1 one was broken or it failed, 2 wrong usage.\n",
 	      to);
 }
 
@@ -45,7 +45,7 @@ static int run_role(const char *role, const char *region, const char *client)
 	return 2;
 }
 
-/* hugetlb-1g is none of them: the symbols would not fill one page, so nothing would grow. */
+/* Not hugetlb-1g: the symbols would not fill one page, so nothing would grow. */
 static int backing_of(const char *name)
 {
 	for (int i = PEERSHM_SMALL; i <= PEERSHM_HUGETLB_2M; i++) {
@@ -60,7 +60,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "backing", required_argument, NULL, 'b' },
 		{ "help", no_argument, NULL, 'h' },
-		{ "role", required_argument, NULL, 'r' }, /* from the story to its daemons */
+		{ "role", required_argument, NULL, 'r' }, /* used by the story for its daemons */
 		{ "region", required_argument, NULL, 'n' },
 		{ "client", required_argument, NULL, 'c' },
 		{ 0 },

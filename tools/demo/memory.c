@@ -31,7 +31,7 @@ uint64_t memory_present(pid_t pid, uint64_t address, uint64_t length)
 	return present;
 }
 
-/* The number in a file, after a word if there is one to look for; 0 if it is not there. */
+/* Returns the number that follows `word` (or "") in a line of the file; 0 if there is none. */
 static int64_t number_in(const char *path, const char *word)
 {
 	FILE *file = fopen(path, "re");
@@ -51,7 +51,7 @@ static int64_t number_in(const char *path, const char *word)
 	return number;
 }
 
-/* The counters in /proc/meminfo run behind on each CPU: make them catch up. */
+/* Each CPU holds back part of the counters in /proc/meminfo: this adds them up. */
 static void settle_counters(void)
 {
 	int fd = open("/proc/sys/vm/stat_refresh", O_WRONLY | O_CLOEXEC);

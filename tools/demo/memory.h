@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the system says of memory. */
+/* The system's figures of memory. */
 #ifndef DEMO_MEMORY_H
 #define DEMO_MEMORY_H
 
@@ -7,10 +7,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Bytes of the range that are in the page tables of a process (/proc/PID/pagemap). */
+/* Returns how many bytes of the range are in the process's page tables (/proc/PID/pagemap). */
 uint64_t memory_present(pid_t pid, uint64_t address, uint64_t length);
 
-/* Bytes of the system's that such a region takes from: they grow when a region shrinks. */
+/*
+ * Returns a figure in bytes that rises by what a shrink of the region frees: the free pages of its
+ * pool, or minus the shared memory in use.
+ */
 int64_t memory_free(const struct peershm_region_info *region);
 
 #endif /* DEMO_MEMORY_H */

@@ -20,7 +20,7 @@ uint64_t message_now(void)
 
 int message_send(int socket, const struct message *message)
 {
-	/* The other end reads all it is sent: a full socket means that it hangs. */
+	/* The other end reads all messages: if the socket is full, it hangs. */
 	if (send(socket, message, sizeof(*message), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the story and its daemons tell each other, over a socket that keeps messages whole.
- * Nothing is waited for longer than MESSAGE_DEADLINE_MS.
+ * The messages between the story and its daemons, over a socket that keeps them whole. The story
+ * waits at most MESSAGE_DEADLINE_MS for an answer.
  */
 #ifndef DEMO_MESSAGE_H
 #define DEMO_MESSAGE_H
@@ -13,19 +13,19 @@
 #define MESSAGE_DEADLINE_MS 20000
 #define MESSAGE_PEERS 8
 
-/* Descriptors of a daemon: its socket, and a file if its role takes one. */
+/* The descriptors of a daemon: its socket, and a file if its role needs one. */
 #define MESSAGE_SOCKET 3
 #define MESSAGE_FILE 4
 
 enum message_kind {
 	MESSAGE_ANY = 0,
 	/* to a daemon */
-	MESSAGE_LOAD,	/* limit: load symbols up to that one, then answer LOADED */
-	MESSAGE_BEGIN,	/* look up from now on; no answer */
-	MESSAGE_REPORT, /* answer ANSWERS, having touched all there is; go on */
-	MESSAGE_STOP,	/* the same; then look up no more */
-	MESSAGE_TOUCH,	/* address: answer TOUCHED */
-	MESSAGE_WRITE,	/* address, length: write to each page, answer WRITTEN */
+	MESSAGE_LOAD,	/* load the symbols up to `limit`; answer: LOADED */
+	MESSAGE_BEGIN,	/* start looking up; no answer */
+	MESSAGE_REPORT, /* read every page, and go on looking up; answer: ANSWERS */
+	MESSAGE_STOP,	/* the same, but stop looking up */
+	MESSAGE_TOUCH,	/* read at `address`; answer: TOUCHED */
+	MESSAGE_WRITE,	/* write to each page of `address`, `length`; answer: WRITTEN */
 	/* from a daemon */
 	MESSAGE_READY,
 	MESSAGE_GREW,
@@ -48,7 +48,7 @@ struct message {
 			uint64_t old_size;
 			uint64_t new_size;
 			uint64_t ns;
-			struct peershm_report report; /* its peers are these: */
+			struct peershm_report report; /* its peers follow */
 			struct peershm_peer peers[MESSAGE_PEERS];
 		} grew;
 		struct { /* ANSWERS, since BEGIN */
@@ -63,25 +63,25 @@ struct message {
 			uint64_t length;
 			uint64_t faults;
 			uint64_t ns;
-			int32_t signal; /* that the touch raised, or 0 */
-			int32_t code;	/* and its si_code */
+			int32_t signal; /* raised by the access, or 0 */
+			int32_t code;	/* its si_code */
 		} touch;
 		char text[256]; /* FAILED */
 	};
 };
 
-/* 0, or -errno: -EPIPE when the other end is gone, -ETIMEDOUT. */
+/* These return 0 or -errno, such as -EPIPE if the other end is gone, or -ETIMEDOUT. */
 int message_send(int socket, const struct message *message);
 int message_receive(int socket, struct message *message, int timeout_ms);
 
 uint64_t message_now(void); /* ns, CLOCK_MONOTONIC */
 
-/* A daemon's end: send, or leave; wait for the next order (leave if there is no story). */
+/* A daemon's side: send a message, wait for an order. Both exit if the story is gone. */
 void message_say(const struct message *message);
 void message_order(struct message *message);
 bool message_order_pending(void);
 
-/* A daemon's last words. */
+/* Sends an error message, and exits. */
 _Noreturn void message_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif /* DEMO_MESSAGE_H */

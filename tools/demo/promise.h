@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What must turn out true: each one is counted, and those that did not are told at the end. */
+/* Claims that the demo checks: they are counted, and those that were false are printed at the end. */
 #ifndef DEMO_PROMISE_H
 #define DEMO_PROMISE_H
 
@@ -7,7 +7,7 @@
 
 bool promise(bool kept, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Say how it went, if need be of a story that broke off; true if all was told and kept. */
+/* Prints the outcome. True: the story was told to its end, and every promise was kept. */
 bool promise_verdict(bool told);
 
 #endif /* DEMO_PROMISE_H */

@@ -27,24 +27,24 @@
 
 struct story {
 	enum peershm_backing backing;
-	struct peershm *region; /* to administer: the story is no client */
+	struct peershm *region; /* a handle without a client */
 	uint64_t base;
 	int key;
 	uint64_t symbols;
 	struct child loader;
 	struct child lookups[LOOKUPS];
-	uint64_t size; /* of the region, as the loader last said */
+	uint64_t size; /* of the region, after the loader's last grow */
 	unsigned int grows;
-	uint64_t longest; /* grow of all so far, ns */
+	uint64_t longest; /* the longest grow so far, in ns */
 };
 
-/* What the loader said of a part of the work. */
+/* What the loader reported of one part of the story. */
 struct growth {
 	unsigned int grows;
-	uint64_t start; /* of the memory that came */
-	uint64_t total; /* ns in the calls */
+	uint64_t start; /* the size before it */
+	uint64_t total; /* ns in all calls that grow */
 	unsigned int clients;
-	struct message last; /* report */
+	struct message last; /* its last report */
 };
 
 static const char *const lookup_names[LOOKUPS] = { "lookup-1", "lookup-2", "lookup-3" };
@@ -55,7 +55,7 @@ static bool complain(const char *what, int err)
 	return false;
 }
 
-/* The next thing the loader says: it grew, or this part is loaded. */
+/* Receives the loader's next message: the region grew, or this part is loaded. */
 static bool hear_loader(struct story *story, struct growth *growth, bool *loaded)
 {
 	struct message message;
@@ -90,7 +90,7 @@ static bool tell_loader(struct story *story, unsigned int quarter)
 	return child_tell(&story->loader, &order);
 }
 
-/* Have the symbols loaded up to a quarter, and see how the region grew meanwhile. */
+/* Lets the loader load the symbols up to a quarter, and adds up how the region grew meanwhile. */
 static bool load(struct story *story, unsigned int quarter, struct growth *growth)
 {
 	bool loaded = false;
@@ -104,7 +104,7 @@ static bool load(struct story *story, unsigned int quarter, struct growth *growt
 	return true;
 }
 
-/* What one daemon has done; each report follows a look at all there is. */
+/* Gets a look-up daemon's report, which it sends after it has read every page, and checks it. */
 static bool check(struct story *story, struct child *child, enum message_kind order,
 		  struct message *report)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the demo shows, told in order, and whether all that it promises was true. */
+/* The story that the demo tells. True: it was told to its end, and every promise was kept. */
 #ifndef DEMO_STORY_H
 #define DEMO_STORY_H
 

@@ -11,7 +11,7 @@ int symbols_open(struct symbols *symbols, const char *path)
 	return symbols->file ? 0 : -errno;
 }
 
-/* Cut the name out of the line. */
+/* Reads address and name from the line. */
 static bool parse(struct symbols *symbols)
 {
 	char *end;

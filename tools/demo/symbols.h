@@ -13,14 +13,14 @@ struct symbols {
 	FILE *file;
 	char *line;
 	size_t room;
-	uint64_t address; /* of the symbol read last */
-	const char *name; /* likewise; good until the next one is read */
+	uint64_t address; /* of the last symbol that was read */
+	const char *name; /* its name, until the next one is read */
 };
 
 /* 0 or -errno. */
 int symbols_open(struct symbols *symbols, const char *path);
 
-/* Go to the next symbol. False: no more. Lines that are none are passed over. */
+/* Reads the next symbol; other lines are skipped. False: there are no more. */
 bool symbols_next(struct symbols *symbols);
 
 void symbols_close(struct symbols *symbols);

@@ -3,7 +3,7 @@
 
 #include "table.h"
 
-/* A symbol begins on a line of its own, apart from what the inserter still changes. */
+/* Each symbol has a cache line of its own, which no write to another symbol invalidates. */
 #define CACHE_LINE 64
 
 struct table *table_new(struct arena *arena, size_t buckets)
@@ -50,13 +50,13 @@ bool table_insert(struct table *table, struct arena *arena, uint64_t address, co
 
 uint64_t table_count(const struct table *table)
 {
-	/* Pairs with the release in table_insert(): who sees the count finds the symbols. */
+	/* Pairs with the release in table_insert(): a reader that sees the count finds the symbols. */
 	return __atomic_load_n(&table->count, __ATOMIC_ACQUIRE);
 }
 
 void table_grant(struct table *table, char *end)
 {
-	/* Pairs with the acquire in table_granted(): the grow is over for who sees it. */
+	/* Pairs with the acquire in table_granted(): a reader sees the new end after the grow. */
 	__atomic_store_n(&table->granted, end, __ATOMIC_RELEASE);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * The symbols of a kernel, by address and by name: what the region's root points to. One
+ * The symbols of a kernel, by address and by name. The region's root points to this table. One
  * process inserts while others look up, through the same pointers.
  */
 #ifndef DEMO_TABLE_H
@@ -16,7 +16,7 @@
 struct symbol {
 	struct tree_item by_address;
 	struct hash_item by_name;
-	struct symbol *alias; /* others at the same address */
+	struct symbol *alias; /* another symbol at the same address */
 	char text[];	      /* its name */
 };
 
@@ -33,17 +33,17 @@ struct table *table_new(struct arena *arena, size_t buckets);
 /* False: there is no more memory. */
 bool table_insert(struct table *table, struct arena *arena, uint64_t address, const char *name);
 
-/* How many of the symbols inserted first can be found for sure. */
+/* So many symbols, counted from the first that was inserted, can be found for sure. */
 uint64_t table_count(const struct table *table);
 
-/* The end of the memory in use; the inserter raises it when there is more. */
+/* The end of the region's memory: the inserter sets it after each grow. */
 void table_grant(struct table *table, char *end);
 char *table_granted(const struct table *table);
 
-/* Which symbol contains this address? One of those that begin nearest below it. */
+/* The symbol that contains this address: it has the greatest address that is not above. */
 struct symbol *table_at(const struct table *table, uint64_t address);
 
-/* A symbol of this name; and the next of the same name. */
+/* These return a symbol with that name, and the next symbol with the same name, or NULL. */
 struct symbol *table_find(const struct table *table, const char *name);
 struct symbol *table_find_next(const struct symbol *symbol);
 

@@ -55,7 +55,7 @@ static const char *colour(const char *code)
 {
 	static int tty = -1;
 
-	/* A machine's console is a terminal too, but nobody sits at it without an input. */
+	/* A console without input is a terminal, too, but nobody sits at it. */
 	if (tty < 0)
 		tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	return tty ? code : "";

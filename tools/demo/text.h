@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Figures for people, and colour where there is a terminal. */
+/* Numbers as people read them, and colours on a terminal. */
 #ifndef DEMO_TEXT_H
 #define DEMO_TEXT_H
 

@@ -4,10 +4,10 @@
 
 #include "tree.h"
 
-/* The bit of an item that is no fork: what is in the tree. */
+/* The `bit` of an item that is in the tree; a fork has a smaller one. */
 #define LEAF 64
 
-/* Pairs with the release in tree_insert(): a pointer seen is a thing complete. */
+/* Pairs with the release in tree_insert(): what the pointer leads to is complete. */
 static struct tree_item *load(struct tree_item *const *slot)
 {
 	return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
@@ -63,7 +63,7 @@ static struct tree_item *greatest(struct tree_item *item)
 
 struct tree_item *tree_floor(const struct tree *tree, uint64_t key)
 {
-	struct tree_item *below = NULL; /* all of it is less than key, and the nearest so far */
+	struct tree_item *below = NULL; /* the nearest subtree so far with only smaller keys */
 	struct tree_item *item = load(&tree->top);
 
 	while (item && item->bit != LEAF && agrees(item, key)) {
@@ -71,6 +71,6 @@ struct tree_item *tree_floor(const struct tree *tree, uint64_t key)
 			below = load(&fork_of(item)->child[0]);
 		item = load(&fork_of(item)->child[side(item, key)]);
 	}
-	/* All that is in item, or nothing of it, is less than key; or it is what has the key. */
+	/* Here all keys below `item` are less than `key`, or all are greater, or it has the key. */
 	return greatest(item && item->key <= key ? item : below);
 }

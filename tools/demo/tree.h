@@ -1,37 +1,37 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * A search tree by number, of raw pointers, for one writer and any number of readers that
- * take no lock: a crit-bit tree. An item never moves, and an insertion becomes visible by
- * one store of one pointer, so that whoever reads meanwhile sees the tree with it or without.
+ * A search tree with numbers as keys, made of raw pointers, for one writer and any number of
+ * readers without a lock: a crit-bit tree. An item never moves, and an insertion is published by
+ * storing one pointer: a concurrent reader sees the tree either with the item or without it.
  */
 #ifndef DEMO_TREE_H
 #define DEMO_TREE_H
 
 #include <stdint.h>
 
-/* Part of whatever is in the tree. The inserter sets key, the tree the rest. */
+/* Embedded in the objects of the tree. The caller sets `key`, the tree the rest. */
 struct tree_item {
 	uint64_t key;
 	uint32_t bit;
 };
 
-/* Where two subtrees part: keys below agree with its own above `bit`, and differ there. */
+/* An inner node: all keys below it agree with its own key above `bit`, and differ in that bit. */
 struct tree_fork {
 	struct tree_item item;
 	struct tree_item *child[2]; /* written by the writer alone, read by all */
 };
 
 struct tree {
-	struct tree_item *top; /* likewise */
+	struct tree_item *top; /* written by the writer alone, read by all */
 };
 
 /*
- * Insert an item, with memory for one fork. If one with this key is there, that is given
- * back and neither is used; otherwise the item itself.
+ * Inserts an item; `fork` is memory for an inner node. Returns the item; or, if there is one with
+ * the same key, that one, and uses neither `item` nor `fork`.
  */
 struct tree_item *tree_insert(struct tree *tree, struct tree_item *item, struct tree_fork *fork);
 
-/* The item with the greatest key that is not above `key`, or NULL. */
+/* Returns the item with the greatest key that is not above `key`, or NULL. */
 struct tree_item *tree_floor(const struct tree *tree, uint64_t key);
 
 #endif /* DEMO_TREE_H */
