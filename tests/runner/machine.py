@@ -8,10 +8,6 @@ from pathlib import Path
 
 from . import process
 
-# Huge pages and two NUMA nodes, between which no page moves by itself.
-OPTIONS = ["--nodes", "2", "--words", "--append",
-           "hugepagesz=2M hugepages=200 hugepagesz=1G hugepages=2 numa_balancing=disable"]
-
 
 class Kernel:
     """A line of tools/vm/kernels/suites, or one of the kernels that watch: kasan, kcsan."""
@@ -54,11 +50,8 @@ class Kernel:
 
     def machine(self, log, limit, module=None):
         """How a machine is started; what it is to run is still to be added."""
-        which = ["--kernel", self.name]
-        if self.debug:
-            which = ["--vmlinuz", self.field("vmlinuz"), "--append", self.field("parameters")]
-        return ["tools/vm/run", *which, "--module", module or f"{self.tree()}/peershm.ko",
-                "--memory", "8G" if self.debug else "6G", *OPTIONS,
+        return ["tools/vm/run", "--kernel", self.name, "--suite", *["--memory", "8G"] * self.debug,
+                "--module", module or f"{self.tree()}/peershm.ko",
                 "--timeout", str(limit), "--log", str(log), "--"]
 
     def report(self, command):
