@@ -416,12 +416,8 @@ static long do_forget(void *arg)
 void peer_forget(struct peer *p, uint64_t address, uint64_t length)
 {
 	struct range r = { .address = address, .length = length };
-	long err = peer_call(p, do_forget, &r, sizeof(r));
 
-	if (err == -EINVAL && kernel_before(5, 18))
-		skip_because(
-			"MADV_DONTNEED does not take huge pages of the pool before Linux 5.18");
-	assert_ok(err);
+	assert_ok(peer_call(p, do_forget, &r, sizeof(r)));
 }
 
 static long do_munmap(void *arg)
@@ -450,6 +446,45 @@ int peer_mprotect(struct peer *p, uint64_t address, uint64_t length, int protect
 	struct range r = { .address = address, .length = length, .flag = protection };
 
 	return (int)peer_call(p, do_mprotect, &r, sizeof(r));
+}
+
+int move_mapping(uint64_t from, uint64_t length, uint64_t to)
+{
+	return mremap(at_address(from), length, length, MREMAP_MAYMOVE | MREMAP_FIXED,
+		      at_address(to)) == MAP_FAILED ?
+		       -errno :
+		       0;
+}
+
+static long do_move(void *arg)
+{
+	struct range *r = arg;
+
+	return move_mapping(r->address, r->length, r->value);
+}
+
+int peer_move(struct peer *p, uint64_t from, uint64_t length, uint64_t to)
+{
+	struct range r = { .address = from, .length = length, .value = to };
+
+	return (int)peer_call(p, do_move, &r, sizeof(r));
+}
+
+static long do_cover(void *arg)
+{
+	struct range *r = arg;
+
+	return mmap(at_address(r->address), r->length, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED ?
+		       -errno :
+		       0;
+}
+
+void peer_cover(struct peer *p, uint64_t address, uint64_t length)
+{
+	struct range r = { .address = address, .length = length };
+
+	assert_ok(peer_call(p, do_cover, &r, sizeof(r)));
 }
 
 static long do_become(void *arg)

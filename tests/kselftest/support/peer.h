@@ -77,6 +77,13 @@ void peer_forget(struct peer *p, uint64_t address, uint64_t length);
 int peer_munmap(struct peer *p, uint64_t address, uint64_t length);
 int peer_mprotect(struct peer *p, uint64_t address, uint64_t length, int protection);
 
+/* Move a mapping (mremap); in a peer, and for functions that run in one. */
+int peer_move(struct peer *p, uint64_t from, uint64_t length, uint64_t to);
+int move_mapping(uint64_t from, uint64_t length, uint64_t to);
+
+/* Map memory of the peer's own, which is no region's, over the range. */
+void peer_cover(struct peer *p, uint64_t address, uint64_t length);
+
 /* Users of the tests' own. Mallory has no regions but those that are to be too many. */
 enum {
 	ALICE = 1000,

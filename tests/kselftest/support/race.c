@@ -65,6 +65,11 @@ long race_failed(const char *what, long value, const char *file, int line)
 	return -EPROTO;
 }
 
+int race_join(const struct race *race, const char *name)
+{
+	return client_attach(&self, race->region, name, 0);
+}
+
 static void unmap_shared(void *arg)
 {
 	peers_end();

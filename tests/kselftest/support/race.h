@@ -50,6 +50,17 @@ long race_failed(const char *what, long value, const char *file, int line);
 			return race_failed(#condition, (long)(value), __FILE__, __LINE__); \
 	} while (0)
 
+/* In a peer: end the race unless the call gives 0. */
+#define race_ok(call)                                                              \
+	do {                                                                       \
+		long err_ = (call);                                                \
+		if (err_)                                                          \
+			return race_failed(#call " is 0", err_, __FILE__, __LINE__); \
+	} while (0)
+
+/* In a peer: become a client of the race's region. */
+int race_join(const struct race *race, const char *name);
+
 /* In a peer: wait for the others, or end the race. */
 #define race_together()                                                               \
 	do {                                                                          \

@@ -20,3 +20,19 @@ bool task_sleeps(pid_t tid)
 	state = strrchr(text, ')');
 	return state && state[1] && state[2] == 'S';
 }
+
+long task_call(pid_t tid, unsigned long *third)
+{
+	char path[32];
+	FILE *file;
+	long call;
+	int n;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)tid);
+	file = fopen(path, "re");
+	if (!file)
+		return -1;
+	n = fscanf(file, "%ld %*x %*x %lx", &call, third);
+	fclose(file);
+	return n == 2 ? call : -1;
+}

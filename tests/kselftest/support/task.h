@@ -9,4 +9,7 @@
 /* Neither running nor ready to run, and a signal would end it: S. False if it is gone. */
 bool task_sleeps(pid_t tid);
 
+/* The system call that the task is in, and its third argument; -1 if it is in none, or runs. */
+long task_call(pid_t tid, unsigned long *third);
+
 #endif
