@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The control page of a client that may only read: its own, and of nobody after it. */
+/*
+ * The control page of a client that may only read. It is that client's alone, and the next client
+ * does not get it as long as it is mapped somewhere.
+ */
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -9,8 +12,8 @@
 #include "support/harness.h"
 
 /*
- * In a peer: a reader through a file that is open for writing, too, and its page of the
- * control pages, which stays mapped when it has left.
+ * In a peer: a read-only client, whose file is open for writing all the same; and its control page,
+ * which stays mapped after it has left.
  */
 static int file;
 static uint32_t *page;
@@ -64,7 +67,7 @@ static long fill_page(void *arg)
 	return 0;
 }
 
-/* Its page as memory that the kernel writes for it, mapped or not. */
+/* Register the page with an io_uring: the kernel can then write to it even after munmap(). */
 static long pin_page(void *arg)
 {
 	struct iovec buffer = { .iov_base = page, .iov_len = SYSTEM_PAGE };
@@ -76,12 +79,12 @@ static long pin_page(void *arg)
 	return io_uring_register_buffers(&ring, &buffer, 1);
 }
 
-/* Gives what the kernel has written. */
+/* Have the kernel write to the registered page. Gives how many bytes it has written. */
 static long fill_pinned(void *arg)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
-	char bytes[64];
 	struct io_uring_cqe *cqe = NULL;
+	char bytes[64];
 	int ends[2];
 	long got;
 
@@ -115,7 +118,7 @@ static unsigned int entry_of(const struct client *c, uint64_t id)
 	return 0;
 }
 
-/* The peer becomes a reader; gives its entry. */
+/* The peer becomes a read-only client. Gives its entry in the header. */
 static unsigned int join(struct peer *p, const struct region *r, const struct client *owner,
 			 const char *name)
 {
@@ -127,7 +130,7 @@ static unsigned int join(struct peer *p, const struct region *r, const struct cl
 	return entry_of(owner, reader.id);
 }
 
-/* And leaves, but for its page; the entry that was its own. */
+/* It leaves again, but its page stays mapped. Gives the entry that was its own. */
 static unsigned int leave_page_behind(struct peer *p, const struct region *r,
 				      const struct client *owner, bool pin)
 {
@@ -140,7 +143,7 @@ static unsigned int leave_page_behind(struct peer *p, const struct region *r,
 	return entry;
 }
 
-/* The control pages as one sees them who may write the region. */
+/* All control pages, as a client that may write to the region sees them. */
 static const unsigned char *map_control(const struct client *owner)
 {
 	const unsigned char *all = mmap(NULL, owner->at.control_length, PROT_READ, MAP_SHARED,
@@ -161,7 +164,7 @@ static bool page_is(const unsigned char *control, unsigned int entry, unsigned c
 	return true;
 }
 
-static void the_page_of_a_reader_that_left_is_nobodys_while_it_is_mapped(void **state)
+CASE(the_page_of_a_reader_that_left_is_nobodys_while_it_is_mapped)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *owner = client_new(r, "owner");
@@ -172,36 +175,34 @@ static void the_page_of_a_reader_that_left_is_nobodys_while_it_is_mapped(void **
 	unsigned int other = join(next, r, owner, "next");
 	int ones = 0xff, sevens = 0x77;
 
-	(void)state;
 	assert_int_equal(region_nr_clients(r), 2);
 	assert_int_not_equal(other, entry);
 	assert_ok(peer_call(next, map_page, &other, sizeof(other)));
 	assert_ok(peer_call(next, fill_page, &sevens, sizeof(sevens)));
 	assert_ok(peer_call(leaver, fill_page, &ones, sizeof(ones)));
 	assert_true(page_is(control, other, 0x77));
-	/* It can have its name again meanwhile, but not its entry. */
+	/* Meanwhile the leaver can have its name again, but not its entry. */
 	assert_int_not_equal(join(leaver, r, owner, "leaver"), entry);
 	assert_ok(peer_call(leaver, detach, NULL, 0));
-	/* Then it is the next one's, empty. */
+	/* Once the page is unmapped, the next client gets it, empty. */
 	assert_ok(peer_call(leaver, unmap_page, NULL, 0));
 	assert_int_equal(join(peer_new(), r, owner, "third"), entry);
 	assert_true(page_is(control, entry, 0));
 	munmap((void *)(uintptr_t)control, owner->at.control_length);
 }
 
-static void who_dies_leaves_no_page_behind(void **state)
+CASE(who_dies_leaves_no_page_behind)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *owner = client_new(r, "owner");
 	struct peer *p = peer_new();
 	unsigned int entry = leave_page_behind(p, r, owner, false);
 
-	(void)state;
 	peer_kill(p);
 	assert_int_equal(join(peer_new(), r, owner, "next"), entry);
 }
 
-static void who_pinned_its_page_does_not_write_the_next_ones(void **state)
+CASE(who_pinned_its_page_does_not_write_the_next_ones)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *owner = client_new(r, "owner");
@@ -210,7 +211,6 @@ static void who_pinned_its_page_does_not_write_the_next_ones(void **state)
 	unsigned int entry = leave_page_behind(leaver, r, owner, true);
 	int ones = 0xff;
 
-	(void)state;
 	assert_int_equal(peer_call(leaver, fill_pinned, &ones, sizeof(ones)), 64);
 	assert_int_equal(control[(1 + (size_t)entry) * SYSTEM_PAGE], 0xff);
 	assert_ok(peer_call(leaver, unmap_page, NULL, 0));
@@ -221,7 +221,7 @@ static void who_pinned_its_page_does_not_write_the_next_ones(void **state)
 	munmap((void *)(uintptr_t)control, owner->at.control_length);
 }
 
-static void a_page_outlives_its_region_and_does_not_hold_it(void **state)
+CASE(a_page_outlives_its_region_and_does_not_hold_it)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *owner = client_new(r, "owner");
@@ -229,7 +229,6 @@ static void a_page_outlives_its_region_and_does_not_hold_it(void **state)
 	struct peer *p = peer_new();
 	int ones = 0xff;
 
-	(void)state;
 	region_grow(r, 64 * MIB);
 	leave_page_behind(p, r, owner, false);
 	assert_ok(do_unlink(r->fd, r->name));
@@ -256,7 +255,7 @@ static long map_page_failing(void *arg)
 	return err;
 }
 
-static void a_page_that_cannot_be_mapped_leaves_its_entry_free(void **state)
+CASE(a_page_that_cannot_be_mapped_leaves_its_entry_free)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *owner = client_new(r, "owner");
@@ -264,7 +263,6 @@ static void a_page_that_cannot_be_mapped_leaves_its_entry_free(void **state)
 	struct failing f = { .nth = 0 };
 	unsigned int failed = 0;
 
-	(void)state;
 	faults_on();
 	f.entry = join(p, r, owner, "reader");
 	do {
@@ -283,17 +281,4 @@ static void a_page_that_cannot_be_mapped_leaves_its_entry_free(void **state)
 	assert_true(failed > 0);
 	assert_ok(peer_call(p, detach, NULL, 0));
 	assert_int_equal(join(peer_new(), r, owner, "next"), f.entry);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(the_page_of_a_reader_that_left_is_nobodys_while_it_is_mapped),
-		TEST(who_dies_leaves_no_page_behind),
-		TEST(who_pinned_its_page_does_not_write_the_next_ones),
-		TEST(a_page_outlives_its_region_and_does_not_hold_it),
-		TEST(a_page_that_cannot_be_mapped_leaves_its_entry_free),
-	};
-
-	return test_run(tests);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Calls on mappings that nobody makes by accident: remap_file_pages(), MADV_REMOVE, mseal(). */
+/* Rare system calls on a window: remap_file_pages(), madvise(MADV_REMOVE) and mseal(). */
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -8,7 +8,7 @@
 #include "support/harness.h"
 
 
-/* Try to get write access to a page at an address by mapping a page of its file anew. */
+/* An attempt to get write access to memory by mapping a page of its file anew. */
 struct remap {
 	char region[PEERSHM_NAME_SIZE];
 	uint64_t page, size;
@@ -19,7 +19,7 @@ static bool try_remap(uint64_t address, uint64_t page, uint64_t offset)
 {
 	bool writable;
 
-	/* Whether the kernel takes it is no matter, but what is there then. */
+	/* The kernel may accept or refuse it: what counts is what can be written then. */
 	(void)syscall(SYS_remap_file_pages, address, page, 0, offset / SYSTEM_PAGE, 0);
 	writable = touch(address, true) == 0;
 	(void)mprotect(at_address(address), page, PROT_READ | PROT_WRITE);
@@ -27,7 +27,7 @@ static bool try_remap(uint64_t address, uint64_t page, uint64_t offset)
 	return writable;
 }
 
-/* The second client's page of the control pages is its own; it may write no other. */
+/* The second client may write to its own control page, and to no other. */
 static int try_control_pages(int fd, size_t control_length)
 {
 	off_t own = (off_t)PEERSHM_CONTROL_OFFSET + 2 * (off_t)SYSTEM_PAGE;
@@ -53,7 +53,7 @@ static int try_control_pages(int fd, size_t control_length)
 	page = mmap(NULL, SYSTEM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, own);
 	if (page == MAP_FAILED)
 		return -errno;
-	/* Wherever it is after this, what is written must not be seen by others. */
+	/* Whatever page is there after this, others must not see what is written to it. */
 	(void)syscall(SYS_remap_file_pages, page, SYSTEM_PAGE, 0, 1, 0);
 	(void)touch((uintptr_t)page, true);
 	return madvise(page, SYSTEM_PAGE, MADV_REMOVE) == 0;
@@ -95,17 +95,16 @@ static long remap_as_read_only_client(void *arg)
 	return 0;
 }
 
-static void a_read_only_client_gains_no_write_access_by_remap_file_pages(void **state)
+CASES(a_read_only_client_gains_no_write_access_by_remap_file_pages, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
-	struct region *r;
 	struct remap m = { .page = b->page };
-	struct client *owner;
 	struct peer *alice = peer_new();
+	struct region *r;
+	struct client *owner;
 	const unsigned char *memory;
 	unsigned char *control;
 
-	/* Two pages at least, to have others than the one that is mapped there. */
+	/* Two pages at least, so that there is another page to map. */
 	m.size = backing_is_hugetlb(b) ? 2 * b->page : 16 * b->page;
 	backing_needs(b, m.size);
 	r = region_of_mode(b, 0644, 0);
@@ -125,7 +124,7 @@ static void a_read_only_client_gains_no_write_access_by_remap_file_pages(void **
 	assert_int_equal(m.writable, 0);
 	for (uint64_t i = 0; i < m.size; i += SYSTEM_PAGE)
 		assert_int_equal(memory[i], POISON);
-	/* But for the page of the second client, which it was given empty. */
+	/* The page of the second client is another matter: that client was given it empty. */
 	for (uint64_t i = 0; i < owner->at.control_length; i++)
 		assert_true(i / SYSTEM_PAGE == 2 || control[i] == POISON);
 	assert_int_equal(control[3 * SYSTEM_PAGE - 1], 0);
@@ -138,13 +137,15 @@ struct anew {
 	long remapped, moved; /* 0 or a negative errno value */
 };
 
-/* A device opened for writing gives even a read-only client a mapping that counts as shared. */
+/*
+ * In a peer: a read-only client whose file is open for writing. Because of that the kernel counts
+ * its mapping as shared, and remap_file_pages() is for shared mappings.
+ */
 static long remap_whole_window_and_move_it(void *arg)
 {
 	struct anew *a = arg;
-	void *there = at_address(0x400000000000);
-	struct peershm_attach at;
 	int fd = device_open(O_RDWR);
+	struct peershm_attach at;
 	long err;
 
 	if (fd < 0)
@@ -154,29 +155,22 @@ static long remap_whole_window_and_move_it(void *arg)
 		return err;
 	a->remapped = syscall(SYS_remap_file_pages, at.base, a->length, 0, 0, 0) ? -errno : 0;
 	(void)touch(at.base, false);
-	a->moved = mremap(at_address(at.base), a->length, a->length, MREMAP_MAYMOVE | MREMAP_FIXED,
-			  there) == MAP_FAILED ?
-			   -errno :
-			   0;
+	a->moved = move_mapping(at.base, a->length, ELSEWHERE);
 	return 0;
 }
 
-/* Else a client could make its window one that waits for itself when it is moved. */
-static void a_read_only_window_is_not_mapped_anew(void **state)
+/* Otherwise a client could get a window that waits for itself when it is moved. */
+CASES(a_read_only_window_is_not_mapped_anew, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct anew a = { .length = b->capacity };
 	struct peer *reader = peer_new();
-	struct region *r;
+	struct region *r = region_with(b, b->step, b->step);
 
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
-	region_grow(r, b->step);
 	snprintf(a.region, sizeof(a.region), "%s", r->name);
 	assert_ok(peer_call(reader, remap_whole_window_and_move_it, &a, sizeof(a)));
 	assert_error(a.remapped, -EACCES);
-	/* The kernel moves no mapping of 1 GiB pages, and of others from 5.16 on. */
-	if (backing_is_hugetlb(b) && (b->id == PEERSHM_HUGETLB_1G || kernel_before(5, 16)))
+	/* The kernel moves no mapping of 1 GiB pages. */
+	if (b->id == PEERSHM_HUGETLB_1G)
 		return;
 	assert_ok(a.moved);
 	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
@@ -185,7 +179,7 @@ static void a_read_only_window_is_not_mapped_anew(void **state)
 struct beyond {
 	uint64_t address, length, offset;
 	long err;
-	int signal; /* what a write gives then */
+	int signal; /* that a write to the memory gives then */
 };
 
 static long remap_beyond(void *arg)
@@ -200,18 +194,12 @@ static long remap_beyond(void *arg)
 	return 0;
 }
 
-static void remap_file_pages_does_not_extend_the_memory_beyond_the_size(void **state)
+CASES(remap_file_pages_does_not_extend_the_memory_beyond_the_size, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct beyond beyond = { .length = b->page > 2 * MIB ? b->page : 2 * MIB };
-	struct peer *writer, *other;
-	struct region *r;
+	struct region *r = region_with(b, b->step, b->step);
+	struct peer *writer = peer_join(r, "writer"), *other = peer_join(r, "other");
 
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
-	region_grow(r, b->step);
-	writer = peer_join(r, "writer");
-	other = peer_join(r, "other");
 	beyond.address = r->base;
 	for (beyond.offset = b->step; beyond.offset < 2 * b->step; beyond.offset += b->step / 2) {
 		assert_ok(peer_call(writer, remap_beyond, &beyond, sizeof(beyond)));
@@ -232,19 +220,13 @@ static long remove_memory(void *arg)
 	return madvise(at_address(range[0]), range[1], MADV_REMOVE) ? -errno : 0;
 }
 
-static void madvise_remove_punches_no_holes(void **state)
+CASES(madvise_remove_punches_no_holes, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	uint64_t range[2] = { 0, b->page };
-	struct peer *p, *other;
-	struct region *r;
+	struct region *r = region_with(b, b->step, b->step);
+	struct peer *p = peer_join(r, "remover"), *other = peer_join(r, "other");
 	long err, pages;
 
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
-	region_grow(r, b->step);
-	p = peer_join(r, "remover");
-	other = peer_join(r, "other");
 	peer_write(p, r->base, b->step);
 	pages = backing_free_pages(b);
 	for (range[1] = b->page; range[1] <= b->step; range[1] *= 2) {
@@ -255,7 +237,7 @@ static void madvise_remove_punches_no_holes(void **state)
 		assert_int_equal(peer_present(other, r->base, b->step), b->step);
 	}
 	assert_int_equal(backing_free_pages(b), pages);
-	/* What peer_write() wrote. */
+	/* The contents are what peer_write() wrote. */
 	for (uint64_t i = 0; i < b->step; i += b->step / 16)
 		assert_int_equal(peer_load(other, r->base + i), i + 1);
 }
@@ -271,17 +253,13 @@ static long seal(void *arg)
 	return syscall(SYS_mseal, range[0], range[1], 0) ? -errno : 0;
 }
 
-static void a_client_whose_window_cannot_be_unmapped_stays_whole(void **state)
+CASES(a_client_whose_window_cannot_be_unmapped_stays_whole, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	uint64_t range[2] = { 0, b->capacity };
-	struct region *r;
-	struct peer *p;
+	struct region *r = region_with(b, 0, b->step);
+	struct peer *p = peer_join(r, "sealed");
 	long err;
 
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
-	p = peer_join(r, "sealed");
 	range[0] = r->base;
 	err = peer_call(p, seal, range, sizeof(range));
 	if (err)
@@ -289,21 +267,7 @@ static void a_client_whose_window_cannot_be_unmapped_stays_whole(void **state)
 	assert_error(peer_detach(p), -EPERM);
 	assert_int_equal(region_nr_clients(r), 1);
 	region_grow(r, b->step);
-	assert_int_equal(peer_present(p, r->base, b->step), b->step);
-	assert_int_equal(peer_write(p, r->base, b->step).minor, 0);
+	peer_has_all(p, r->base, b->step);
 	peer_kill(p);
 	assert_true(region_until_clients(r, 0, 5000));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST_BACKINGS(a_read_only_client_gains_no_write_access_by_remap_file_pages),
-		TEST_BACKINGS(a_read_only_window_is_not_mapped_anew),
-		TEST_BACKINGS(remap_file_pages_does_not_extend_the_memory_beyond_the_size),
-		TEST_BACKINGS(madvise_remove_punches_no_holes),
-		TEST_BACKINGS(a_client_whose_window_cannot_be_unmapped_stays_whole),
-	};
-
-	return test_run(tests);
 }

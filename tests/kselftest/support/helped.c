@@ -29,8 +29,6 @@ static void empty_the_trace(void)
 
 void helpers_watch(void)
 {
-	if (kernel_before(5, 14))
-		skip_because("this kernel would charge the wrong group");
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
 		skip_because("this machine has one CPU");
 	if (access(EVENT, W_OK))

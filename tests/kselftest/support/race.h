@@ -51,10 +51,10 @@ long race_failed(const char *what, long value, const char *file, int line);
 	} while (0)
 
 /* In a peer: end the race unless the call gives 0. */
-#define race_ok(call)                                                              \
-	do {                                                                       \
-		long err_ = (call);                                                \
-		if (err_)                                                          \
+#define race_ok(call)                                                                \
+	do {                                                                         \
+		long err_ = (call);                                                  \
+		if (err_)                                                            \
 			return race_failed(#call " is 0", err_, __FILE__, __LINE__); \
 	} while (0)
 

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Peers that hold their own mmap lock for as long as user space can: nobody waits for them
- * for longer than the deadline, the others have the memory, and their pages follow.
+ * Clients whose mmap lock is held for long by what they do themselves: fork(), munmap() and mlock()
+ * of much memory, and page faults that are never answered. A grow waits for them no longer than its
+ * deadline, the others have the memory, and the late client's pages follow by themselves.
  */
+#include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/harness.h"
+#include "support/silent_fs.h"
 #include "support/timely.h"
 
 #define BIG (256 * MIB)
 
-/* Shared with the peers, which do it until they are told to stop. */
+/* Shared with the peers, which go on with what they do until `stop`. */
 static struct progress {
 	bool stop;
 	unsigned int rounds;
@@ -101,31 +105,95 @@ static void grows_beside(peer_function f)
 	timely_catches_up(r, peers[3]);
 }
 
-static void a_thousand_grows_do_not_wait_for_a_huge_fork(void **state)
+CASE(a_thousand_grows_do_not_wait_for_a_huge_fork)
 {
-	(void)state;
 	grows_beside(fork_again_and_again);
 }
 
-static void a_thousand_grows_do_not_wait_for_a_huge_munmap(void **state)
+CASE(a_thousand_grows_do_not_wait_for_a_huge_munmap)
 {
-	(void)state;
 	grows_beside(unmap_again_and_again);
 }
 
-static void a_thousand_grows_do_not_wait_for_a_huge_mlock(void **state)
+CASE(a_thousand_grows_do_not_wait_for_a_huge_mlock)
 {
-	(void)state;
 	grows_beside(lock_again_and_again);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_thousand_grows_do_not_wait_for_a_huge_fork),
-		TEST(a_thousand_grows_do_not_wait_for_a_huge_munmap),
-		TEST(a_thousand_grows_do_not_wait_for_a_huge_mlock),
-	};
+struct silence {
+	char path[64];
+	char *memory;
+};
 
-	return test_run(tests);
+static long map_silence(void *arg)
+{
+	struct silence *s = arg;
+	int fd = open(s->path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	s->memory = mmap(NULL, SYSTEM_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	close(fd);
+	return s->memory == MAP_FAILED ? -errno : 0;
+}
+
+/*
+ * A second thread wants the mmap lock for writing. If the page fault holds that lock, the thread
+ * waits for it, and from then on nobody else can have it even for reading.
+ */
+static void *map_anything(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		void *page = mmap(NULL, SYSTEM_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (page != MAP_FAILED)
+			munmap(page, SYSTEM_PAGE);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+static long touch_silence(void *arg)
+{
+	const struct silence *s = arg;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, map_anything, NULL))
+		return -errno;
+	return touch((uintptr_t)s->memory, false);
+}
+
+/*
+ * A page fault first waits for its page without the mmap lock. After an error the kernel tries the
+ * fault again, and then keeps the lock while it waits.
+ */
+static void grows_beside_silence(int errors)
+{
+	struct region *r = region_new(small, GIB);
+	struct peer *peers[TIMELY_PEERS];
+	struct silent_fs *fs;
+	struct silence s;
+
+	/* The peers come first, so that they do not inherit the file system's device. */
+	timely_peers(r, peers);
+	fs = silent_fs_new(errors);
+	memcpy(s.path, fs->path, sizeof(s.path));
+	assert_ok(peer_call(peers[3], map_silence, &s, sizeof(s)));
+	peer_start(peers[3], touch_silence, &s, sizeof(s));
+	assert_true(silent_fs_asked(fs));
+	timely_grows(r, peers, peers[3]);
+	silent_fs_give_up(fs);
+	assert_int_equal(peer_finish(peers[3], NULL, 0), SIGBUS);
+	timely_catches_up(r, peers[3]);
+}
+
+CASE(a_thousand_grows_do_not_wait_for_a_page_that_never_comes)
+{
+	grows_beside_silence(0);
+}
+
+CASE(a_thousand_grows_do_not_wait_for_a_page_that_never_comes_under_the_lock)
+{
+	grows_beside_silence(2);
 }

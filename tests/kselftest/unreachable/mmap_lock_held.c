@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Peers that cannot be reached in time, as something holds their mmap lock: nobody waits for
- * them, and their pages follow.
+ * Clients that a grow cannot reach, because a module made for this test holds their mmap lock. The
+ * grow waits for them no longer than its deadline and reports them as deferred. Once the lock is
+ * free they get their pages by themselves, and an event says so.
  */
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "support/event.h"
 #include "support/harness.h"
 #include "support/interruption.h"
 #include "support/timely.h"
@@ -18,7 +20,7 @@
 #define HOLD_DEVICE "/dev/peershm_test_hold"
 #define HELD "/sys/module/peershm_test_hold/parameters/held"
 
-/* The module lies beside the tests; it stays loaded. */
+/* The module lies beside the tests. */
 static void load_hold(void)
 {
 	char path[256];
@@ -54,7 +56,7 @@ struct hold {
 	unsigned int ms;
 };
 
-/* Runs in a peer, until it is killed or the time is over. */
+/* In a peer: hold the lock until the time is over, or the peer is killed. */
 static long hold(void *arg)
 {
 	const struct hold *h = arg;
@@ -72,7 +74,7 @@ static bool so_many_hold(void *arg)
 	return file_number(HELD) == *(const long *)arg;
 }
 
-/* A process that holds the peer's mmap lock, for a minute or until it is killed. */
+/* A process that holds the mmap lock of `victim`, for a minute or until it is killed. */
 static struct peer *hold_lock(const struct peer *victim)
 {
 	struct hold h = { .pid = victim->pid, .ms = 60000 };
@@ -96,29 +98,27 @@ static void release_lock(struct peer *holder)
 	assert_true(test_until(so_many_hold, &wanted, DEADLINE_MS));
 }
 
-/* The next event of this type, about this client. */
+/* Wait for the next event of this type that is about this client. */
 static struct peershm_event await(int fd, enum peershm_event_type type, const struct peer *p)
 {
-	struct pollfd wanted = { .fd = fd, .events = POLLIN };
 	struct peershm_event e;
 
 	do {
-		assert_int_equal(poll(&wanted, 1, DEADLINE_MS), 1);
-		assert_int_equal(read(fd, &e, sizeof(e)), sizeof(e));
+		e = event_next(fd);
 	} while (e.type != type || e.client != p->at.client);
 	return e;
 }
 
-static int watch(const struct region *r)
+/* The client gets the pages of the first `size` bytes by itself, once its lock is free. */
+static void catches_up(int events, const struct region *r, struct peer *held, struct peer *holder,
+		       uint64_t size)
 {
-	int fd = device_open(O_RDONLY);
-
-	assert_true(fd >= 0);
-	assert_ok(do_watch(fd, r->id));
-	return fd;
+	release_lock(holder);
+	assert_int_equal(await(events, PEERSHM_EVENT_CAUGHT_UP, held).new_value, size);
+	assert_int_equal(peer_present(held, r->base, size), size);
 }
 
-static void a_thousand_grows_do_not_wait_for_a_held_peer(void **state)
+CASE(a_thousand_grows_do_not_wait_for_a_held_peer)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *peers[TIMELY_PEERS], *holder;
@@ -126,7 +126,6 @@ static void a_thousand_grows_do_not_wait_for_a_held_peer(void **state)
 	struct peershm_event e;
 	int fd;
 
-	(void)state;
 	region_grow(r, PART);
 	timely_peers(r, peers);
 	before = timely_info(r, peers[3]).mapped;
@@ -138,23 +137,23 @@ static void a_thousand_grows_do_not_wait_for_a_held_peer(void **state)
 	assert_int_equal(region_size(r), size);
 	assert_int_equal(timely_info(r, peers[3]).mapped, before);
 	if (test_scale(10) >= 10) {
+		/* It is held for ten seconds, and has got nothing by then. */
 		while (now_ms() - start < 10000)
 			poll(NULL, 0, 100);
 		assert_int_equal(timely_info(r, peers[3]).mapped, before);
 	}
-	fd = watch(r);
+	fd = event_watcher(r);
 	release_lock(holder);
-	/* Without another call. */
+	/* Nobody makes another call for it. */
 	e = await(fd, PEERSHM_EVENT_CAUGHT_UP, peers[3]);
 	assert_int_equal(e.old_value, before);
 	assert_int_equal(e.new_value, size);
 	assert_int_equal(timely_info(r, peers[3]).mapped, size);
 	assert_int_equal(peer_present(peers[3], r->base, size), size);
-	close(fd);
 }
 
-/* Who says nothing of a deadline gets 100 ms. */
-static void the_deadline_is_a_tenth_of_a_second_by_default(void **state)
+/* A grow that names no deadline waits for 100 ms. */
+CASE(the_deadline_is_a_tenth_of_a_second_by_default)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *held = peer_join(r, "held");
@@ -163,22 +162,21 @@ static void the_deadline_is_a_tenth_of_a_second_by_default(void **state)
 	struct waiting waiting;
 	uint64_t waited;
 
-	(void)state;
 	lateness_start();
 	waiting = waiting_start();
 	assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));
 	waited = waiting_ns(waiting);
 	assert_int_equal(g.report.deferred, 1);
-	/* Less what it did not sleep but look at the peer. */
+	/* It may sleep less: it spends some of the time looking at the peer. */
 	assert_in_range(waited / 1000000, 50, 102 + 2 * lateness_ns() / 1000000);
 	release_lock(holder);
 }
 
 /*
- * A peer map that waits for somebody answers at once, with who is deferred. On a slow
- * machine a signal may come before the call, and then ends nothing.
+ * A signal ends a peer map that waits, which then reports the client as deferred. On a slow machine
+ * the signal may come before the call, and then ends nothing.
  */
-static void a_signal_ends_the_waiting_for_a_held_peer(void **state)
+CASE(a_signal_ends_the_waiting_for_a_held_peer)
 {
 	struct region *r = region_new(small, GIB);
 	unsigned int rounds = test_scale(300), ended = 0;
@@ -186,7 +184,6 @@ static void a_signal_ends_the_waiting_for_a_held_peer(void **state)
 	struct peershm_peer_map m;
 	struct peer *holder;
 
-	(void)state;
 	region_grow(r, PART);
 	holder = hold_lock(held);
 	for (unsigned int i = 0; i < rounds; i++) {
@@ -209,118 +206,88 @@ static void a_signal_ends_the_waiting_for_a_held_peer(void **state)
 	release_lock(holder);
 }
 
-static void a_held_peer_catches_up_in_any_backing(void **state)
+CASES(a_held_peer_catches_up_in_any_backing, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
-	struct peer *held, *other, *holder;
-	struct peershm_event e;
+	struct region *r = region_with(b, 0, b->step);
+	struct peer *held = peer_join(r, "held"), *other = peer_join(r, "other");
+	int fd = event_watcher(r);
+	struct peer *holder = hold_lock(held);
 	struct peershm_grow g;
-	struct region *r;
-	int fd;
 
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
-	held = peer_join(r, "held");
-	other = peer_join(r, "other");
-	fd = watch(r);
-	holder = hold_lock(held);
 	timely_grow(r, b->step, &g);
 	assert_int_equal(g.report.mapped, 1);
 	assert_int_equal(g.report.deferred, 1);
 	assert_int_equal(peer_present(other, r->base, b->step), b->step);
-	release_lock(holder);
-	e = await(fd, PEERSHM_EVENT_CAUGHT_UP, held);
-	assert_int_equal(e.new_value, b->step);
-	assert_int_equal(peer_present(held, r->base, b->step), b->step);
-	assert_int_equal(peer_write(held, r->base, b->step).minor, 0);
-	close(fd);
+	catches_up(fd, r, held, holder, b->step);
+	peer_has_all(held, r->base, b->step);
 }
 
-static void one_held_peer_catches_up_while_another_is_held(void **state)
+CASE(one_held_peer_catches_up_while_another_is_held)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *freed = peer_join(r, "freed"), *held = peer_join(r, "held");
 	struct peer *holders[] = { hold_lock(freed), hold_lock(held) };
+	int fd = event_watcher(r);
 	struct peershm_grow g;
-	int fd = watch(r);
 
-	(void)state;
 	assert_ok(do_grow(r->fd, r->id, PART, &g));
 	assert_int_equal(g.report.deferred, 2);
-	release_lock(holders[0]);
-	assert_int_equal(await(fd, PEERSHM_EVENT_CAUGHT_UP, freed).new_value, PART);
-	assert_int_equal(peer_present(freed, r->base, PART), PART);
+	catches_up(fd, r, freed, holders[0], PART);
 	assert_int_equal(timely_info(r, held).mapped, 0);
-	release_lock(holders[1]);
-	assert_int_equal(await(fd, PEERSHM_EVENT_CAUGHT_UP, held).new_value, PART);
-	assert_int_equal(peer_present(held, r->base, PART), PART);
-	close(fd);
+	catches_up(fd, r, held, holders[1], PART);
 }
 
-static void a_held_peer_with_a_hole_catches_up_with_the_rest(void **state)
+CASE(a_held_peer_with_a_hole_catches_up_with_the_rest)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *held = peer_join(r, "held"), *holder;
 	uint64_t after = r->base + 2 * SYSTEM_PAGE;
+	int fd = event_watcher(r);
 	struct peershm_event e;
 	struct peershm_grow g;
-	int fd = watch(r);
 
-	(void)state;
 	assert_ok(peer_munmap(held, r->base + SYSTEM_PAGE, SYSTEM_PAGE));
 	holder = hold_lock(held);
 	assert_ok(do_grow(r->fd, r->id, PART, &g));
 	assert_int_equal(g.report.deferred, 1);
 	release_lock(holder);
 	e = await(fd, PEERSHM_EVENT_CAUGHT_UP, held);
-	assert_int_equal(e.new_value, 0); /* from the base on, without a hole */
+	/* What is said to be mapped is what lies below the first hole. */
+	assert_int_equal(e.new_value, 0);
 	assert_int_equal(peer_present(held, r->base, SYSTEM_PAGE), SYSTEM_PAGE);
 	assert_int_equal(peer_present(held, after, PART - 2 * SYSTEM_PAGE), PART - 2 * SYSTEM_PAGE);
-	close(fd);
 }
 
-static void what_is_shrunk_away_is_caught_up(void **state)
+CASE(what_is_shrunk_away_is_caught_up)
 {
 	struct region *r = region_new(small, GIB);
-	struct peer *held, *holder;
-	struct peershm_event e;
+	struct peer *held = peer_join(r, "held"), *holder = hold_lock(held);
+	int fd = event_watcher(r);
 	struct peershm_grow g;
-	int fd;
 
-	(void)state;
-	held = peer_join(r, "held");
-	fd = watch(r);
-	holder = hold_lock(held);
 	timely_grow(r, PART, &g);
 	assert_int_equal(g.report.deferred, 1);
 	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
-	e = await(fd, PEERSHM_EVENT_CAUGHT_UP, held);
-	assert_int_equal(e.new_value, 0);
+	assert_int_equal(await(fd, PEERSHM_EVENT_CAUGHT_UP, held).new_value, 0);
 	release_lock(holder);
-	close(fd);
 }
 
-static void a_peer_that_dies_while_held_is_no_straggler(void **state)
+CASE(a_peer_that_dies_while_held_is_no_straggler)
 {
 	struct region *r = region_new(small, GIB);
-	struct peer *held, *holder;
+	struct peer *held = peer_join(r, "held"), *holder = hold_lock(held);
+	int fd = event_watcher(r);
 	struct peershm_grow g;
-	int fd;
 
-	(void)state;
-	held = peer_join(r, "held");
-	fd = watch(r);
-	holder = hold_lock(held);
 	timely_grow(r, PART, &g);
 	assert_int_equal(g.report.deferred, 1);
 	assert_int_equal(kill(held->pid, SIGKILL), 0);
 	release_lock(holder);
 	await(fd, PEERSHM_EVENT_DIED, held);
 	assert_true(region_until_clients(r, 0, DEADLINE_MS));
-	close(fd);
 }
 
-static long grow_own(void *arg)
+static long grow_patiently(void *arg)
 {
 	struct peershm_grow g = { .size = sizeof(g), .length = *(uint64_t *)arg };
 
@@ -333,43 +300,17 @@ static bool has_grown(void *arg)
 	return region_size(arg) == PART;
 }
 
-static void the_peers_of_a_killed_grower_catch_up(void **state)
+CASE(the_peers_of_a_killed_grower_catch_up)
 {
 	struct region *r = region_new(small, GIB);
-	struct peer *held, *grower, *holder;
+	struct peer *held = peer_join(r, "held"), *grower = peer_join(r, "grower");
+	struct peer *holder = hold_lock(held);
+	int fd = event_watcher(r);
 	uint64_t length = PART;
-	struct peershm_event e;
-	int fd;
 
-	(void)state;
-	held = peer_join(r, "held");
-	grower = peer_join(r, "grower");
-	fd = watch(r);
-	holder = hold_lock(held);
-	peer_start(grower, grow_own, &length, sizeof(length));
+	peer_start(grower, grow_patiently, &length, sizeof(length));
 	assert_true(test_until(has_grown, r, DEADLINE_MS));
 	peer_kill(grower);
 	assert_int_equal(region_size(r), PART);
-	release_lock(holder);
-	e = await(fd, PEERSHM_EVENT_CAUGHT_UP, held);
-	assert_int_equal(e.new_value, PART);
-	assert_int_equal(peer_present(held, r->base, PART), PART);
-	close(fd);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_thousand_grows_do_not_wait_for_a_held_peer),
-		TEST(the_deadline_is_a_tenth_of_a_second_by_default),
-		TEST(a_signal_ends_the_waiting_for_a_held_peer),
-		TEST_BACKINGS(a_held_peer_catches_up_in_any_backing),
-		TEST(one_held_peer_catches_up_while_another_is_held),
-		TEST(a_held_peer_with_a_hole_catches_up_with_the_rest),
-		TEST(what_is_shrunk_away_is_caught_up),
-		TEST(a_peer_that_dies_while_held_is_no_straggler),
-		TEST(the_peers_of_a_killed_grower_catch_up),
-	};
-
-	return test_run(tests);
+	catches_up(fd, r, held, holder, PART);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A signal comes while a command waits: for another who grows, for an event, for the name of a
- * client that is dying. (For a peer that cannot be reached: hung.c.)
+ * A signal comes while a command waits: for another client that grows, for an event, or for the
+ * name of a client that is dying. (For a client that cannot be reached: mmap_lock_held.c. At any
+ * other point of a command: signal_during_command.c.)
  */
 #include <poll.h>
 #include <signal.h>
@@ -17,38 +18,24 @@
 #include "support/task.h"
 
 /*
- * Somebody else holds the lock that growing and shrinking take, as it grows by this: until a
- * signal ends that, long before it is done.
+ * Another client grows by this much, and so holds the lock that growing and shrinking take, until a
+ * signal ends its grow, long before that is done.
  */
 #define HELD_LENGTH (768 * MIB)
 
-/* The peer is in a command, or reads an event: its system call, and how much that reads. */
-static bool is_in_device(const struct peer *p)
-{
-	unsigned long length;
-	char path[64];
-	FILE *file;
-	long call;
-	int n;
-
-	snprintf(path, sizeof(path), "/proc/%d/syscall", p->pid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	n = fscanf(file, "%ld %*x %*x %lx", &call, &length);
-	fclose(file);
-	return n == 2 &&
-	       (call == SYS_ioctl || (call == SYS_read && length == sizeof(struct peershm_event)));
-}
-
+/* The peer sleeps in a command of the device, or as it reads one event. */
 static bool is_waiting(void *arg)
 {
 	const struct peer *p = arg;
+	unsigned long length;
+	long call = task_call(p->pid, &length);
 
-	return is_in_device(p) && task_sleeps(p->pid);
+	return (call == SYS_ioctl ||
+		(call == SYS_read && length == sizeof(struct peershm_event))) &&
+	       task_sleeps(p->pid);
 }
 
-/* No signal is on its way to it: it has left its wait for the last one. */
+/* The peer has taken the last signal: none is pending. */
 static bool has_no_signal(const struct peer *p)
 {
 	unsigned long long pending = 1;
@@ -70,150 +57,157 @@ static bool waits_again(void *arg)
 	return has_no_signal(arg) && is_waiting(arg);
 }
 
+/* A command of a peer that is to wait. */
+static struct run waiting_run(const struct region *r, const char *command, enum how how)
+{
+	struct run run = { .how = how };
+
+	run.target = target_of(r, few_pages(small));
+	run.command = command_find(command);
+	return run;
+}
+
+/* The command begins in the peer, and waits; then the signal comes. */
+static void interrupt_the_wait(struct peer *p, struct run *run)
+{
+	peer_start(p, run_command, run, sizeof(*run));
+	assert_true(test_until(is_waiting, p, DEADLINE_MS));
+	assert_int_equal(kill(p->pid, signal_of[run->how]), 0);
+}
+
+/* The signal ends the wait, or the peer. */
+static void the_wait_ends(struct peer *p, struct run *run)
+{
+	if (run->how == KILLED) {
+		assert_error(peer_finish(p, run, sizeof(*run)), -ESRCH);
+	} else {
+		assert_ok(peer_finish(p, run, sizeof(*run)));
+		assert_error(run->err, -EINTR);
+	}
+}
+
+static bool ends_the_wait(enum how how)
+{
+	return how == CAUGHT || how == KILLED;
+}
+
+/* A peer that the signal has stopped goes on. */
+static void go_on(struct peer *p, enum how how)
+{
+	if (how == STOPPED) {
+		assert_int_equal(waitpid(p->pid, NULL, WUNTRACED), p->pid);
+		peer_continue(p);
+	}
+}
+
+static void the_command_gets_done(struct peer *p, struct run *run)
+{
+	assert_ok(peer_finish(p, run, sizeof(*run)));
+	assert_ok(run->err);
+}
+
 static void wait_for_the_lock(const char *command, enum how how)
 {
-	const struct backing *b = &backings[PEERSHM_SMALL];
-	struct region *r = region_new(b, 2 * GIB);
-	struct run run = { .how = how }, held = { .how = CAUGHT };
+	struct region *r = region_new(small, 2 * GIB);
+	struct run held = waiting_run(r, "grow", CAUGHT), run = waiting_run(r, command, how);
 	struct peershm_region_info info;
 	struct peer *holder, *p;
 	struct client *witness;
 	long before;
 
-	region_grow(r, few_pages(b));
+	region_grow(r, few_pages(small));
 	witness = client_new(r, "witness");
 	holder = peer_join(r, "holder");
 	p = command_peer(r, true);
-	run.target = target_of(r, few_pages(b));
-	run.command = command_find(command);
-	held.target = run.target;
 	held.target.length = HELD_LENGTH;
-	held.command = command_find("grow");
-	before = taken(b);
+	before = taken(small);
 	peer_start(holder, run_command, &held, sizeof(held));
-	assert_true(taken_until_at_least(b, before + (long)(4 * MIB), DEADLINE_MS));
-	peer_start(p, run_command, &run, sizeof(run));
-	assert_true(test_until(is_waiting, p, DEADLINE_MS));
-	assert_int_equal(kill(p->pid, signal_of[how]), 0);
-
-	switch (how) {
-	case CAUGHT:
-		assert_ok(peer_finish(p, &run, sizeof(run)));
-		assert_error(run.err, -EINTR);
-		break;
-	case KILLED:
-		assert_error(peer_finish(p, &run, sizeof(run)), -ESRCH);
-		break;
-	case STOPPED:
-		assert_int_equal(waitpid(p->pid, NULL, WUNTRACED), p->pid);
-		peer_continue(p);
+	assert_true(taken_until_at_least(small, before + (long)(4 * MIB), DEADLINE_MS));
+	interrupt_the_wait(p, &run);
+	if (ends_the_wait(how)) {
+		the_wait_ends(p, &run);
+	} else {
+		go_on(p, how);
 		assert_true(test_until(waits_again, p, DEADLINE_MS));
-		break;
-	case RESTARTED:
-		assert_true(test_until(waits_again, p, DEADLINE_MS));
-		break;
 	}
-	/* All this while the lock was held. */
+	/* The lock was held all this while. */
 	assert_error(peer_finish_within(holder, NULL, 0, 0), -ETIMEDOUT);
 	assert_ok(do_stat(witness->fd, 0, NULL, &info));
-	assert_int_equal(info.active, few_pages(b));
+	assert_int_equal(info.active, few_pages(small));
 
 	assert_int_equal(kill(holder->pid, SIGUSR1), 0);
-	assert_ok(peer_finish(holder, &held, sizeof(held)));
-	assert_error(held.err, -EINTR);
-	if (how == RESTARTED || how == STOPPED) {
-		assert_ok(peer_finish(p, &run, sizeof(run)));
-		assert_ok(run.err);
-	}
+	the_wait_ends(holder, &held);
+	if (!ends_the_wait(how))
+		the_command_gets_done(p, &run);
 }
 
-static void waiting_for_another_grower_is_interrupted(void **state)
+static void wait_for_the_lock_in_each_command(enum how how)
 {
-	(void)state;
-	wait_for_the_lock("grow", CAUGHT);
-	wait_for_the_lock("shrink", CAUGHT);
-	wait_for_the_lock("set reserve", CAUGHT);
+	wait_for_the_lock("grow", how);
+	wait_for_the_lock("shrink", how);
+	wait_for_the_lock("set reserve", how);
 }
 
-static void waiting_for_another_grower_goes_on_after_sa_restart(void **state)
+CASE(waiting_for_another_grower_is_interrupted)
 {
-	(void)state;
-	wait_for_the_lock("grow", RESTARTED);
-	wait_for_the_lock("shrink", RESTARTED);
-	wait_for_the_lock("set reserve", RESTARTED);
+	wait_for_the_lock_in_each_command(CAUGHT);
 }
 
-static void waiting_for_another_grower_goes_on_after_a_stop(void **state)
+CASE(waiting_for_another_grower_goes_on_after_sa_restart)
 {
-	(void)state;
-	wait_for_the_lock("grow", STOPPED);
-	wait_for_the_lock("shrink", STOPPED);
-	wait_for_the_lock("set reserve", STOPPED);
+	wait_for_the_lock_in_each_command(RESTARTED);
 }
 
-static void killed_while_waiting_for_another_grower_is_gone_at_once(void **state)
+CASE(waiting_for_another_grower_goes_on_after_a_stop)
 {
-	(void)state;
-	wait_for_the_lock("grow", KILLED);
-	wait_for_the_lock("shrink", KILLED);
-	wait_for_the_lock("set reserve", KILLED);
+	wait_for_the_lock_in_each_command(STOPPED);
 }
 
-/* The peer's own `joined` is the first event, and there is no second one. */
+CASE(killed_while_waiting_for_another_grower_is_gone_at_once)
+{
+	wait_for_the_lock_in_each_command(KILLED);
+}
+
+/* The peer reads the event of its own attach first, and then waits for the next one. */
 static void wait_for_an_event(enum how how)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
-	struct run run = { .how = how };
+	struct region *r = region_new(small, GIB);
+	struct run run = waiting_run(r, "read", how);
 	struct client *witness;
 	struct peer *p;
 
-	region_grow(r, few_pages(r->backing));
+	region_grow(r, few_pages(small));
 	witness = client_new(r, "witness");
 	p = command_peer(r, true);
-	run.target = target_of(r, few_pages(r->backing));
-	run.command = command_find("read");
 	assert_ok(peer_call(p, run_command, &run, sizeof(run)));
 	assert_ok(run.err);
-	peer_start(p, run_command, &run, sizeof(run));
-	assert_true(test_until(is_waiting, p, DEADLINE_MS));
-	assert_int_equal(kill(p->pid, signal_of[how]), 0);
-	if (how == KILLED) {
-		assert_error(peer_finish(p, &run, sizeof(run)), -ESRCH);
-		assert_true(region_until_clients(r, 1, DEADLINE_MS));
+	interrupt_the_wait(p, &run);
+	if (ends_the_wait(how)) {
+		the_wait_ends(p, &run);
+		assert_true(region_until_clients(r, how == KILLED ? 1 : 2, DEADLINE_MS));
 		return;
 	}
-	if (how == CAUGHT) {
-		assert_ok(peer_finish(p, &run, sizeof(run)));
-		assert_error(run.err, -EINTR);
-		return;
-	}
-	if (how == STOPPED) {
-		assert_int_equal(waitpid(p->pid, NULL, WUNTRACED), p->pid);
-		peer_continue(p);
-	}
+	go_on(p, how);
 	assert_true(test_until(is_waiting, p, DEADLINE_MS));
 	assert_ok(do_set_root(witness->fd, 0, 0, r->base));
-	assert_ok(peer_finish(p, &run, sizeof(run)));
-	assert_ok(run.err);
+	the_command_gets_done(p, &run);
 }
 
-static void waiting_for_an_event_is_interrupted(void **state)
+CASE(waiting_for_an_event_is_interrupted)
 {
-	(void)state;
 	wait_for_an_event(CAUGHT);
 	wait_for_an_event(KILLED);
 }
 
-static void waiting_for_an_event_goes_on(void **state)
+CASE(waiting_for_an_event_goes_on)
 {
-	(void)state;
 	wait_for_an_event(RESTARTED);
 	wait_for_an_event(STOPPED);
 }
 
 /*
- * A process that dumps core into a pipe that nobody reads is on its way out for as long as
- * the reader likes. The reader is this program, run by the kernel with this argument.
+ * A process that dumps core into a pipe is not gone before the reader has read all of it. Here the
+ * reader is this program, which the kernel starts with this argument, and it never reads.
  */
 #define NEVER_READS "--never-reads"
 #define CORE_PATTERN "/proc/sys/kernel/core_pattern"
@@ -222,7 +216,7 @@ static int never_reads(void)
 {
 	struct pollfd pipe = { .fd = STDIN_FILENO };
 
-	/* Until the one who dumps is gone; but no longer than a test may take. */
+	/* Until the process that dumps is gone, but no longer than a test may take. */
 	return poll(&pipe, 1, 240000) < 0;
 }
 
@@ -264,7 +258,7 @@ static long dump_core(void *arg)
 	abort();
 }
 
-/* A client with the name that "attach" wants, which dumps core and does not come to an end. */
+/* A client with the name that "attach" wants. It dumps core, and does not come to an end. */
 static struct peer *peer_that_dumps(const struct region *r)
 {
 	struct peer *p = peer_join(r, COMMAND_CLIENT);
@@ -277,69 +271,52 @@ static struct peer *peer_that_dumps(const struct region *r)
 
 static void wait_for_the_name(enum how how)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
-	struct run run = { .how = how };
+	struct region *r = region_new(small, GIB);
+	struct run run = waiting_run(r, "attach", how);
 	struct snapshot *before;
 	struct peer *dumper, *p;
 
-	region_grow(r, few_pages(r->backing));
+	region_grow(r, few_pages(small));
 	before = snapshot_take(client_new(r, "witness"));
 	dumper = peer_that_dumps(r);
 	p = command_peer(r, false);
 	snapshot_again(before);
-	run.target = target_of(r, few_pages(r->backing));
-	run.command = command_find("attach");
-	peer_start(p, run_command, &run, sizeof(run));
-	assert_true(test_until(is_waiting, p, DEADLINE_MS));
-	assert_int_equal(kill(p->pid, signal_of[how]), 0);
-	if (how == CAUGHT) {
-		assert_ok(peer_finish(p, &run, sizeof(run)));
-		assert_error(run.err, -EINTR);
-		snapshot_same(before);
-	} else if (how == KILLED) {
-		assert_error(peer_finish(p, &run, sizeof(run)), -ESRCH);
+	interrupt_the_wait(p, &run);
+	if (ends_the_wait(how)) {
+		the_wait_ends(p, &run);
 		snapshot_same(before);
 	} else {
-		if (how == STOPPED) {
-			assert_int_equal(waitpid(p->pid, NULL, WUNTRACED), p->pid);
-			peer_continue(p);
-		}
-		assert_ok(peer_finish(p, &run, sizeof(run)));
-		assert_ok(run.err);
+		go_on(p, how);
+		the_command_gets_done(p, &run);
 		assert_int_equal(region_nr_clients(r), 2);
 	}
 	assert_true(peer_runs(dumper));
 	peers_end();
 }
 
-static void waiting_for_a_dying_clients_name_is_interrupted(void **state)
+CASE(waiting_for_a_dying_clients_name_is_interrupted)
 {
-	(void)state;
 	wait_for_the_name(CAUGHT);
 	wait_for_the_name(KILLED);
 }
 
-static void waiting_for_a_dying_clients_name_goes_on(void **state)
+CASE(waiting_for_a_dying_clients_name_goes_on)
 {
-	(void)state;
 	wait_for_the_name(RESTARTED);
 	wait_for_the_name(STOPPED);
 }
 
-/* The second that a dying client is given is one in all, however often the wait begins. */
-static void a_periodic_signal_with_sa_restart_does_not_keep_an_attach_from_ending(void **state)
+/* ATTACH gives a dying client one second in all, however often the signal makes it start over. */
+CASE(a_periodic_signal_with_sa_restart_does_not_keep_an_attach_from_ending)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
-	struct run run = { .how = RESTARTED };
+	struct region *r = region_new(small, GIB);
+	struct run run = waiting_run(r, "attach", RESTARTED);
 	uint64_t start;
 	struct peer *p;
 	long err;
 
-	(void)state;
 	peer_that_dumps(r);
 	p = command_peer(r, false);
-	run.target = target_of(r, few_pages(r->backing));
-	run.command = command_find("attach");
 	peer_start(p, run_command, &run, sizeof(run));
 	assert_true(test_until(is_waiting, p, DEADLINE_MS));
 	start = now_ms();
@@ -367,16 +344,12 @@ static long run_with_a_blocked_signal(void *arg)
 	return !err && !caught ? -EPROTO : err;
 }
 
-static void a_blocked_signal_interrupts_nothing(void **state)
+CASES(a_blocked_signal_interrupts_nothing, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct run run = { .how = CAUGHT };
+	struct region *r = region_with(b, few_pages(b), 2 * few_pages(b));
 	struct peer *p;
-	struct region *r;
 
-	backing_needs(b, 2 * few_pages(b));
-	r = region_new(b, b->capacity);
-	region_grow(r, few_pages(b));
 	client_new(r, "witness");
 	for_each_command(c)
 	{
@@ -393,20 +366,7 @@ static void a_blocked_signal_interrupts_nothing(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-		TEST(waiting_for_another_grower_is_interrupted),
-		TEST(waiting_for_another_grower_goes_on_after_sa_restart),
-		TEST(waiting_for_another_grower_goes_on_after_a_stop),
-		TEST(killed_while_waiting_for_another_grower_is_gone_at_once),
-		TEST(waiting_for_an_event_is_interrupted),
-		TEST(waiting_for_an_event_goes_on),
-		TEST(waiting_for_a_dying_clients_name_is_interrupted),
-		TEST(waiting_for_a_dying_clients_name_goes_on),
-		TEST(a_periodic_signal_with_sa_restart_does_not_keep_an_attach_from_ending),
-		TEST_BACKINGS(a_blocked_signal_interrupts_nothing),
-	};
-
 	if (argc == 2 && !strcmp(argv[1], NEVER_READS))
 		return never_reads();
-	return test_run(tests);
+	return cases_run();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The machine sleeps with clients in the middle of their work, and they go on. */
+/* The machine is suspended while clients write to a region, and they go on when it wakes up. */
 #include <unistd.h>
 
 #include "support/harness.h"
@@ -35,13 +35,13 @@ static void restore(void *arg)
 }
 
 /*
- * To idle, which every machine can that can sleep at all. With pm_test it stops short of
- * waiting for something to wake it up, and wakes up by itself after a second.
+ * Suspend to idle, which all machines can that can be suspended. With pm_test the kernel does not
+ * wait for something to wake the machine up, but goes on by itself after a second.
  */
 static void sleep_a_while(void)
 {
-	static char delay[32];
 	long before = nr_sleeps();
+	static char delay[32];
 
 	snprintf(delay, sizeof(delay), "%ld", file_number(PM_TEST_DELAY));
 	test_cleanup(restore, delay);
@@ -52,9 +52,8 @@ static void sleep_a_while(void)
 		assert_int_equal(nr_sleeps(), before + 1);
 }
 
-static void a_region_is_as_it_was_when_the_machine_wakes_up(void **state)
+CASES(a_region_is_as_it_was_when_the_machine_wakes_up, UP_TO_2M)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct peer *peers[WRITERS], *stopped, *late;
 	struct peershm_grow g;
 	struct region *r;
@@ -87,18 +86,4 @@ static void a_region_is_as_it_was_when_the_machine_wakes_up(void **state)
 	assert_true(peer_all_zero(late, r->base + b->step, b->page));
 	assert_ok(do_shrink(r->fd, r->id, b->page, NULL));
 	peer_check(peers[1], r->base, b->page, SEED);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST_CASE("a_region_is_as_it_was_when_the_machine_wakes_up_small",
-			  a_region_is_as_it_was_when_the_machine_wakes_up, PEERSHM_SMALL, 0),
-		TEST_CASE("a_region_is_as_it_was_when_the_machine_wakes_up_thp",
-			  a_region_is_as_it_was_when_the_machine_wakes_up, PEERSHM_THP, 0),
-		TEST_CASE("a_region_is_as_it_was_when_the_machine_wakes_up_hugetlb_2m",
-			  a_region_is_as_it_was_when_the_machine_wakes_up, PEERSHM_HUGETLB_2M, 0),
-	};
-
-	return test_run(tests);
 }
