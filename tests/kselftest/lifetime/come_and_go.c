@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is seen of regions and clients while others come and go, thousands of times over. */
+/*
+ * What a client sees of regions, of the header and of its own file while others make and unlink
+ * regions, attach and leave, thousands of times over.
+ */
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -7,18 +10,13 @@
 #include "support/harness.h"
 #include "support/race.h"
 
-static int join(const struct race *race, const char *name)
-{
-	return client_attach(&self, race->region, name, 0);
-}
-
 static long make_and_unlink(void *arg)
 {
 	struct race *race = arg;
-	char name[PEERSHM_NAME_SIZE];
 	uint64_t id, last = 0;
 	int fd = device_open(O_RDWR), err;
 	long balance = 0;
+	char name[PEERSHM_NAME_SIZE];
 
 	memcpy(name, race->region, sizeof(name));
 	name[0] = 'u';
@@ -55,30 +53,27 @@ static long make_and_unlink(void *arg)
 	return 0;
 }
 
-static void one_name_made_and_unlinked_by_two_is_one_region_at_most(void **state)
+CASE(one_name_made_and_unlinked_by_two_is_one_region_at_most)
 {
 	static const peer_function functions[] = { make_and_unlink, make_and_unlink };
 
-	(void)state;
 	race_run(region_new(small, GIB), functions, 2, test_scale(2000));
 }
 
-/* Reads the header while others come and go: every copy makes sense in itself. */
+/* Every copy of the header is consistent in itself. */
 static long read_header(void *arg)
 {
 	struct race *race = arg;
-	struct peershm_header *h;
 	uint64_t last = 0;
-	long err = join(race, "reader");
+	struct peershm_header *h;
 
-	race_expect(err == 0, err);
+	race_ok(race_join(race, "reader"));
 	h = malloc(self.at.header_length);
 	race_expect(h, 0);
 	for (unsigned int i = 0; i < race->rounds; i++) {
 		unsigned int live = 0;
 
-		err = header_copy(&self, h);
-		race_expect(err == 0, err);
+		race_ok(header_copy(&self, h));
 		for (unsigned int j = 0; j < h->max_clients; j++) {
 			const struct peershm_header_client *c = header_client(h, j);
 
@@ -101,29 +96,24 @@ static long read_header(void *arg)
 static long come_and_go(void *arg)
 {
 	struct race *race = arg;
-	long err;
 
 	for (unsigned int i = 0; i < race->rounds / 4; i++) {
-		err = join(race, "visitor");
-		race_expect(err == 0, err);
-		err = do_grow(self.fd, 0, race->part, NULL);
-		race_expect(err == 0, err);
-		err = do_shrink(self.fd, 0, 0, NULL);
-		race_expect(err == 0, err);
+		race_ok(race_join(race, "visitor"));
+		race_ok(do_grow(self.fd, 0, race->part, NULL));
+		race_ok(do_shrink(self.fd, 0, 0, NULL));
 		client_leave(&self);
 	}
 	return 0;
 }
 
-static void every_copy_of_the_header_makes_sense(void **state)
+CASE(every_copy_of_the_header_makes_sense)
 {
 	static const peer_function functions[] = { read_header, come_and_go };
 
-	(void)state;
 	race_run(region_new(small, GIB), functions, 2, test_scale(8000));
 }
 
-/* KCSAN sees here what is read without a lock while it changes. */
+/* The next cases are for KCSAN, which finds what is read without a lock while it changes. */
 
 struct mapper {
 	int fd;
@@ -148,13 +138,10 @@ static long attach_while_mapped(void *arg)
 	struct mapper m = { .fd = device_open(O_RDWR) };
 	pthread_t thread;
 
-	race_expect(pthread_create(&thread, NULL, map_all_the_while, &m) == 0, 0);
+	race_ok(pthread_create(&thread, NULL, map_all_the_while, &m));
 	for (unsigned int i = 0; i < race->rounds; i++) {
-		int err = do_attach(m.fd, race->region, "attacher", 0, NULL);
-
-		race_expect(err == 0, err);
-		err = do_detach(m.fd);
-		race_expect(err == 0, err);
+		race_ok(do_attach(m.fd, race->region, "attacher", 0, NULL));
+		race_ok(do_detach(m.fd));
 	}
 	__atomic_store_n(&m.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
@@ -163,29 +150,25 @@ static long attach_while_mapped(void *arg)
 	return 0;
 }
 
-static void only_the_thread_that_attaches_can_map_the_window(void **state)
+CASE(only_the_thread_that_attaches_can_map_the_window)
 {
 	static const peer_function functions[] = { attach_while_mapped };
 
-	(void)state;
 	race_run(region_new(small, GIB), functions, 1, test_scale(2000));
 }
 
 static long make_one_after_the_other(void *arg)
 {
 	const struct race *race = arg;
-	char name[PEERSHM_NAME_SIZE];
 	int fd = device_open(O_RDWR);
+	char name[PEERSHM_NAME_SIZE];
 	uint64_t id;
 
 	memcpy(name, race->region, sizeof(name));
 	name[0] = 'l';
 	for (unsigned int i = 0; i < race->rounds; i++) {
-		int err = do_create(fd, name, small, GIB, &id);
-
-		race_expect(err == 0, err);
-		err = do_unlink(fd, name);
-		race_expect(err == 0, err);
+		race_ok(do_create(fd, name, small, GIB, &id));
+		race_ok(do_unlink(fd, name));
 	}
 	race_together();
 	return 0;
@@ -204,7 +187,7 @@ static long list_all_the_while(void *arg)
 			.regions = (uintptr_t)infos,
 		};
 
-		race_expect(xioctl(fd, PEERSHM_IOC_REGIONS, &args) == 0, 0);
+		race_ok(xioctl(fd, PEERSHM_IOC_REGIONS, &args));
 		race_expect(args.nr_regions == 1 || args.nr_regions == 2, args.nr_regions);
 		for (unsigned int n = 0; n < args.nr_regions; n++)
 			race_expect(infos[n].id >= race->id, n);
@@ -213,22 +196,9 @@ static long list_all_the_while(void *arg)
 	return 0;
 }
 
-static void regions_are_listed_while_others_come_and_go(void **state)
+CASE(regions_are_listed_while_others_come_and_go)
 {
 	static const peer_function functions[] = { make_one_after_the_other, list_all_the_while };
 
-	(void)state;
 	race_run(region_new(small, GIB), functions, 2, test_scale(4000));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(one_name_made_and_unlinked_by_two_is_one_region_at_most),
-		TEST(every_copy_of_the_header_makes_sense),
-		TEST(only_the_thread_that_attaches_can_map_the_window),
-		TEST(regions_are_listed_while_others_come_and_go),
-	};
-
-	return test_run(tests);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Clients whose children of fork are clients, too (PEERSHM_REATTACH). */
+/* fork() with PEERSHM_REATTACH: the children of a client become clients, too. */
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -15,15 +15,16 @@
 
 #include "support/harness.h"
 
-/* How soon an entry has to be gone that nobody takes out. */
-#define SOON 1000
+/* How soon an entry of the registry has to be gone that nobody takes out. */
+#define SOON_MS 1000
 
-#define WORDS 16 /* that a client writes to the memory, to see whether it faults */
+/* Words that a child writes to the memory, to see whether it takes page faults. */
+#define WORDS 16
 
 /* The handle of a peer, or of its child. */
 static struct peershm *shm;
 
-/* What a child tells of itself, as soon as fork() has returned there. */
+/* What a child reports of itself as soon as fork() has returned there. */
 struct report {
 	pid_t pid;
 	int grown; /* what growing gave, or why there is no handle */
@@ -35,7 +36,8 @@ struct report {
 
 struct family {
 	char region[PEERSHM_NAME_SIZE], name[PEERSHM_NAME_SIZE];
-	uint64_t grow;			 /* the child does, by this */
+	uint64_t grow;			 /* the child grows the region by this */
+	bool grandchild_too;		 /* the child forks, too */
 	struct report child, grandchild; /* out */
 };
 
@@ -88,17 +90,21 @@ static void look_around(const struct family *f, struct report *me)
 		me->grown = peershm_grow(shm, me->size + f->grow, NULL);
 }
 
-/* A child tells of itself, and then so does its child; both live until killed. */
-static void be_children(const struct family *f, int out, unsigned int generations)
+/* A child reports of itself; then maybe its child does so, too. Both live until they are killed. */
+static void be_children(const struct family *f, int out)
 {
+	bool is_child = true;
 	struct report me;
 
-	do {
+	for (;;) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		look_around(f, &me);
 		if (write(out, &me, sizeof(me)) != (ssize_t)sizeof(me))
 			_exit(1);
-	} while (--generations && !fork());
+		if (!is_child || !f->grandchild_too || fork())
+			break;
+		is_child = false;
+	}
 	for (;;)
 		pause();
 }
@@ -121,25 +127,9 @@ static long fork_child(void *arg)
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
 	if (!fork())
-		be_children(f, ends[1], 1);
+		be_children(f, ends[1]);
 	err = read_report(ends[0], &f->child);
-	close(ends[0]);
-	close(ends[1]);
-	return err;
-}
-
-static long fork_child_and_grandchild(void *arg)
-{
-	struct family *f = arg;
-	int ends[2];
-	long err;
-
-	if (pipe2(ends, O_CLOEXEC))
-		return -errno;
-	if (!fork())
-		be_children(f, ends[1], 2);
-	err = read_report(ends[0], &f->child);
-	if (!err)
+	if (!err && f->grandchild_too)
 		err = read_report(ends[0], &f->grandchild);
 	close(ends[0]);
 	close(ends[1]);
@@ -170,53 +160,49 @@ static void is_a_client(const struct region *r, const struct report *child, uint
 	assert_int_equal(pid, child->pid);
 }
 
-static void a_child_is_a_client_at_the_same_base_with_all_memory(void **state)
+CASES(a_child_is_a_client_at_the_same_base_with_all_memory, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
+	struct region *r = region_with(b, b->step, 2 * b->step);
 	struct family f;
-	struct region *r;
 	struct peer *p;
 
-	backing_needs(b, 2 * b->step);
-	r = region_new(b, b->capacity);
-	region_grow(r, b->step);
 	p = parent_peer(r, &f);
 	f.grow = b->step;
 	assert_ok(peer_call(p, fork_child, &f, sizeof(f)));
 	is_a_client(r, &f.child, b->step);
 	assert_int_equal(region_nr_clients(r), 2);
-	/* What the child grew by is in its parent, too. */
+	/* The parent has what the child grew by, too. */
 	assert_ok(f.child.grown);
 	assert_int_equal(region_size(r), 2 * b->step);
 	assert_int_equal(peer_present(p, r->base, 2 * b->step), 2 * b->step);
 	assert_int_equal(peer_load(p, r->base + (WORDS - 1) * (b->step / WORDS)), WORDS - 1);
 	assert_ok(peer_call(p, end_child, &f, sizeof(f)));
-	assert_true(region_until_clients(r, 1, SOON));
+	assert_true(region_until_clients(r, 1, SOON_MS));
 	assert_ok(do_resolve_name(r->fd, r->id, "parent", NULL));
 }
 
-static void the_child_outlives_its_parents_client(void **state)
+CASE(the_child_outlives_its_parents_client)
 {
-	const struct backing *b = &backings[PEERSHM_SMALL];
+	const struct backing *b = small;
 	struct region *r = region_new(b, b->capacity);
 	struct peershm_peer_map map;
 	struct family f;
 	struct peer *p;
 
-	(void)state;
 	region_grow(r, b->step);
 	p = parent_peer(r, &f);
-	assert_ok(peer_call(p, fork_child_and_grandchild, &f, sizeof(f)));
+	f.grandchild_too = true;
+	assert_ok(peer_call(p, fork_child, &f, sizeof(f)));
 	is_a_client(r, &f.child, b->step);
 	is_a_client(r, &f.grandchild, b->step);
 	assert_int_equal(region_nr_clients(r), 3);
 	assert_ok(peer_munmap(p, r->base, b->capacity));
-	assert_true(region_until_clients(r, 2, SOON));
+	assert_true(region_until_clients(r, 2, SOON_MS));
 	region_grow(r, b->step);
 	memset(&map, 0, sizeof(map));
 	assert_ok(do_map_name(r->fd, r->id, f.grandchild.name, &map));
 	assert_int_equal(map.report.mapped, 1);
-	/* All die with the first: each is told of its parent's death. */
+	/* All die with the first: each gets SIGKILL when its parent dies. */
 	peer_kill(p);
 	assert_true(region_until_clients(r, 0, DEADLINE_MS));
 }
@@ -224,8 +210,8 @@ static void the_child_outlives_its_parents_client(void **state)
 static long fork_and_close(void *arg)
 {
 	struct family *f = arg;
-	int status;
 	pid_t child = fork();
+	int status;
 
 	if (!child) {
 		bool good = peershm_client_id(shm) != 0;
@@ -238,13 +224,12 @@ static long fork_and_close(void *arg)
 	return peershm_grow(shm, 64 * KIB, NULL);
 }
 
-static void a_child_that_closes_leaves_the_parent_alone(void **state)
+CASE(a_child_that_closes_leaves_the_parent_alone)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_new(small, GIB);
 	struct family f;
 	struct peer *p = parent_peer(r, &f);
 
-	(void)state;
 	f.child.base = r->base;
 	assert_ok(peer_call(p, fork_and_close, &f, sizeof(f)));
 	assert_int_equal(region_nr_clients(r), 1);
@@ -277,8 +262,8 @@ static void *fork_many(void *arg)
 
 static long fork_in_threads(void *arg)
 {
-	pthread_t threads[4];
 	long bad = 0;
+	pthread_t threads[4];
 	void *result;
 
 	for (int i = 0; i < 4; i++) {
@@ -292,22 +277,21 @@ static long fork_in_threads(void *arg)
 	return bad;
 }
 
-static void threads_that_fork_at_once_have_a_client_each(void **state)
+CASE(threads_that_fork_at_once_have_a_client_each)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_new(small, GIB);
 	unsigned int n = test_scale(100);
 	struct family f;
 	struct peer *p;
 
-	(void)state;
 	region_grow(r, 64 * KIB);
 	p = parent_peer(r, &f);
 	peer_start(p, fork_in_threads, &n, sizeof(n));
 	assert_ok(peer_finish_within(p, &n, sizeof(n), 10 * DEADLINE_MS));
-	assert_true(region_until_clients(r, 1, SOON));
+	assert_true(region_until_clients(r, 1, SOON_MS));
 }
 
-/* As daemons do: the process that opens the region ends, its child goes on. */
+/* As daemons do: the process that opened the region ends, and its child goes on. */
 static long become_a_daemon(void *arg)
 {
 	struct family *f = arg;
@@ -341,14 +325,13 @@ static void end_daemon(void *arg)
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
-static void a_daemon_that_opened_before_it_forked_is_a_client(void **state)
+CASE(a_daemon_that_opened_before_it_forked_is_a_client)
 {
-	static pid_t pid;
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_new();
 	struct family f = { .name = "parent" };
+	static pid_t pid;
 
-	(void)state;
 	memcpy(f.region, r->name, sizeof(f.region));
 	region_grow(r, 64 * KIB);
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
@@ -356,10 +339,10 @@ static void a_daemon_that_opened_before_it_forked_is_a_client(void **state)
 	pid = f.child.pid;
 	test_cleanup(end_daemon, &pid);
 	is_a_client(r, &f.child, 64 * KIB);
-	assert_true(region_until_clients(r, 1, SOON));
+	assert_true(region_until_clients(r, 1, SOON_MS));
 	region_grow(r, 64 * KIB);
 	end_daemon(&pid);
-	assert_true(region_until_clients(r, 0, SOON));
+	assert_true(region_until_clients(r, 0, SOON_MS));
 }
 
 static long fork_and_exec(void *arg)
@@ -377,15 +360,14 @@ static long fork_and_exec(void *arg)
 	return child;
 }
 
-static void exec_in_a_child_leaves_nothing_behind(void **state)
+CASE(exec_in_a_child_leaves_nothing_behind)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_new(small, GIB);
 	int in[2], out[2], ends[2];
 	struct family f;
 	struct peer *p;
 	char byte;
 
-	(void)state;
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	p = parent_peer(r, &f);
@@ -395,7 +377,7 @@ static void exec_in_a_child_leaves_nothing_behind(void **state)
 	/* The shell runs, and has no file of the device. */
 	assert_int_equal(read(out[0], &byte, 1), 1);
 	assert_int_equal(byte, '.');
-	assert_true(region_until_clients(r, 1, SOON));
+	assert_true(region_until_clients(r, 1, SOON_MS));
 	assert_ok(do_resolve_name(r->fd, r->id, "parent", NULL));
 	for (int i = 0; i < 2; i++) {
 		close(in[i]); /* the end of the shell, too */
@@ -409,12 +391,12 @@ static int write_to_the_window(void *arg)
 	return 0;
 }
 
-/* What vfork() does: until the child ends, the two are one address space. */
+/* With CLONE_VM, as vfork() does it, the child runs in the address space of its parent. */
 static long spawn_and_vfork(void *arg)
 {
-	static char stack[64 * KIB] __attribute__((aligned(16)));
 	char *argv[] = { "true", NULL };
 	volatile uint64_t *base = peershm_base(shm);
+	static char stack[64 * KIB] __attribute__((aligned(16)));
 	int status;
 	pid_t child;
 
@@ -429,89 +411,57 @@ static long spawn_and_vfork(void *arg)
 	return peershm_grow(shm, 128 * KIB, NULL);
 }
 
-static void spawn_and_vfork_make_no_client(void **state)
+CASE(spawn_and_vfork_make_no_client)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_new(small, GIB);
 	struct family f;
 	struct peer *p;
 	struct client *late;
 
-	(void)state;
 	region_grow(r, 64 * KIB);
 	p = parent_peer(r, &f);
 	assert_ok(peer_call(p, spawn_and_vfork, NULL, 0));
 	assert_int_equal(region_nr_clients(r), 1);
-	/* Ids count the clients there have been. */
+	/* Ids are given one by one: there has been one other client. */
 	late = client_new(r, "late");
 	assert_int_equal(late->at.client, 2);
 }
 
-static void a_child_for_which_there_is_no_room_is_enotconn_and_says_why(void **state)
+CASE(a_child_for_which_there_is_no_room_is_enotconn_and_says_why)
 {
-	struct region r = { .backing = &backings[PEERSHM_SMALL] };
+	struct region *r = region_of_mode(small, 0600, 1);
 	struct family f;
-	struct peer *p;
+	struct peer *p = parent_peer(r, &f);
 
-	(void)state;
-	region_name(r.name);
-	r.fd = device_open(O_RDWR);
-	assert_ok(do_create_mode(r.fd, r.name, 0600, 1));
-	p = parent_peer(&r, &f);
 	assert_ok(peer_call(p, fork_child, &f, sizeof(f)));
 	assert_error(f.child.grown, -ENOTCONN);
-	assert_non_null(strstr(f.child.why, r.name));
+	assert_non_null(strstr(f.child.why, r->name));
 	assert_non_null(strstr(f.child.why, "limit"));
 	assert_int_equal(f.child.base, 0);
 	assert_ok(peer_call(p, end_child, &f, sizeof(f)));
-	close(r.fd);
 }
 
-/* Children of one PID, in two PID namespaces: their names differ. */
+/* The child has PID 1 in a PID namespace of its own. */
 static long fork_in_namespace(void *arg)
 {
 	return unshare(CLONE_NEWPID) ? -ENOSYS : fork_child(arg);
 }
 
-static void children_of_one_pid_have_names_of_their_own(void **state)
+CASE(children_of_one_pid_have_names_of_their_own)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_new(small, GIB);
 	struct family f, g;
-	struct peer *p, *q;
-	long err;
+	struct peer *p = parent_peer(r, &f);
+	long err = peer_call(p, fork_in_namespace, &f, sizeof(f));
 
-	(void)state;
-	p = parent_peer(r, &f);
-	err = peer_call(p, fork_in_namespace, &f, sizeof(f));
 	if (err == -ENOSYS)
 		skip_because("no PID namespaces");
 	assert_ok(err);
 	assert_string_equal(f.child.name, "parent.1");
-	/* The same name is asked for by a child of another parent. */
-	q = peer_new();
-	memset(&g, 0, sizeof(g));
-	memcpy(g.region, r->name, sizeof(g.region));
+	/* The child of another parent of that name asks for the same name. */
 	assert_ok(peer_munmap(p, r->base, GIB));
-	assert_true(region_until_clients(r, 1, SOON));
-	snprintf(g.name, sizeof(g.name), "parent");
-	assert_ok(peer_call(q, open_with_reattach, &g, sizeof(g)));
-	assert_ok(peer_call(q, fork_in_namespace, &g, sizeof(g)));
+	assert_true(region_until_clients(r, 1, SOON_MS));
+	assert_ok(peer_call(parent_peer(r, &g), fork_in_namespace, &g, sizeof(g)));
 	assert_string_equal(g.child.name, "parent.1.2");
 	assert_int_equal(region_nr_clients(r), 3);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST_BACKINGS(a_child_is_a_client_at_the_same_base_with_all_memory),
-		TEST(the_child_outlives_its_parents_client),
-		TEST(a_child_that_closes_leaves_the_parent_alone),
-		TEST(threads_that_fork_at_once_have_a_client_each),
-		TEST(a_daemon_that_opened_before_it_forked_is_a_client),
-		TEST(exec_in_a_child_leaves_nothing_behind),
-		TEST(spawn_and_vfork_make_no_client),
-		TEST(a_child_for_which_there_is_no_room_is_enotconn_and_says_why),
-		TEST(children_of_one_pid_have_names_of_their_own),
-	};
-
-	return test_run(tests);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A client that crashed comes back under its name, and is told from who it was. */
-#include <sched.h>
+/*
+ * A client that crashed or left comes back under its name, and finds all that it had. A generation
+ * tells its lives apart. A stranger that gets the PID of a dead client is not taken for it.
+ */
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -21,15 +23,11 @@ static uint64_t generation_of(const struct region *r, const char *name)
 	return 0;
 }
 
-static void a_killed_client_comes_back_to_all_it_had(void **state)
+CASES(a_killed_client_comes_back_to_all_it_had, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	uint64_t id = 0, root;
-	struct region *r;
+	struct region *r = region_with(b, b->step, 2 * b->step);
 
-	backing_needs(b, 2 * b->step);
-	r = region_new(b, b->capacity);
-	region_grow(r, b->step);
 	root = r->base + 64;
 	for (uint64_t i = 1; i <= 5; i++) {
 		struct peer *p = peer_join(r, "daemon");
@@ -40,9 +38,9 @@ static void a_killed_client_comes_back_to_all_it_had(void **state)
 		assert_int_equal(generation_of(r, "daemon"), i);
 		assert_int_equal(p->at.base, r->base);
 		assert_int_equal(p->at.active, region_size(r));
-		/* All of it was mapped before ATTACH returned: no fault finds it. */
+		/* All of it was mapped before ATTACH returned. */
 		assert_int_equal(peer_present(p, r->base, p->at.active), p->at.active);
-		assert_int_equal(peer_write(p, r->base + b->step / 2, b->step / 2).minor, 0);
+		peer_has_all(p, r->base + b->step / 2, b->step / 2);
 		if (i == 1) {
 			assert_int_equal(p->at.root, 0);
 			peer_store(p, root, 0x600d);
@@ -53,13 +51,13 @@ static void a_killed_client_comes_back_to_all_it_had(void **state)
 		}
 		if (i == 3)
 			region_grow(r, b->step);
-		/* Whoever comes at once has the name, and the place. */
+		/* Whoever comes at once gets the name, and the address. */
 		peer_kill(p);
 	}
 	assert_true(region_until_clients(r, 0, 1000));
 }
 
-static void header_clients_and_attach_tell_the_same_generation(void **state)
+CASE(header_clients_and_attach_tell_the_same_generation)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "test");
@@ -67,7 +65,6 @@ static void header_clients_and_attach_tell_the_same_generation(void **state)
 	unsigned int seen = 0;
 	struct peer *p;
 
-	(void)state;
 	assert_non_null(copy);
 	test_cleanup(free, copy);
 	peer_kill(peer_join(r, "daemon"));
@@ -87,12 +84,11 @@ static void header_clients_and_attach_tell_the_same_generation(void **state)
 	assert_int_equal(seen, 1);
 }
 
-static void a_client_that_left_in_good_order_counts_too(void **state)
+CASE(a_client_that_left_in_good_order_counts_too)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_new();
 
-	(void)state;
 	for (uint64_t i = 1; i <= 3; i++) {
 		assert_ok(peer_attach(p, r->name, "guest", 0));
 		assert_int_equal(p->at.generation, i);
@@ -105,14 +101,13 @@ static void a_client_that_left_in_good_order_counts_too(void **state)
 	assert_int_equal(p->at.generation, 5);
 }
 
-static void an_attach_that_fails_takes_no_generation(void **state)
+CASE(an_attach_that_fails_takes_no_generation)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_join(r, "daemon"), *other = peer_new();
 	void *in_the_way;
 	struct client c;
 
-	(void)state;
 	assert_error(peer_attach(other, r->name, "daemon", 0), -EEXIST);
 	assert_int_equal(generation_of(r, "daemon"), 1);
 	peer_kill(p);
@@ -125,68 +120,58 @@ static void an_attach_that_fails_takes_no_generation(void **state)
 	assert_int_equal(other->at.generation, 2);
 }
 
-static void names_of_one_region_are_not_those_of_another(void **state)
+CASE(names_of_one_region_are_not_those_of_another)
 {
 	struct region *one = region_new(small, GIB), *two = region_new(small, GIB);
 
-	(void)state;
 	peer_kill(peer_join(one, "daemon"));
 	assert_int_equal(peer_join(two, "daemon")->at.generation, 1);
 	assert_int_equal(peer_join(one, "daemon")->at.generation, 2);
 }
 
-/* A region for 3 clients remembers 3 names. */
-static void the_names_that_were_left_last_are_remembered(void **state)
+/* The peer attaches under this name, which has this generation then, and leaves. */
+static void visits(const struct region *r, struct peer *p, const char *name, uint64_t generation)
 {
-	char name[PEERSHM_NAME_SIZE];
-	struct region r = { .backing = small };
+	assert_ok(peer_attach(p, r->name, name, 0));
+	assert_int_equal(p->at.generation, generation);
+	assert_ok(peer_detach(p));
+}
+
+/* A region for 3 clients remembers 3 names. */
+CASE(the_names_that_were_left_last_are_remembered)
+{
+	struct region *r = region_of_mode(small, 0600, 3);
 	struct peer *p = peer_new();
 
-	(void)state;
-	region_name(name);
-	memcpy(r.name, name, sizeof(name));
-	r.fd = device_open(O_RDWR);
-	assert_ok(do_create_mode(r.fd, name, 0600, 3));
-	for (int round = 1; round <= 2; round++) {
-		static const char *const three[] = { "a", "b", "c" };
-
-		for (int i = 0; i < 3; i++) {
-			assert_ok(peer_attach(p, name, three[i], 0));
-			assert_int_equal(p->at.generation, round);
-			assert_ok(peer_detach(p));
-		}
+	for (uint64_t round = 1; round <= 2; round++) {
+		visits(r, p, "a", round);
+		visits(r, p, "b", round);
+		visits(r, p, "c", round);
 	}
-	/* One more, and "a", which was left first, is forgotten. */
-	assert_ok(peer_attach(p, name, "d", 0));
-	assert_int_equal(p->at.generation, 1);
-	assert_ok(peer_detach(p));
-	assert_ok(peer_attach(p, name, "b", 0));
-	assert_int_equal(p->at.generation, 3);
-	assert_ok(peer_detach(p));
-	assert_ok(peer_attach(p, name, "a", 0));
-	assert_int_equal(p->at.generation, 1);
-	assert_ok(peer_detach(p));
-	close(r.fd);
+	/* One name more, and "a", which was left first, is forgotten. */
+	visits(r, p, "d", 1);
+	visits(r, p, "b", 3);
+	visits(r, p, "a", 1);
 }
 
 #define LAST_PID "/proc/sys/kernel/ns_last_pid"
 
 struct reuse {
 	char region[PEERSHM_NAME_SIZE];
-	pid_t pid;
-	/* out: what a stranger with the dead client's PID sees, and is, then */
+	pid_t pid; /* of the client that dies */
+	/* out: what the stranger that then has this PID sees, and is */
 	int by_pid, by_name, clients, through_the_file, stranger_by_pid;
 	char stranger[PEERSHM_NAME_SIZE];
 	uint64_t dead_id, stranger_id;
 };
 
-/* In the process that has the dead client's PID, and its open file, inherited. */
+/* The stranger has the dead client's PID, and its open file, inherited from their parent. */
 static int be_the_stranger(struct reuse *r, int file)
 {
+	int fd = device_open(O_RDWR);
 	char name[PEERSHM_NAME_SIZE];
 	struct peershm_region_info info;
 	struct client mine;
-	int fd = device_open(O_RDWR);
 
 	if (fd < 0 || do_stat(fd, 0, r->region, &info))
 		return 1;
@@ -201,7 +186,7 @@ static int be_the_stranger(struct reuse *r, int file)
 	return 0;
 }
 
-/* A client that attaches through an open file of its parent's, and dies. */
+/* A client attaches through an open file of its parent's, and dies. */
 static pid_t let_a_client_die(struct reuse *r, int file)
 {
 	struct peershm_attach at;
@@ -227,63 +212,47 @@ static pid_t let_a_client_die(struct reuse *r, int file)
 	return pid;
 }
 
-/* The first process of a PID namespace: PIDs there are given as it says. */
-static int reuse_pid(struct reuse *r, int out)
+/* In the first process of a PID namespace, which says what PID the next process there gets. */
+static long reuse_pid(void *arg)
 {
-	int file = device_open(O_RDWR);
+	struct reuse *r = arg;
+	int file = device_open(O_RDWR), ends[2], status;
 	char number[16];
+	pid_t pid;
 
-	if (file < 0)
-		return 1;
+	if (file < 0 || pipe(ends))
+		return -EIO;
 	r->pid = let_a_client_die(r, file);
 	if (r->pid <= 0)
-		return 1;
+		return -ECHILD;
 	snprintf(number, sizeof(number), "%d", (int)r->pid - 1);
 	if (file_write(LAST_PID, number))
-		return 2;
-	pid_t pid = fork();
-
+		return -ENOSYS;
+	pid = fork();
 	if (!pid) {
 		int failed = be_the_stranger(r, file);
 
-		if (!failed && write(out, r, sizeof(*r)) != (ssize_t)sizeof(*r))
+		if (!failed && write(ends[1], r, sizeof(*r)) != (ssize_t)sizeof(*r))
 			failed = 1;
 		_exit(failed);
 	}
-	if (pid != r->pid)
-		return 3;
-	return waitpid(pid, NULL, 0) == pid ? 0 : 1;
-}
-
-static long reuse_pid_in_namespace(void *arg)
-{
-	struct reuse *r = arg;
-	int ends[2], status;
-	pid_t pid;
-
-	if (access(LAST_PID, W_OK) || unshare(CLONE_NEWPID) || pipe(ends))
-		return -ENOSYS;
-	pid = fork();
-	if (!pid)
-		_exit(reuse_pid(r, ends[1]));
-	close(ends[1]);
-	if (waitpid(pid, &status, 0) != pid || status)
+	if (pid != r->pid || waitpid(pid, &status, 0) != pid || status)
 		return -EPROTO;
 	return read(ends[0], r, sizeof(*r)) == (ssize_t)sizeof(*r) ? 0 : -EIO;
 }
 
-static void a_pid_that_is_used_again_is_not_the_client_it_was(void **state)
+CASE(a_pid_that_is_used_again_is_not_the_client_it_was)
 {
 	struct region *r = region_new(small, GIB);
+	struct peer *first = peer_new_in_pid_namespace();
 	struct reuse reuse = { .pid = 0 };
 	long err;
 
-	(void)state;
 	region_grow(r, small->step);
 	memcpy(reuse.region, r->name, sizeof(reuse.region));
-	err = peer_call(peer_new(), reuse_pid_in_namespace, &reuse, sizeof(reuse));
+	err = peer_call(first, reuse_pid, &reuse, sizeof(reuse));
 	if (err == -ENOSYS)
-		skip_because("no PID namespaces, or no " LAST_PID);
+		skip_because("no " LAST_PID);
 	assert_ok(err);
 	assert_error(reuse.by_pid, -ENOENT);
 	assert_error(reuse.by_name, -ENOENT);
@@ -294,19 +263,4 @@ static void a_pid_that_is_used_again_is_not_the_client_it_was(void **state)
 	assert_true(reuse.stranger_id > reuse.dead_id);
 	assert_int_equal(region_size(r), small->step);
 	assert_true(region_until_clients(r, 0, 1000));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST_BACKINGS(a_killed_client_comes_back_to_all_it_had),
-		TEST(header_clients_and_attach_tell_the_same_generation),
-		TEST(a_client_that_left_in_good_order_counts_too),
-		TEST(an_attach_that_fails_takes_no_generation),
-		TEST(names_of_one_region_are_not_those_of_another),
-		TEST(the_names_that_were_left_last_are_remembered),
-		TEST(a_pid_that_is_used_again_is_not_the_client_it_was),
-	};
-
-	return test_run(tests);
 }

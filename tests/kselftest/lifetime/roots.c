@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Roots: the one without a name, those with names, and their generations. */
+/*
+ * Roots: the one without a name, and those with names, and who may set them. Their generations tell
+ * a root that was changed and changed back from one that was not changed.
+ */
 #include <unistd.h>
 
 #include "support/harness.h"
 #include "support/race.h"
 
 #define STEP (4 * MIB)
-
-static struct region *region_with_memory(void)
-{
-	struct region *r = region_new(small, GIB);
-
-	region_grow(r, STEP);
-	return r;
-}
 
 static struct peershm_root_info root_of(const struct region *r, const char *name)
 {
@@ -24,7 +19,7 @@ static struct peershm_root_info root_of(const struct region *r, const char *name
 	return info;
 }
 
-/* Everywhere that it can be read. */
+/* The root is the same in STAT, GET_ROOT and the header. */
 static void root_is(const struct region *r, const struct client *c, uint64_t root,
 		    uint64_t generation)
 {
@@ -44,14 +39,13 @@ static void root_is(const struct region *r, const struct client *c, uint64_t roo
 	free(h);
 }
 
-static void a_generation_tells_a_root_that_was_changed_and_changed_back(void **state)
+CASE(a_generation_tells_a_root_that_was_changed_and_changed_back)
 {
-	struct region *r = region_with_memory();
+	struct region *r = region_with(small, STEP, STEP);
 	struct client *c = client_new(r, "test");
-	struct peershm_root_info read;
 	uint64_t last = 0, now;
+	struct peershm_root_info read;
 
-	(void)state;
 	root_is(r, c, 0, 0);
 	read = root_of(r, NULL);
 	assert_ok(do_set_root_generation(r->fd, r->id, &read, r->base, &now));
@@ -60,7 +54,7 @@ static void a_generation_tells_a_root_that_was_changed_and_changed_back(void **s
 	read = root_of(r, NULL);
 	last = now;
 
-	/* Another value and back: the value alone would be right. */
+	/* Another value and back: the value is the expected one, its generation is not. */
 	assert_ok(do_set_root(r->fd, r->id, r->base, r->base + 8));
 	assert_ok(do_set_root(r->fd, r->id, r->base + 8, r->base));
 	assert_int_equal(root_of(r, NULL).root, read.root);
@@ -68,7 +62,7 @@ static void a_generation_tells_a_root_that_was_changed_and_changed_back(void **s
 	assert_error(do_set_root_generation(r->fd, r->id, &read, r->base + 16, NULL), -EEXIST);
 	assert_int_equal(root_of(r, NULL).root, r->base);
 
-	/* Neither may differ. */
+	/* Nor may the value differ while the generation is right. */
 	read = root_of(r, NULL);
 	read.root += 8;
 	assert_error(do_set_root_generation(r->fd, r->id, &read, r->base + 16, NULL), -EEXIST);
@@ -77,25 +71,23 @@ static void a_generation_tells_a_root_that_was_changed_and_changed_back(void **s
 	root_is(r, c, r->base + 16, now);
 }
 
-static void attach_tells_the_root_and_its_generation(void **state)
+CASE(attach_tells_the_root_and_its_generation)
 {
-	struct region *r = region_with_memory();
+	struct region *r = region_with(small, STEP, STEP);
 	struct client *c;
 
-	(void)state;
 	assert_ok(do_set_root(r->fd, r->id, 0, r->base + 8));
 	c = client_new(r, "test");
 	assert_int_equal(c->at.root, r->base + 8);
 	assert_int_equal(c->at.root_generation, root_of(r, NULL).generation);
 }
 
-static void named_roots_are_published_looked_up_listed_and_withdrawn(void **state)
+CASE(named_roots_are_published_looked_up_listed_and_withdrawn)
 {
-	struct region *r = region_with_memory();
+	struct region *r = region_with(small, STEP, STEP);
 	struct client *c = client_new(r, "test");
 	struct peershm_root_info roots[4];
 
-	(void)state;
 	assert_int_equal(do_roots(c->fd, 0, roots, 4), 0);
 	assert_ok(do_publish(c->fd, 0, "routes", 0, r->base + 8));
 	assert_ok(do_publish(c->fd, 0, "neighbours", 0, r->base + 16));
@@ -108,7 +100,7 @@ static void named_roots_are_published_looked_up_listed_and_withdrawn(void **stat
 	assert_int_equal(root_of(r, "routes").root, r->base + 8);
 	assert_int_equal(root_of(r, "routes").generation, roots[0].generation);
 
-	/* The one without a name is another. */
+	/* The root without a name is not one of them. */
 	root_is(r, c, 0, 0);
 
 	assert_error(do_publish(c->fd, 0, "routes", 0, r->base + 24), -EEXIST);
@@ -123,13 +115,12 @@ static void named_roots_are_published_looked_up_listed_and_withdrawn(void **stat
 	assert_string_equal(roots[0].name, "neighbours");
 }
 
-static void a_named_roots_generation_is_never_the_same_again(void **state)
+CASE(a_named_roots_generation_is_never_the_same_again)
 {
-	struct region *r = region_with_memory();
+	struct region *r = region_with(small, STEP, STEP);
 	struct peershm_root_info read;
 	uint64_t now;
 
-	(void)state;
 	assert_ok(do_publish(r->fd, r->id, "routes", 0, r->base));
 	read = root_of(r, "routes");
 	assert_ok(do_publish(r->fd, r->id, "routes", r->base, 0));
@@ -145,11 +136,10 @@ static void a_named_roots_generation_is_never_the_same_again(void **state)
 	assert_int_equal(now, 0);
 }
 
-static void a_named_root_outside_the_active_memory_is_einval(void **state)
+CASE(a_named_root_outside_the_active_memory_is_einval)
 {
-	struct region *r = region_with_memory();
+	struct region *r = region_with(small, STEP, STEP);
 
-	(void)state;
 	assert_error(do_publish(r->fd, r->id, "a", 0, r->base - 1), -EINVAL);
 	assert_error(do_publish(r->fd, r->id, "a", 0, r->base + STEP), -EINVAL);
 	assert_error(do_publish(r->fd, r->id, "a", 0, 1), -EINVAL);
@@ -158,14 +148,13 @@ static void a_named_root_outside_the_active_memory_is_einval(void **state)
 	assert_ok(do_publish(r->fd, r->id, "a", 0, r->base + STEP - 1));
 }
 
-static void more_named_roots_than_there_may_be_is_enospc(void **state)
+CASE(more_named_roots_than_there_may_be_is_enospc)
 {
+	struct region *r = region_with(small, STEP, STEP);
 	struct peershm_root_info roots[PEERSHM_MAX_ROOTS];
-	struct region *r = region_with_memory();
 	struct peershm_region_info info;
 	char name[16];
 
-	(void)state;
 	for (int i = 0; i < PEERSHM_MAX_ROOTS; i++) {
 		snprintf(name, sizeof(name), "root %d", i);
 		assert_ok(do_publish(r->fd, r->id, name, 0, r->base + (uint64_t)i));
@@ -178,21 +167,20 @@ static void more_named_roots_than_there_may_be_is_enospc(void **state)
 	for (int i = 0; i < PEERSHM_MAX_ROOTS; i++)
 		assert_int_equal(roots[i].root, r->base + (uint64_t)i);
 
-	/* What is there can still be changed, and withdrawn to make room. */
+	/* A root that is there can still be changed, and withdrawn to make room for another. */
 	assert_ok(do_publish(r->fd, r->id, "root 7", r->base + 7, r->base));
 	assert_ok(do_publish(r->fd, r->id, "root 7", r->base, 0));
 	assert_ok(do_publish(r->fd, r->id, "one more", 0, r->base));
-	/* The one without a name needs no room. */
+	/* The root without a name needs no room. */
 	assert_ok(do_set_root(r->fd, r->id, 0, r->base));
 }
 
-static void a_list_longer_than_the_array_says_how_many_there_are(void **state)
+CASE(a_list_longer_than_the_array_says_how_many_there_are)
 {
-	struct region *r = region_with_memory();
+	struct region *r = region_with(small, STEP, STEP);
 	struct peershm_root_info roots[3];
 	char poison[sizeof(roots[0])];
 
-	(void)state;
 	assert_ok(do_publish(r->fd, r->id, "a", 0, r->base));
 	assert_ok(do_publish(r->fd, r->id, "b", 0, r->base));
 	memset(poison, POISON, sizeof(poison));
@@ -203,15 +191,11 @@ static void a_list_longer_than_the_array_says_how_many_there_are(void **state)
 	assert_int_equal(do_roots(r->fd, r->id, NULL, 0), 2);
 }
 
-static void roots_that_a_shrink_cuts_off_are_withdrawn(void **state)
+CASES(roots_that_a_shrink_cuts_off_are_withdrawn, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
+	struct region *r = region_with(b, 2 * b->step, 2 * b->step);
 	struct peershm_root_info read;
-	struct region *r;
 
-	backing_needs(b, 2 * b->step);
-	r = region_new(b, b->capacity);
-	region_grow(r, 2 * b->step);
 	assert_ok(do_set_root(r->fd, r->id, 0, r->base + b->step));
 	assert_ok(do_publish(r->fd, r->id, "above", 0, r->base + b->step));
 	assert_ok(do_publish(r->fd, r->id, "below", 0, r->base + b->step - 1));
@@ -223,20 +207,34 @@ static void roots_that_a_shrink_cuts_off_are_withdrawn(void **state)
 	assert_int_equal(root_of(r, "below").root, r->base + b->step - 1);
 	assert_int_equal(do_roots(r->fd, r->id, NULL, 0), 1);
 
-	/* Memory that comes back is not what they pointed to. */
+	/* They do not come back with the memory, which is not what they pointed to. */
 	region_grow(r, b->step);
 	assert_int_equal(root_of(r, NULL).root, 0);
 	assert_error(do_get_root(r->fd, r->id, "above", NULL), -ENOENT);
 	assert_ok(do_publish(r->fd, r->id, "above", 0, r->base + b->step));
 }
 
-static void roots_outlive_the_clients_that_published_them(void **state)
+CASES(a_root_that_a_shrink_cuts_off_is_null, ALL_BACKINGS)
 {
-	struct region *r = region_with_memory();
+	struct region *r = region_with(b, 2 * b->page, 2 * b->page);
+	struct peershm_region_info info;
+
+	assert_ok(do_set_root(r->fd, r->id, 0, r->base + b->page));
+	assert_ok(do_shrink(r->fd, r->id, b->page, NULL));
+	assert_ok(do_stat(r->fd, r->id, NULL, &info));
+	assert_int_equal(info.root, 0);
+	assert_ok(do_set_root(r->fd, r->id, 0, r->base + b->page - 8));
+	assert_ok(do_shrink(r->fd, r->id, b->page, NULL));
+	assert_ok(do_stat(r->fd, r->id, NULL, &info));
+	assert_int_equal(info.root, r->base + b->page - 8);
+}
+
+CASE(roots_outlive_the_clients_that_published_them)
+{
+	struct region *r = region_with(small, STEP, STEP);
 	struct peershm_set_root set = { .size = sizeof(set), .root = r->base + 8 };
 	struct peer *p = peer_join(r, "publisher");
 
-	(void)state;
 	put_name(set.name, "routes");
 	assert_ok(peer_ioctl(p, PEERSHM_IOC_SET_ROOT, &set, sizeof(set)));
 	peer_kill(p);
@@ -245,7 +243,6 @@ static void roots_outlive_the_clients_that_published_them(void **state)
 }
 
 struct root_calls {
-	char region[PEERSHM_NAME_SIZE];
 	uint64_t id, base;
 	int publish, withdraw, get, list; /* out */
 };
@@ -267,32 +264,22 @@ static long try_root_calls(void *arg)
 
 static struct root_calls calls_of_bob(uint32_t mode)
 {
-	struct root_calls c = { .id = 0 };
-	struct peershm_region_info info;
+	struct region *r = region_of_mode(small, mode, 0);
+	struct root_calls c = { .id = r->id, .base = r->base };
 	struct peer *bob = peer_new();
-	int fd = device_open(O_RDWR);
 
-	assert_true(fd >= 0);
-	region_name(c.region);
-	assert_ok(do_create_mode(fd, c.region, mode, 0));
-	assert_ok(do_stat(fd, 0, c.region, &info));
-	c.id = info.id;
-	c.base = info.base;
-	assert_ok(do_grow(fd, c.id, STEP, NULL));
-	assert_ok(do_publish(fd, c.id, "root's", 0, c.base));
+	region_grow(r, STEP);
+	assert_ok(do_publish(r->fd, r->id, "root's", 0, r->base));
 	peer_become(bob, BOB, BOB);
 	assert_ok(peer_call(bob, try_root_calls, &c, sizeof(c)));
-	assert_int_equal(do_roots(fd, c.id, NULL, 0), 1);
-	close(fd);
+	assert_int_equal(do_roots(r->fd, r->id, NULL, 0), 1);
 	return c;
 }
 
-static void named_roots_are_read_and_changed_by_whom_the_mode_allows(void **state)
+CASE(named_roots_are_read_and_changed_by_whom_the_mode_allows)
 {
-	struct root_calls c;
+	struct root_calls c = calls_of_bob(0600);
 
-	(void)state;
-	c = calls_of_bob(0600);
 	assert_error(c.publish, -EACCES);
 	assert_error(c.withdraw, -EACCES);
 	assert_error(c.get, -EACCES);
@@ -309,14 +296,13 @@ static void named_roots_are_read_and_changed_by_whom_the_mode_allows(void **stat
 	assert_error(c.list, 1);
 }
 
-static void a_read_only_client_reads_roots_and_changes_none(void **state)
+CASE(a_read_only_client_reads_roots_and_changes_none)
 {
-	struct region *r = region_with_memory();
+	struct region *r = region_with(small, STEP, STEP);
 	struct peershm_set_root set = { .size = sizeof(set), .root = r->base };
 	struct peershm_get_root get = { .size = sizeof(get) };
 	struct peer *p;
 
-	(void)state;
 	assert_ok(do_publish(r->fd, r->id, "routes", 0, r->base));
 	p = peer_join_flags(r, "reader", PEERSHM_ATTACH_READ_ONLY);
 	put_name(set.name, "mine");
@@ -327,55 +313,53 @@ static void a_read_only_client_reads_roots_and_changes_none(void **state)
 	assert_int_equal(do_roots(r->fd, r->id, NULL, 0), 1);
 }
 
-/* Publish, change and withdraw names of one's own and one that all want. */
+/* Publish, look up and withdraw a name of the peer's own, and one that all peers want. */
 static long publish_for_ever(void *arg)
 {
 	const struct race *race = arg;
 	uint64_t mine = race->base + 8 * (race->me + 1), wins = 0;
-	struct client c;
 	char name[16];
 
-	race_expect(client_attach(&c, race->region, "", 0) == -EINVAL, 0);
+	race_expect(race_join(race, "") == -EINVAL, 0);
 	snprintf(name, sizeof(name), "peer %u", race->me);
-	race_expect(client_attach(&c, race->region, name, 0) == 0, 0);
+	race_ok(race_join(race, name));
 	race_together();
 	for (unsigned int i = 0; i < race->rounds; i++) {
 		struct peershm_root_info info, roots[PEERSHM_MAX_ROOTS];
 		int err, n;
 
-		race_expect(do_publish(c.fd, 0, name, 0, mine) == 0, i);
-		race_expect(do_get_root(c.fd, 0, name, &info) == 0, i);
+		race_ok(do_publish(self.fd, 0, name, 0, mine));
+		race_ok(do_get_root(self.fd, 0, name, &info));
 		race_expect(info.root == mine, info.root);
-		n = do_roots(c.fd, 0, roots, PEERSHM_MAX_ROOTS);
+		n = do_roots(self.fd, 0, roots, PEERSHM_MAX_ROOTS);
 		race_expect(n >= 1 && n <= RACE_PEERS + 1, n);
 		for (int j = 0; j < n; j++)
 			race_expect(roots[j].root > race->base &&
 					    roots[j].root <= race->base + 8 * RACE_PEERS,
 				    roots[j].root);
-		race_expect(do_publish(c.fd, 0, name, mine, 0) == 0, i);
+		race_ok(do_publish(self.fd, 0, name, mine, 0));
 
-		err = do_publish(c.fd, 0, "wanted", 0, mine);
+		err = do_publish(self.fd, 0, "wanted", 0, mine);
 		race_expect(err == 0 || err == -EEXIST, err);
 		if (err)
 			continue;
 		wins++;
-		race_expect(do_get_root(c.fd, 0, "wanted", &info) == 0, i);
+		race_ok(do_get_root(self.fd, 0, "wanted", &info));
 		race_expect(info.root == mine, info.root);
-		race_expect(do_set_root_generation(c.fd, 0, &info, 0, NULL) == 0, i);
+		race_ok(do_set_root_generation(self.fd, 0, &info, 0, NULL));
 	}
 	race_shared->values[race->me] = wins;
-	client_leave(&c);
+	client_leave(&self);
 	return 0;
 }
 
-static void clients_that_publish_at_once_each_win_or_lose(void **state)
+CASE(clients_that_publish_at_once_each_win_or_lose)
 {
 	static const peer_function functions[] = { publish_for_ever, publish_for_ever,
 						   publish_for_ever };
-	struct region *r = region_with_memory();
+	struct region *r = region_with(small, STEP, STEP);
 	uint64_t wins = 0;
 
-	(void)state;
 	race_run(r, functions, 3, test_scale(2000));
 	for (int i = 0; i < 3; i++)
 		wins += race_shared->values[i];
@@ -395,12 +379,11 @@ static long publish_until_killed(void *arg)
 	return 0;
 }
 
-static void a_client_killed_while_it_publishes_has_published_or_not(void **state)
+CASE(a_client_killed_while_it_publishes_has_published_or_not)
 {
-	struct region *r = region_with_memory();
+	struct region *r = region_with(small, STEP, STEP);
 	uint32_t seed = test_seed();
 
-	(void)state;
 	for (unsigned int i = 0; i < test_scale(50); i++) {
 		struct peer *p = peer_join(r, "publisher");
 		struct peershm_root_info roots[2];
@@ -418,25 +401,4 @@ static void a_client_killed_while_it_publishes_has_published_or_not(void **state
 		}
 		peers_end();
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_generation_tells_a_root_that_was_changed_and_changed_back),
-		TEST(attach_tells_the_root_and_its_generation),
-		TEST(named_roots_are_published_looked_up_listed_and_withdrawn),
-		TEST(a_named_roots_generation_is_never_the_same_again),
-		TEST(a_named_root_outside_the_active_memory_is_einval),
-		TEST(more_named_roots_than_there_may_be_is_enospc),
-		TEST(a_list_longer_than_the_array_says_how_many_there_are),
-		TEST_BACKINGS(roots_that_a_shrink_cuts_off_are_withdrawn),
-		TEST(roots_outlive_the_clients_that_published_them),
-		TEST(named_roots_are_read_and_changed_by_whom_the_mode_allows),
-		TEST(a_read_only_client_reads_roots_and_changes_none),
-		TEST(clients_that_publish_at_once_each_win_or_lose),
-		TEST(a_client_killed_while_it_publishes_has_published_or_not),
-	};
-
-	return test_run(tests);
 }
