@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Memory that breaks is a SIGBUS for whoever touches it, and for nothing else. */
+/*
+ * A page whose memory is broken (MADV_HWPOISON): whoever touches it gets SIGBUS; the rest of the
+ * region stays usable, and can grow and shrink.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -15,8 +18,8 @@ static void go_on(int signal)
 	(void)signal;
 }
 
-/* From 6.12 on at the latest, who breaks a page that it has mapped is told by a signal. */
-static long break_page(void *arg)
+/* Newer kernels send SIGBUS to a process that breaks a page which it has mapped. */
+static long do_break_page(void *arg)
 {
 	struct sigaction survive = { .sa_handler = go_on };
 	struct sigaction old;
@@ -28,54 +31,55 @@ static long break_page(void *arg)
 	return err;
 }
 
-/* The page is missing in whoever comes, and nothing else is. */
-static void comes_late(struct region *r, uint64_t length, uint64_t bad, struct peer **late)
+static void break_page(struct peer *p, uint64_t address)
 {
-	uint64_t after = bad + SYSTEM_PAGE;
+	long err = peer_call(p, do_break_page, &address, sizeof(address));
 
-	*late = peer_join(r, "late");
-	assert_int_equal(peer_touch(*late, bad), SIGBUS);
-	assert_true(peer_present(*late, r->base, length) >= length - SYSTEM_PAGE);
-	peer_check(*late, r->base, bad - r->base, SEED);
-	peer_check(*late, after, r->base + length - after, SEED);
-}
-
-static void a_broken_page_is_a_sigbus_and_the_others_stay(void **state)
-{
-	const struct backing *b = param_of(state)->backing;
-	uint64_t bad, after, length = b->step;
-	struct peershm_peer_map m;
-	struct peer *p, *other, *late;
-	struct region *r;
-	long err;
-
-	r = region_new(b, 2 * b->capacity);
-	p = peer_join(r, "finder");
-	other = peer_join(r, "other");
-	region_grow(r, length);
-	peer_fill(p, r->base, length, SEED);
-	bad = r->base + length / 2 + SYSTEM_PAGE;
-	after = bad + SYSTEM_PAGE;
-	err = peer_call(p, break_page, &bad, sizeof(bad));
 	if (err == -EINVAL)
 		skip_because("this kernel does not handle broken memory (CONFIG_MEMORY_FAILURE)");
 	assert_ok(err);
+}
+
+/* A client that comes now has all but the broken page. */
+static struct peer *comes_late(struct region *r, uint64_t length, uint64_t bad)
+{
+	struct peer *late = peer_join(r, "late");
+	uint64_t after = bad + SYSTEM_PAGE;
+
+	assert_int_equal(peer_touch(late, bad), SIGBUS);
+	assert_true(peer_present(late, r->base, length) >= length - SYSTEM_PAGE);
+	peer_check(late, r->base, bad - r->base, SEED);
+	peer_check(late, after, r->base + length - after, SEED);
+	return late;
+}
+
+CASES(a_broken_page_is_a_sigbus_and_the_others_stay, TMPFS)
+{
+	struct region *r = region_new(b, 2 * b->capacity);
+	struct peer *p = peer_join(r, "finder"), *other = peer_join(r, "other"), *late;
+	const uint64_t length = b->step;
+	const uint64_t bad = r->base + length / 2 + SYSTEM_PAGE, after = bad + SYSTEM_PAGE;
+	struct peershm_peer_map m;
+
+	region_grow(r, length);
+	peer_fill(p, r->base, length, SEED);
+	break_page(p, bad);
 
 	assert_int_equal(peer_touch(p, bad), SIGBUS);
 	assert_int_equal(peer_touch_write(other, bad), SIGBUS);
 	peer_check(p, r->base, bad - r->base, SEED);
 	peer_check(other, after, r->base + length - after, SEED);
 
-	/* The page is missing in the peers, and in those that come; the rest is not. */
+	/* A peer map cannot map the page; nor can an attach. */
 	assert_ok(do_peer_map(r->fd, r->id, &m));
 	assert_int_equal(m.report.partial, 2);
-	comes_late(r, length, bad, &late);
+	late = comes_late(r, length, bad);
 
-	/* It can grow, and the new memory is whole. */
+	/* The region can grow, and the new memory is whole. */
 	region_grow(r, length);
 	assert_true(peer_all_zero(other, r->base + length, length));
 
-	/* Without the page it is as any other region, also when it grows anew. */
+	/* After a shrink took the page away it is as any other region. */
 	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
 	region_grow(r, length);
 	assert_true(peer_all_zero(p, r->base, length));
@@ -85,38 +89,16 @@ static void a_broken_page_is_a_sigbus_and_the_others_stay(void **state)
 	assert_int_equal(m.report.mapped, 3);
 }
 
-/* Helpers give up when one of them comes to the page; the client itself goes on. */
-static void a_late_client_of_much_memory_has_all_but_a_broken_page(void **state)
+/* Kernel threads that help give up when they come to the broken page; the client goes on alone. */
+CASES(a_late_client_of_much_memory_has_all_but_a_broken_page, SMALL)
 {
-	const struct backing *b = param_of(state)->backing;
 	const uint64_t length = 32 * MIB;
-	struct peer *p, *late;
-	struct region *r;
-	uint64_t bad;
-	long err;
+	struct region *r = region_new(b, 2 * length);
+	struct peer *p = peer_join(r, "finder");
+	const uint64_t bad = r->base + SYSTEM_PAGE;
 
-	r = region_new(b, 2 * length);
-	p = peer_join(r, "finder");
 	region_grow(r, length);
 	peer_fill(p, r->base, length, SEED);
-	bad = r->base + SYSTEM_PAGE;
-	err = peer_call(p, break_page, &bad, sizeof(bad));
-	if (err == -EINVAL)
-		skip_because("this kernel does not handle broken memory (CONFIG_MEMORY_FAILURE)");
-	assert_ok(err);
-	comes_late(r, length, bad, &late);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST_CASE("a_broken_page_is_a_sigbus_and_the_others_stay_small",
-			  a_broken_page_is_a_sigbus_and_the_others_stay, PEERSHM_SMALL, 0),
-		TEST_CASE("a_broken_page_is_a_sigbus_and_the_others_stay_thp",
-			  a_broken_page_is_a_sigbus_and_the_others_stay, PEERSHM_THP, 0),
-		TEST_CASE("a_late_client_of_much_memory_has_all_but_a_broken_page_small",
-			  a_late_client_of_much_memory_has_all_but_a_broken_page, PEERSHM_SMALL, 0),
-	};
-
-	return test_run(tests);
+	break_page(p, bad);
+	comes_late(r, length, bad);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* CPUs and memory are taken from the machine while a region is in use, and given back. */
+/* CPUs and blocks of memory go offline while clients write to a region, and come back. */
 #include <linux/mempolicy.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -8,6 +8,7 @@
 
 #include "support/harness.h"
 #include "support/load.h"
+#include "support/place.h"
 
 #define SEED 0xb07
 #define WRITERS 2
@@ -56,12 +57,11 @@ static void all_cpus_on(void *arg)
 	}
 }
 
-static void cpus_go_and_come_while_it_grows_and_shrinks(void **state)
+CASES(cpus_go_and_come_while_it_grows_and_shrinks, UP_TO_2M)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct resizing resizing = { b->page, b->step, test_scale(200) };
-	struct peer *peers[WRITERS], *grower;
 	unsigned int switched = 0;
+	struct peer *peers[WRITERS], *grower;
 	struct region *r;
 	char path[64];
 	long result;
@@ -78,16 +78,14 @@ static void cpus_go_and_come_while_it_grows_and_shrinks(void **state)
 	r = region_new(b, 2 * b->capacity);
 	load_prepare();
 	test_cleanup(all_cpus_on, NULL);
-	for (int i = 0; i < WRITERS; i++) {
-		peers[i] = peer_join(r, i ? "second" : "first");
-	}
+	peers_join(r, peers, WRITERS);
 	grower = peer_join(r, "grower");
 	region_grow(r, b->step);
 	peer_fill(peers[0], r->base, b->step, SEED);
 	load_start(peers, WRITERS, r->base, b->step);
 	peer_start(grower, grow_and_shrink, &resizing, sizeof(resizing));
 	do {
-		/* The last one that can go goes, and comes back. */
+		/* The last CPU that can be taken offline goes, and comes back. */
 		assert_ok(file_write(path, switched++ % 2 ? "1" : "0"));
 		result = peer_finish_within(grower, NULL, 0, 20);
 	} while (result == -ETIMEDOUT && switched < 10000);
@@ -101,7 +99,7 @@ static void cpus_go_and_come_while_it_grows_and_shrinks(void **state)
 	assert_int_equal(region_size(r), b->step);
 }
 
-/* A block of memory, and what it was when it was online. */
+/* A block of memory, and whether only movable pages may be in it. */
 struct block {
 	uint64_t number;
 	bool movable, off;
@@ -147,28 +145,21 @@ static uint64_t block_size(void)
 	return size;
 }
 
-/* Which blocks hold pages of the range, and how many bytes of it are in one of them. */
+/*
+ * Find the blocks that hold pages of the range. Gives how many bytes of the range are in `only`, if
+ * one block is asked for.
+ */
 static uint64_t find_blocks(uint64_t base, uint64_t length, const struct block *only)
 {
-	size_t n = length / SYSTEM_PAGE;
-	uint64_t *frames = calloc(n, sizeof(*frames)), in_it = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t size = block_size();
+	uint64_t *pages = page_entries(base, length), in_it = 0, size = block_size();
 
 	assert_true(size > 0);
-	assert_non_null(frames);
-	assert_true(fd >= 0);
-	for (uint64_t at = 0; at < length; at += SYSTEM_PAGE)
-		(void)*(volatile char *)at_address(base + at);
-	assert_int_equal(pread(fd, frames, n * 8, (off_t)(base / SYSTEM_PAGE * 8)), n * 8);
-	close(fd);
-	for (size_t i = 0; i < n; i++) {
-		uint64_t number =
-			(frames[i] & ((1ULL << 55) - 1)) * SYSTEM_PAGE / (size ? size : 1);
+	for (size_t i = 0; i < length / SYSTEM_PAGE; i++) {
+		uint64_t number = PAGE_FRAME(pages[i]) * SYSTEM_PAGE / (size ? size : 1);
 		unsigned int j = 0;
 
-		if (!(frames[i] >> 63))
-			continue; /* on its way elsewhere */
+		if (!PAGE_PRESENT(pages[i]))
+			continue; /* it is being moved elsewhere */
 		if (only) {
 			in_it += only->number == number ? SYSTEM_PAGE : 0;
 			continue;
@@ -178,7 +169,7 @@ static uint64_t find_blocks(uint64_t base, uint64_t length, const struct block *
 		if (j == nr_blocks && nr_blocks < MAX_BLOCKS)
 			blocks[nr_blocks++] = (struct block){ .number = number };
 	}
-	free(frames);
+	free(pages);
 	return in_it;
 }
 
@@ -187,7 +178,7 @@ static void ignore(int signal)
 	(void)signal;
 }
 
-/* The kernel goes on trying until a signal comes. */
+/* In a peer. The kernel tries until a signal comes. */
 static long take_block(void *arg)
 {
 	struct sigaction action = { .sa_handler = ignore };
@@ -225,7 +216,7 @@ struct pool {
 	long pages;
 };
 
-/* The kernel dissolves the free huge pages of a block that it takes. */
+/* With a block the kernel takes the free huge pages in it out of the pool. */
 static void pool_again(void *arg)
 {
 	struct pool *p = arg;
@@ -254,27 +245,21 @@ static void any_node(void *arg)
 	syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0);
 }
 
-/* What grows from now on is on the last node, where memory that can be taken is. */
+/* Memory that is allocated from now on is on the last node, where movable memory is. */
 static void prefer_last_node(void)
 {
-	FILE *f = fopen("/sys/devices/system/node/has_memory", "re");
+	int node = last_node();
 	unsigned long mask;
-	int first, last;
 
-	if (!f)
+	if (node < 0 || node > 63)
 		return;
-	if (fscanf(f, "%d%*[-,]%d", &first, &last) == 2 && last < 64) {
-		mask = 1UL << last;
-		test_cleanup(any_node, NULL);
-		assert_int_equal(
-			syscall(SYS_set_mempolicy, MPOL_PREFERRED, &mask, sizeof(mask) * 8), 0);
-	}
-	fclose(f);
+	mask = 1UL << node;
+	test_cleanup(any_node, NULL);
+	assert_int_equal(syscall(SYS_set_mempolicy, MPOL_PREFERRED, &mask, sizeof(mask) * 8), 0);
 }
 
-static void memory_that_holds_a_region_is_taken_and_the_region_stays(void **state)
+CASES(memory_that_holds_a_region_is_taken_and_the_region_stays, UP_TO_2M)
 {
-	const struct backing *b = param_of(state)->backing;
 	uint64_t length = load_length(b);
 	unsigned int taken = 0, movable = 0;
 	struct peer *peers[WRITERS], *taker;
@@ -287,8 +272,7 @@ static void memory_that_holds_a_region_is_taken_and_the_region_stays(void **stat
 	backing_needs(b, 2 * length);
 	r = region_new(b, b->capacity);
 	load_prepare();
-	for (int i = 0; i < WRITERS; i++)
-		peers[i] = peer_join(r, i ? "second" : "first");
+	peers_join(r, peers, WRITERS);
 	taker = peer_new();
 	c = client_new(r, "frames");
 	keep_pool();
@@ -305,7 +289,7 @@ static void memory_that_holds_a_region_is_taken_and_the_region_stays(void **stat
 		long err;
 
 		zone_of(block);
-		/* What it is at it finishes, even if a signal came. */
+		/* The kernel may go on for a while after the signal. */
 		peer_start(taker, take_block, block, sizeof(*block));
 		err = peer_finish_within(taker, NULL, 0, 4 * DEADLINE_MS);
 		block->off = err == 0;
@@ -323,23 +307,10 @@ static void memory_that_holds_a_region_is_taken_and_the_region_stays(void **stat
 	load_stop();
 	for (int i = 0; i < WRITERS; i++)
 		peer_check(peers[i], r->base, length, SEED);
-	/* Blocks that hold none but movable pages are there to be taken. */
+	/* A block that holds only movable pages can be taken. */
 	if (movable)
 		assert_true(taken > 0);
 	region_grow(r, b->page);
 	peer_check(peers[1], r->base, length, SEED);
 	client_leave(c);
-}
-
-int main(void)
-{
-#define TEST_UNPLUGGED(f)                                                                     \
-	TEST_CASE(#f "_small", f, PEERSHM_SMALL, 0), TEST_CASE(#f "_thp", f, PEERSHM_THP, 0), \
-		TEST_CASE(#f "_hugetlb_2m", f, PEERSHM_HUGETLB_2M, 0)
-	const struct CMUnitTest tests[] = {
-		TEST_UNPLUGGED(cpus_go_and_come_while_it_grows_and_shrinks),
-		TEST_UNPLUGGED(memory_that_holds_a_region_is_taken_and_the_region_stays),
-	};
-
-	return test_run(tests);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The memory of a large grow, which several CPUs allocate and zero. */
+/* A large grow: several CPUs allocate and zero its memory, unless somebody forbids that. */
 #include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
@@ -14,7 +14,7 @@
 
 #define GARBAGE 0xb5
 
-/* A grow so large that others help. */
+/* So much that kernel threads on other CPUs help with a grow. */
 static uint64_t large(const struct backing *b)
 {
 	return b->page > 32 * MIB ? 2 * b->page : 64 * MIB;
@@ -44,35 +44,32 @@ static long find_garbage(void *arg)
 	return 0;
 }
 
-static void every_word_of_a_large_grow_is_zero(void **state)
+CASES(every_word_of_a_large_grow_is_zero, TMPFS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct region *r = region_new(b, GIB);
 	struct peer *p = peer_join(r, "peer");
 	const uint64_t length = large(b);
 	struct range range = { r->base, length, 0 };
-	struct faults faults;
 
-	/* Memory that has just been freed is the first to be given out again. */
+	/* The kernel gives out first what was freed last: pages full of garbage. */
 	for (unsigned int i = 0; i < 3; i++) {
 		region_grow(r, length);
 		assert_int_equal(peer_present(p, r->base, length), length);
 		assert_ok(peer_call(p, find_garbage, &range, sizeof(range)));
-		faults = peer_write(p, r->base, length);
-		assert_int_equal(faults.minor + faults.major, 0);
+		peer_has_all(p, r->base, length);
 		assert_ok(peer_call(p, fill_with_garbage, &range, sizeof(range)));
 		assert_ok(do_shrink(r->fd, r->id, 0, NULL));
 	}
 }
 
-/* Bytes of the process's mapping at an address that are mapped by huge pages. */
+/* In a peer: how many bytes of the mapping that begins at the address are mapped as huge pages. */
 static long mapped_huge(void *arg)
 {
 	const struct range *r = arg;
-	char line[512];
-	uint64_t start;
 	bool here = false;
 	long kib = -1;
+	char line[512];
+	uint64_t start;
 	FILE *file;
 
 	file = fopen("/proc/self/smaps", "re");
@@ -88,16 +85,16 @@ static long mapped_huge(void *arg)
 	return kib < 0 ? -ENODATA : kib * (long)KIB;
 }
 
-static void a_large_grow_has_no_small_page_where_huge_ones_are_to_be_had(void **state)
+CASE(a_large_grow_has_no_small_page_where_huge_ones_are_to_be_had)
 {
-	const struct backing *b = param_of(state)->backing;
+	const struct backing *b = &backings[PEERSHM_THP];
 	const uint64_t length = large(b);
 	struct region *r = region_new(b, GIB);
 	struct peer *p = peer_join(r, "peer");
 	struct range range = { .address = r->base };
 	long huge = 0;
 
-	/* Whether they are is up to what else memory is in pieces for. */
+	/* Several times: compaction may not find enough huge pages at once. */
 	for (unsigned int i = 0; huge != (long)length && i < 10; i++) {
 		if (file_write("/proc/sys/vm/compact_memory", "1"))
 			skip_because("memory cannot be compacted");
@@ -110,26 +107,24 @@ static void a_large_grow_has_no_small_page_where_huge_ones_are_to_be_had(void **
 
 static bool is_helped(struct peer *grower, const struct region *r, uint64_t length)
 {
-	struct peershm_grow g = { .size = sizeof(g), .length = length };
 	bool yes;
 
 	helpers_came();
-	assert_ok(peer_ioctl(grower, PEERSHM_IOC_GROW, &g, sizeof(g)));
+	assert_ok(peer_grow(grower, length));
 	yes = helpers_came();
 	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
 	return yes;
 }
 
-static void several_cpus_take_part_in_a_large_grow_alone(void **state)
+CASES(several_cpus_take_part_in_a_large_grow_alone, TMPFS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct region *r = region_new(b, GIB);
 	struct peer *grower = peer_join(r, "grower");
 	bool helped = false;
 
 	helpers_watch();
 	assert_false(is_helped(grower, r, b->page));
-	/* A helper that the other CPU has no time for is too late. */
+	/* Several times: a helper comes too late if its CPU is busy. */
 	for (unsigned int i = 0; !helped && i < 20; i++)
 		helped = is_helped(grower, r, large(b));
 	assert_true(helped);
@@ -141,7 +136,7 @@ static long be_nice(void *arg)
 	return setpriority(PRIO_PROCESS, 0, 1) ? -errno : 0;
 }
 
-/* A real-time task would not do: a helper on its CPU has no turn before it is done. */
+/* A real-time task would prove nothing: a helper on its CPU cannot run before it is done. */
 static long be_idle(void *arg)
 {
 	const struct sched_param none = { 0 };
@@ -156,7 +151,7 @@ static void nobody_helps(struct peer *grower, const struct region *r)
 		assert_false(is_helped(grower, r, large(r->backing)));
 }
 
-static void nobody_helps_who_may_use_one_cpu_or_waits_otherwise_for_it(void **state)
+CASES(nobody_helps_who_may_use_one_cpu_or_waits_otherwise_for_it, TMPFS)
 {
 	static const struct {
 		const char *name;
@@ -166,7 +161,7 @@ static void nobody_helps_who_may_use_one_cpu_or_waits_otherwise_for_it(void **st
 		{ "nice", be_nice },
 		{ "idle", be_idle },
 	};
-	struct region *r = region_new(param_of(state)->backing, GIB);
+	struct region *r = region_new(b, GIB);
 
 	helpers_watch();
 	for (unsigned int i = 0; i < sizeof(growers) / sizeof(growers[0]); i++) {
@@ -194,14 +189,14 @@ static void nobody_helps_in_a_cgroup_with(const char *file, const struct backing
 	nobody_helps(grower, r);
 }
 
-static void nobody_helps_who_could_be_throttled(void **state)
+CASES(nobody_helps_who_could_be_throttled, TMPFS)
 {
-	nobody_helps_in_a_cgroup_with("memory.high", param_of(state)->backing);
+	nobody_helps_in_a_cgroup_with("memory.high", b);
 }
 
-static void nobody_helps_who_could_be_throttled_for_swap(void **state)
+CASES(nobody_helps_who_could_be_throttled_for_swap, TMPFS)
 {
-	nobody_helps_in_a_cgroup_with("memory.swap.high", param_of(state)->backing);
+	nobody_helps_in_a_cgroup_with("memory.swap.high", b);
 }
 
 #define OVERCOMMIT "/proc/sys/vm/overcommit_memory"
@@ -222,15 +217,13 @@ static void put_setting_back(void *arg)
 	file_write(s->path, text);
 }
 
-/* What only an administrator may have is not had with the help of the kernel's threads. */
-static void what_is_kept_for_the_administrator_is_refused(void **state)
+/* The kernel keeps some memory for an administrator: its threads do not give it to others. */
+CASES(what_is_kept_for_the_administrator_is_refused, TMPFS)
 {
 	static struct setting overcommit = { .path = OVERCOMMIT };
 	static struct setting admin_reserve = { .path = ADMIN_RESERVE };
-	const struct backing *b = param_of(state)->backing;
 	struct region *r = region_new(b, GIB);
 	struct peer *p = peer_join(r, "nobody");
-	struct peershm_grow g = { .size = sizeof(g), .length = large(b) };
 	char all[32];
 
 	peer_become(p, NOBODY, NOBODY);
@@ -241,28 +234,8 @@ static void what_is_kept_for_the_administrator_is_refused(void **state)
 	snprintf(all, sizeof(all), "%ld", meminfo("CommitLimit:") / 1024);
 	assert_ok(file_write(ADMIN_RESERVE, all));
 	assert_ok(file_write(OVERCOMMIT, "2"));
-	assert_int_equal(peer_ioctl(p, PEERSHM_IOC_GROW, &g, sizeof(g)), -ENOMEM);
+	assert_error(peer_grow(p, large(b)), -ENOMEM);
 	assert_int_equal(region_size(r), 0);
-	/* An administrator gets it. */
+	/* An administrator can have it. */
 	region_grow(r, large(b));
-}
-
-#define TEST_TMPFS(f) \
-	TEST_CASE(#f "_small", f, PEERSHM_SMALL, 0), TEST_CASE(#f "_thp", f, PEERSHM_THP, 0)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST_TMPFS(every_word_of_a_large_grow_is_zero),
-		TEST_CASE("a_large_grow_has_no_small_page_where_huge_ones_are_to_be_had",
-			  a_large_grow_has_no_small_page_where_huge_ones_are_to_be_had, PEERSHM_THP,
-			  0),
-		TEST_TMPFS(several_cpus_take_part_in_a_large_grow_alone),
-		TEST_TMPFS(nobody_helps_who_may_use_one_cpu_or_waits_otherwise_for_it),
-		TEST_TMPFS(nobody_helps_who_could_be_throttled),
-		TEST_TMPFS(nobody_helps_who_could_be_throttled_for_swap),
-		TEST_TMPFS(what_is_kept_for_the_administrator_is_refused),
-	};
-
-	return test_run(tests);
 }

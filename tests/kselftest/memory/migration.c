@@ -5,6 +5,7 @@
 
 #include "support/harness.h"
 #include "support/load.h"
+#include "support/place.h"
 
 #define SEED 0x319e
 #define WRITERS 2
@@ -20,8 +21,8 @@ struct fixture {
 };
 
 /*
- * As long as rounds are begun. A page that moves waits for the other CPU, for each process that
- * has it mapped: on a machine whose CPUs share one, for a time slice of its host each time.
+ * No round begins after this long. For a page that moves, all CPUs wait for each other, for every
+ * process that has it mapped: if they share one CPU of the host, for a time slice each time.
  */
 #define ROUNDS_MS 20000
 
@@ -31,7 +32,7 @@ static struct fixture *setup(const struct backing *b)
 {
 	struct fixture *f = &fixture;
 
-	/* As much again for the pages that move. */
+	/* Pages that move need as much again. */
 	backing_needs(b, 2 * b->step);
 	memset(f, 0, sizeof(*f));
 	f->length = load_length(b);
@@ -44,37 +45,19 @@ static struct fixture *setup(const struct backing *b)
 	return f;
 }
 
-/* All is as it was, and every page can be had in every client again. */
+/* The contents are what they were, and a peer map brings every page into every client. */
 static void all_is_well(const struct fixture *f)
 {
 	struct peershm_peer_map m;
-	struct faults faults;
 
 	assert_ok(do_peer_map(f->region->fd, f->region->id, &m));
 	assert_int_equal(m.report.mapped, WRITERS);
 	for (int i = 0; i < WRITERS; i++) {
 		peer_check(f->writers[i], f->region->base, f->length, SEED);
-		assert_int_equal(peer_present(f->writers[i], f->region->base, f->length),
-				 f->length);
-		faults = peer_write(f->writers[i], f->region->base, f->length);
-		assert_int_equal(faults.minor + faults.major, 0);
+		peer_has_all(f->writers[i], f->region->base, f->length);
 	}
 	region_grow(f->region, f->region->backing->page);
 	peer_check(f->writers[1], f->region->base, f->length, SEED);
-}
-
-/* The first two nodes with memory; skips if there is one alone. */
-static void two_nodes(int nodes[2])
-{
-	FILE *f = fopen("/sys/devices/system/node/has_memory", "re");
-
-	if (!f)
-		skip_because("this kernel has no NUMA");
-	if (fscanf(f, "%d%*[-,]%d", &nodes[0], &nodes[1]) != 2) {
-		fclose(f);
-		skip_because("this machine has one NUMA node with memory, two are needed");
-	}
-	fclose(f);
 }
 
 /* How much of the range is on that node, as one of its clients sees it. */
@@ -87,7 +70,7 @@ static uint64_t bytes_on(const struct fixture *f, int node)
 
 	assert_non_null(pages);
 	assert_non_null(status);
-	/* A page that moved may be in none of the page tables until somebody wants it. */
+	/* A page that was moved is in no page table until somebody touches it. */
 	assert_ok(do_peer_map(f->region->fd, f->region->id, NULL));
 	for (uint64_t i = 0; i < n; i++)
 		pages[i] = at_address(f->region->base + i * SYSTEM_PAGE);
@@ -110,14 +93,14 @@ static uint64_t migrate(const struct fixture *f, int from, int to)
 	return bytes_on(f, to);
 }
 
-static void pages_migrate_between_nodes_under_writers(void **state)
+CASES(pages_migrate_between_nodes_under_writers, UP_TO_2M)
 {
 	uint64_t end, moved = 0;
 	struct fixture *f;
 	int nodes[2];
 
 	two_nodes(nodes);
-	f = setup(param_of(state)->backing);
+	f = setup(b);
 	load_start(f->writers, WRITERS, f->region->base, f->length);
 	end = now_ms() + ROUNDS_MS;
 	for (unsigned int i = 0; i < 2 || (i < test_scale(20) + 1 && now_ms() < end); i++) {
@@ -126,7 +109,7 @@ static void pages_migrate_between_nodes_under_writers(void **state)
 	}
 	load_stop();
 	assert_true(moved > 0);
-	/* With nobody writing, every page follows. */
+	/* While nobody writes, every page can be moved. */
 	migrate(f, nodes[0], nodes[1]);
 	assert_int_equal(bytes_on(f, nodes[1]), f->length);
 	migrate(f, nodes[1], nodes[0]);
@@ -142,7 +125,7 @@ struct moving {
 	uint64_t moved; /* out */
 };
 
-/* Where a page of that process is, or is to go with `to`; the node it is on then. */
+/* The node of a page of the process; it is first moved to node `to` if that is not NULL. */
 static int page_node(pid_t pid, uint64_t address, const int *to)
 {
 	void *page = at_address(address);
@@ -154,8 +137,8 @@ static int page_node(pid_t pid, uint64_t address, const int *to)
 }
 
 /*
- * Page by page, for a process that has no part in the region. One that is gone by now, or that
- * somebody uses right then, is no error; that no page can be moved for long is.
+ * In a peer that is no client: move pages of the region one by one. A page that is gone by now, or
+ * is in use at that moment, is no error; it is one if no page can be moved for long.
  */
 static long move_pages(void *arg)
 {
@@ -173,7 +156,7 @@ static long move_pages(void *arg)
 	return 0;
 }
 
-static void pages_move_while_the_region_grows_and_shrinks(void **state)
+CASES(pages_move_while_the_region_grows_and_shrinks, UP_TO_2M)
 {
 	struct moving m = { .rounds = 2 * test_scale(10) };
 	struct peer *mover;
@@ -181,7 +164,7 @@ static void pages_move_while_the_region_grows_and_shrinks(void **state)
 	uint64_t half;
 
 	two_nodes(m.nodes);
-	f = setup(param_of(state)->backing);
+	f = setup(b);
 	half = f->length;
 	backing_needs(f->region->backing, 2 * half);
 	mover = peer_new();
@@ -208,7 +191,7 @@ static void pages_move_while_the_region_grows_and_shrinks(void **state)
 	all_is_well(f);
 }
 
-/* Holes between the region's pages: what compaction is for. */
+/* Leave holes between the pages of the region: compaction closes them. */
 static void make_holes(const struct fixture *f)
 {
 	const struct backing *b = f->region->backing;
@@ -222,25 +205,8 @@ static void make_holes(const struct fixture *f)
 	assert_ok(do_unlink(other->fd, other->name));
 }
 
-/* The frames of a range, for a process that may see them. */
-static uint64_t *frames_of(uint64_t base, uint64_t length)
+CASES(memory_is_compacted_under_writers, UP_TO_2M)
 {
-	size_t n = length / SYSTEM_PAGE;
-	uint64_t *frames = calloc(n, sizeof(*frames));
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-
-	assert_non_null(frames);
-	assert_true(fd >= 0);
-	for (uint64_t at = 0; at < length; at += SYSTEM_PAGE)
-		(void)*(volatile char *)at_address(base + at);
-	assert_int_equal(pread(fd, frames, n * 8, (off_t)(base / SYSTEM_PAGE * 8)), n * 8);
-	close(fd);
-	return frames;
-}
-
-static void memory_is_compacted_under_writers(void **state)
-{
-	const struct backing *b = param_of(state)->backing;
 	uint64_t *before, *after, end, moved = 0;
 	struct client *c;
 	struct fixture *f;
@@ -253,7 +219,7 @@ static void memory_is_compacted_under_writers(void **state)
 	make_holes(f);
 	f->length *= 2;
 	peer_fill(f->writers[0], f->region->base, f->length, SEED);
-	before = frames_of(c->at.base, f->length);
+	before = page_entries(c->at.base, f->length);
 	load_start(f->writers, WRITERS, f->region->base, f->length);
 	end = now_ms() + ROUNDS_MS;
 	for (unsigned int i = 0; i < 1 || (i < test_scale(10) && now_ms() < end); i++) {
@@ -261,7 +227,7 @@ static void memory_is_compacted_under_writers(void **state)
 		load_goes_on();
 	}
 	load_stop();
-	after = frames_of(c->at.base, f->length);
+	after = page_entries(c->at.base, f->length);
 	for (uint64_t i = 0; i < f->length / SYSTEM_PAGE; i++)
 		moved += before[i] != after[i] ? SYSTEM_PAGE : 0;
 	free(before);
@@ -270,18 +236,4 @@ static void memory_is_compacted_under_writers(void **state)
 		      (unsigned long long)(f->length / KIB));
 	client_leave(c);
 	all_is_well(f);
-}
-
-int main(void)
-{
-#define TEST_MIGRATED(f)                                                                      \
-	TEST_CASE(#f "_small", f, PEERSHM_SMALL, 0), TEST_CASE(#f "_thp", f, PEERSHM_THP, 0), \
-		TEST_CASE(#f "_hugetlb_2m", f, PEERSHM_HUGETLB_2M, 0)
-	const struct CMUnitTest tests[] = {
-		TEST_MIGRATED(pages_migrate_between_nodes_under_writers),
-		TEST_MIGRATED(pages_move_while_the_region_grows_and_shrinks),
-		TEST_MIGRATED(memory_is_compacted_under_writers),
-	};
-
-	return test_run(tests);
 }

@@ -1,40 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Where the memory of a region lies, on a machine of several nodes. */
+/* On which NUMA node a region lies: by the policy of a window, or of the task that grows. */
 #include <linux/mempolicy.h>
 #include <peershm.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "support/harness.h"
+#include "support/place.h"
 
 #define MAX_PAGES 64
-
-static unsigned long nodes_mask(void)
-{
-	unsigned long mask = 0;
-
-	for (unsigned int node = 0; node < 8 * sizeof(mask); node++) {
-		char path[64];
-
-		snprintf(path, sizeof(path), "/sys/devices/system/node/node%u", node);
-		if (access(path, F_OK) == 0)
-			mask |= 1UL << node;
-	}
-	return mask;
-}
-
-/* The two nodes that the tests use; skips if there are not as many. */
-static void two_nodes(int node[2])
-{
-	unsigned long mask = nodes_mask();
-
-	if (__builtin_popcountl(mask) < 2)
-		skip_because("this machine has one node");
-	node[0] = __builtin_ctzl(mask);
-	node[1] = __builtin_ctzl(mask & ~(1UL << node[0]));
-}
 
 struct policy {
 	uint64_t address;
@@ -46,10 +20,9 @@ struct policy {
 static long set_policy(void *arg)
 {
 	struct policy *p = arg;
-	long got = syscall(SYS_mbind, p->address, p->length, p->mode, p->nodes ? &p->nodes : NULL,
-			   8 * sizeof(p->nodes), 0);
 
-	return got;
+	return syscall(SYS_mbind, p->address, p->length, p->mode, p->nodes ? &p->nodes : NULL,
+		       8 * sizeof(p->nodes), 0);
 }
 
 struct places {
@@ -69,12 +42,13 @@ static long look_up_nodes(void *arg)
 	return syscall(SYS_move_pages, 0, places->n, pages, NULL, places->node, 0);
 }
 
-static void places_of(struct peer *p, struct places *places, uint64_t address,
-		      const struct backing *b, uint64_t length)
+/* The nodes of the first pages of a range: `step` is how far apart they are. */
+static void places_of(struct peer *p, struct places *places, uint64_t address, uint64_t step,
+		      uint64_t length)
 {
 	places->address = address;
-	places->step = b->page;
-	places->n = (unsigned int)(length / b->page);
+	places->step = step;
+	places->n = (unsigned int)(length / step);
 	if (places->n > MAX_PAGES)
 		places->n = MAX_PAGES;
 	assert_ok(peer_call(p, look_up_nodes, places, sizeof(*places)));
@@ -89,71 +63,68 @@ static unsigned int count_on(const struct places *places, int node)
 	return n;
 }
 
-static void bind_window(struct peer *p, const struct region *r, int mode, unsigned long nodes)
+/* The first `length` bytes of the region are on this node. */
+static void all_on(struct peer *p, const struct region *r, uint64_t length, int node)
 {
-	struct policy policy = { r->base, r->backing->capacity, mode, nodes };
+	struct places places;
 
-	assert_ok(peer_call(p, set_policy, &policy, sizeof(policy)));
+	places_of(p, &places, r->base, r->backing->page, length);
+	assert_int_equal(count_on(&places, node), places.n);
 }
 
-static void grow_honours_what_one_client_bound(void **state)
+/* A region, and a client of it that has set this policy for its window. */
+static struct region *bound_region(const struct backing *b, uint64_t needs, int mode,
+				   unsigned long nodes, struct peer **client)
 {
-	const struct backing *b = param_of(state)->backing;
-	struct places places;
-	struct region *r;
-	struct peer *p;
+	struct region *r = region_with(b, 0, needs);
+	struct policy policy = { r->base, b->capacity, mode, nodes };
+
+	*client = peer_join(r, "peer");
+	assert_ok(peer_call(*client, set_policy, &policy, sizeof(policy)));
+	return r;
+}
+
+CASES(grow_honours_what_one_client_bound, TMPFS)
+{
 	int node[2];
 
 	two_nodes(node);
 	for (unsigned int i = 0; i < 2; i++) {
-		backing_needs(b, b->step);
-		r = region_new(b, b->capacity);
-		p = peer_join(r, "peer");
-		bind_window(p, r, MPOL_BIND, 1UL << node[i]);
+		struct peer *p;
+		struct region *r = bound_region(b, b->step, MPOL_BIND, 1UL << node[i], &p);
+
 		region_grow(r, b->step);
-		places_of(p, &places, r->base, b, b->step);
-		assert_int_equal(count_on(&places, node[i]), places.n);
+		all_on(p, r, b->step, node[i]);
 	}
 }
 
-static void grow_interleaves(void **state)
+CASES(grow_interleaves, TMPFS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct places places;
 	struct region *r;
 	struct peer *p;
 	int node[2];
 
 	two_nodes(node);
-	backing_needs(b, 2 * b->step);
-	r = region_new(b, b->capacity);
-	p = peer_join(r, "peer");
-	bind_window(p, r, MPOL_INTERLEAVE, 1UL << node[0] | 1UL << node[1]);
+	r = bound_region(b, 2 * b->step, MPOL_INTERLEAVE, 1UL << node[0] | 1UL << node[1], &p);
 	region_grow(r, 2 * b->step);
-	places_of(p, &places, r->base, b, 2 * b->step);
-	/* Huge pages may lie pairwise where the kernel counts in small ones. */
+	places_of(p, &places, r->base, b->page, 2 * b->step);
 	assert_int_equal(count_on(&places, node[0]) + count_on(&places, node[1]), places.n);
-	if (b->id == PEERSHM_SMALL) {
+	/* Not so with huge pages: the kernel may count in small pages when it takes turns. */
+	if (b->id == PEERSHM_SMALL)
 		assert_in_range(count_on(&places, node[0]), places.n / 4, 3 * places.n / 4);
-	}
 }
 
-static void grow_prefers(void **state)
+CASES(grow_prefers, TMPFS)
 {
-	const struct backing *b = param_of(state)->backing;
-	struct places places;
 	struct region *r;
 	struct peer *p;
 	int node[2];
 
 	two_nodes(node);
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
-	p = peer_join(r, "peer");
-	bind_window(p, r, MPOL_PREFERRED, 1UL << node[1]);
+	r = bound_region(b, b->step, MPOL_PREFERRED, 1UL << node[1], &p);
 	region_grow(r, b->step);
-	places_of(p, &places, r->base, b, b->step);
-	assert_int_equal(count_on(&places, node[1]), places.n);
+	all_on(p, r, b->step, node[1]);
 }
 
 static bool reserve_is_ready(void *arg)
@@ -165,27 +136,19 @@ static bool reserve_is_ready(void *arg)
 	return info.reserved == info.reserve;
 }
 
-static void the_reserve_honours_it_too(void **state)
+CASES(the_reserve_honours_it_too, TMPFS)
 {
-	const struct backing *b = param_of(state)->backing;
-	struct peershm_set_reserve reserve = { .size = sizeof(reserve), .reserve = b->step };
-	struct places places;
-	struct region *r;
-	struct peer *p;
 	int node[2];
 
 	two_nodes(node);
-	backing_needs(b, 2 * b->step);
 	for (unsigned int i = 0; i < 2; i++) {
-		r = region_new(b, b->capacity);
-		p = peer_join(r, "peer");
-		bind_window(p, r, MPOL_BIND, 1UL << node[i]);
-		reserve.region = r->id;
-		assert_ok(xioctl(r->fd, PEERSHM_IOC_SET_RESERVE, &reserve));
+		struct peer *p;
+		struct region *r = bound_region(b, 2 * b->step, MPOL_BIND, 1UL << node[i], &p);
+
+		assert_ok(do_set_reserve(r->fd, r->id, b->step));
 		assert_true(test_until(reserve_is_ready, r, DEADLINE_MS));
 		region_grow(r, b->step);
-		places_of(p, &places, r->base, b, b->step);
-		assert_int_equal(count_on(&places, node[i]), places.n);
+		all_on(p, r, b->step, node[i]);
 		assert_ok(do_unlink(r->fd, r->name));
 	}
 }
@@ -198,20 +161,19 @@ struct grow_there {
 static long grow_under_a_policy(void *arg)
 {
 	struct grow_there *there = arg;
-	struct peershm_grow grow = { .size = sizeof(grow), .length = there->length };
 	long err = syscall(SYS_set_mempolicy, MPOL_BIND, &there->nodes, 8 * sizeof(there->nodes));
 
 	if (!err)
-		err = xioctl(self.fd, PEERSHM_IOC_GROW, &grow);
+		err = grow_self(&there->length);
 	syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0);
 	return err;
 }
 
-/* By so much, under a policy for each of two nodes; looked at in so many places. */
+/* Grow by `length` under a policy for each of two nodes, and look at n places of the memory. */
 static void grow_under_policies(const struct backing *b, uint64_t length, unsigned int n)
 {
 	struct grow_there there = { .length = length };
-	struct places places = { .step = length / n, .n = n };
+	struct places places;
 	int node[2];
 
 	two_nodes(node);
@@ -226,24 +188,21 @@ static void grow_under_policies(const struct backing *b, uint64_t length, unsign
 		if (err == -ENOMEM && backing_is_hugetlb(b))
 			skip_because("node %d has no free page of this backing", node[i]);
 		assert_ok(err);
-		places.address = r->base;
-		assert_ok(peer_call(p, look_up_nodes, &places, sizeof(places)));
+		places_of(p, &places, r->base, length / n, length);
 		assert_int_equal(count_on(&places, node[i]), n);
 		assert_ok(do_unlink(r->fd, r->name));
 	}
 }
 
-static void grow_honours_the_policy_of_who_grows(void **state)
+CASES(grow_honours_the_policy_of_who_grows, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
-
 	grow_under_policies(b, b->page, 1);
 }
 
-/* It is not left to others, who have no policy. */
-static void a_large_grow_honours_it_on_every_page(void **state)
+/* No kernel thread helps with it: those do not have the policy. */
+CASES(a_large_grow_honours_it_on_every_page, TMPFS)
 {
-	grow_under_policies(param_of(state)->backing, MAX_PAGES * 2 * MIB, MAX_PAGES);
+	grow_under_policies(b, MAX_PAGES * 2 * MIB, MAX_PAGES);
 }
 
 struct bound_grow {
@@ -252,13 +211,13 @@ struct bound_grow {
 	unsigned long nodes;
 };
 
-/* A program that binds its window and knows of no more. */
+/* In a peer: a program that sets the policy of its window, and none of its own. */
 static long bind_and_grow(void *arg)
 {
 	struct bound_grow *bound = arg;
 	struct policy policy = { .mode = MPOL_BIND, .nodes = bound->nodes };
-	struct peershm *shm;
 	int mode = -1;
+	struct peershm *shm;
 	long err;
 
 	err = peershm_open(&shm, bound->region, "bound", 0, NULL);
@@ -269,55 +228,28 @@ static long bind_and_grow(void *arg)
 	if (set_policy(&policy))
 		return -errno;
 	err = peershm_grow(shm, bound->length, NULL);
-	/* Its own policy is what it was. */
+	/* The policy of the task is what it was. */
 	if (syscall(SYS_get_mempolicy, &mode, NULL, 0, NULL, 0) || mode != MPOL_DEFAULT)
 		return -EPROTO;
 	return err;
 }
 
-static void the_library_grows_where_the_window_is_bound(void **state)
+CASES(the_library_grows_where_the_window_is_bound, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct bound_grow bound = { .length = b->page };
-	struct places places;
-	struct region *r;
-	struct peer *p;
 	int node[2];
 
 	two_nodes(node);
-	backing_needs(b, b->page);
 	for (unsigned int i = 0; i < 2; i++) {
-		r = region_new(b, b->capacity);
-		p = peer_new();
+		struct region *r = region_with(b, 0, b->page);
+		struct peer *p = peer_new();
+
 		put_name(bound.region, r->name);
 		bound.nodes = 1UL << node[i];
 		if (peer_call(p, bind_and_grow, &bound, sizeof(bound)) == -ENOMEM)
 			skip_because("node %d has no free page of this backing", node[i]);
 		assert_int_equal(region_size(r), b->page);
-		places_of(p, &places, r->base, b, b->page);
-		assert_int_equal(count_on(&places, node[i]), 1);
+		all_on(p, r, b->page, node[i]);
 		assert_ok(do_unlink(r->fd, r->name));
 	}
-}
-
-/*
- * tmpfs keeps a policy with the memory, whoever set it. hugetlbfs follows the task
- * that grows.
- */
-#define TEST_TMPFS(f) \
-	TEST_CASE(#f "_small", f, PEERSHM_SMALL, 0), TEST_CASE(#f "_thp", f, PEERSHM_THP, 0)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST_TMPFS(grow_honours_what_one_client_bound),
-		TEST_TMPFS(grow_interleaves),
-		TEST_TMPFS(grow_prefers),
-		TEST_TMPFS(the_reserve_honours_it_too),
-		TEST_BACKINGS(grow_honours_the_policy_of_who_grows),
-		TEST_TMPFS(a_large_grow_honours_it_on_every_page),
-		TEST_BACKINGS(the_library_grows_where_the_window_is_bound),
-	};
-
-	return test_run(tests);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What works in other memory works in a region, on each backing. */
+/* Mutexes, direct I/O, io_uring, debuggers: what works in other memory works in a region. */
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -15,15 +15,11 @@
 #define FILE_SIZE (1 * MIB)
 
 /* A region with one step of memory, and this process as its client. */
-static struct region *region_with_client(void **state, struct client **client)
+static struct region *region_with_client(const struct backing *b)
 {
-	const struct backing *b = param_of(state)->backing;
-	struct region *r;
+	struct region *r = region_with(b, b->step, b->step);
 
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
-	region_grow(r, b->step);
-	*client = client_new(r, "test");
+	client_new(r, "test");
 	return r;
 }
 
@@ -64,23 +60,16 @@ static long unlock_mutex(void *arg)
 	return -pthread_mutex_unlock(at_address(*(uint64_t *)arg));
 }
 
-static void robust_mutex_outlives_its_killed_owner(void **state)
+CASES(robust_mutex_outlives_its_killed_owner, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
-	struct peer *owner, *heir;
-	struct region *r;
-	uint64_t mutex;
+	struct region *r = region_with(b, b->step, b->step);
+	struct peer *owner = peer_join(r, "owner"), *heir = peer_join(r, "heir");
+	uint64_t mutex = r->base + 128;
 
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
-	region_grow(r, b->step);
-	owner = peer_join(r, "owner");
-	heir = peer_join(r, "heir");
-	mutex = r->base + 128;
 	assert_ok(peer_call(owner, make_robust_mutex, &mutex, sizeof(mutex)));
 	assert_ok(peer_call(owner, lock_mutex, &mutex, sizeof(mutex)));
 
-	/* It waits in the kernel when the owner dies, or comes after: both are right. */
+	/* It may wait in the kernel when the owner dies, or come after that: both are right. */
 	peer_start(heir, lock_mutex, &mutex, sizeof(mutex));
 	peer_kill(owner);
 	assert_error(peer_finish(heir, NULL, 0), -EOWNERDEAD);
@@ -103,10 +92,9 @@ static bool futex_woke_one(void *arg)
 	return syscall(SYS_futex, arg, FUTEX_WAKE, 1, NULL, NULL, 0) == 1;
 }
 
-static void shared_futex_wakes_a_waiter_in_another_process(void **state)
+CASES(shared_futex_wakes_a_waiter_in_another_process, ALL_BACKINGS)
 {
-	struct client *c;
-	struct region *r = region_with_client(state, &c);
+	struct region *r = region_with_client(b);
 	struct peer *waiter = peer_join(r, "waiter");
 	uint64_t word = r->base + 256;
 
@@ -120,7 +108,7 @@ static void remove_file(void *path)
 	unlink(path);
 }
 
-/* A file of known contents, opened with O_DIRECT where a file system can. */
+/* A file of known contents, opened with O_DIRECT: in the first directory where that is possible. */
 static int direct_file(void)
 {
 	static const char *const directories[] = { "/var/tmp", "/root", "/tmp", "." };
@@ -162,10 +150,9 @@ static bool holds_the_file(uint64_t address)
 	return true;
 }
 
-static void direct_read_into_the_region_is_seen_by_a_peer(void **state)
+CASES(direct_read_into_the_region_is_seen_by_a_peer, ALL_BACKINGS)
 {
-	struct client *c;
-	struct region *r = region_with_client(state, &c);
+	struct region *r = region_with_client(b);
 	struct peer *peer = peer_join(r, "peer");
 	int fd = direct_file();
 
@@ -176,10 +163,9 @@ static void direct_read_into_the_region_is_seen_by_a_peer(void **state)
 			 *(uint64_t *)at_address(r->base + SYSTEM_PAGE));
 }
 
-static void direct_write_from_the_region_reaches_the_file(void **state)
+CASES(direct_write_from_the_region_reaches_the_file, ALL_BACKINGS)
 {
-	struct client *c;
-	struct region *r = region_with_client(state, &c);
+	struct region *r = region_with_client(b);
 	int fd = direct_file();
 
 	memset(at_address(r->base), 0x77, FILE_SIZE);
@@ -190,23 +176,34 @@ static void direct_write_from_the_region_reaches_the_file(void **state)
 	assert_int_equal(*(uint64_t *)at_address(r->base + FILE_SIZE - 8), 0x7777777777777777);
 }
 
-static void io_uring_fixed_buffer_in_the_region_is_read_into(void **state)
+/* The first bytes of the region as a buffer that is registered with an io_uring. */
+static struct iovec register_buffer(struct io_uring *ring, const struct region *r)
 {
-	struct client *c;
-	struct region *r = region_with_client(state, &c);
 	struct iovec buffer = { at_address(r->base), FILE_SIZE };
-	int fd = direct_file(), err;
+	int err = io_uring_queue_init(4, ring, 0);
+
+	if (err == -ENOSYS || err == -EPERM)
+		skip_because("no io_uring: %s", strerror(-err));
+	assert_ok(err);
+	assert_ok(io_uring_register_buffers(ring, &buffer, 1));
+	return buffer;
+}
+
+static void unregister_buffer(struct io_uring *ring)
+{
+	assert_ok(io_uring_unregister_buffers(ring));
+	io_uring_queue_exit(ring);
+}
+
+CASES(io_uring_fixed_buffer_in_the_region_is_read_into, ALL_BACKINGS)
+{
+	struct region *r = region_with_client(b);
+	struct io_uring ring;
+	struct iovec buffer = register_buffer(&ring, r);
+	int fd = direct_file();
 	struct io_uring_sqe *sqe;
 	struct io_uring_cqe *cqe;
-	struct io_uring ring;
 
-	err = io_uring_queue_init(4, &ring, 0);
-	if (err == -ENOSYS || err == -EPERM) {
-		close(fd);
-		skip_because("no io_uring: %s", strerror(-err));
-	}
-	assert_ok(err);
-	assert_ok(io_uring_register_buffers(&ring, &buffer, 1));
 	sqe = io_uring_get_sqe(&ring);
 	assert_non_null(sqe);
 	io_uring_prep_read_fixed(sqe, fd, buffer.iov_base, FILE_SIZE, 0, 0);
@@ -215,44 +212,31 @@ static void io_uring_fixed_buffer_in_the_region_is_read_into(void **state)
 	assert_int_equal(cqe->res, FILE_SIZE);
 	io_uring_cqe_seen(&ring, cqe);
 	assert_true(holds_the_file(r->base));
-	assert_ok(io_uring_unregister_buffers(&ring));
-	io_uring_queue_exit(&ring);
+	unregister_buffer(&ring);
 	close(fd);
 }
 
-/* A shrink must not wait for, nor free, pages that I/O holds on to. */
-static void shrink_under_a_registered_buffer_does_no_harm(void **state)
+/* A shrink must neither wait for pages that are pinned for I/O, nor free them. */
+CASES(shrink_under_a_registered_buffer_does_no_harm, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
-	struct client *c;
-	struct region *r = region_with_client(state, &c);
-	struct iovec buffer = { at_address(r->base), FILE_SIZE };
+	struct region *r = region_with_client(b);
 	struct io_uring ring;
-	int err = io_uring_queue_init(4, &ring, 0);
 
-	if (err == -ENOSYS || err == -EPERM)
-		skip_because("no io_uring: %s", strerror(-err));
-	assert_ok(err);
-	assert_ok(io_uring_register_buffers(&ring, &buffer, 1));
+	register_buffer(&ring, r);
 	memset(at_address(r->base), 0x55, FILE_SIZE);
 	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
-	if (backing_is_hugetlb(b)) {
-		/* The pinned page is not back in the pool yet. */
-		assert_ok(io_uring_unregister_buffers(&ring));
-		io_uring_queue_exit(&ring);
-		assert_ok(do_grow(r->fd, r->id, b->step, NULL));
-	} else {
-		assert_ok(do_grow(r->fd, r->id, b->step, NULL));
-		assert_ok(io_uring_unregister_buffers(&ring));
-		io_uring_queue_exit(&ring);
-	}
+	/* As long as it is pinned, a huge page is not back in the pool. */
+	if (backing_is_hugetlb(b))
+		unregister_buffer(&ring);
+	assert_ok(do_grow(r->fd, r->id, b->step, NULL));
+	if (!backing_is_hugetlb(b))
+		unregister_buffer(&ring);
 	assert_int_equal(*(uint64_t *)at_address(r->base), 0);
 }
 
-static void vmsplice_sends_memory_of_the_region(void **state)
+CASES(vmsplice_sends_memory_of_the_region, ALL_BACKINGS)
 {
-	struct client *c;
-	struct region *r = region_with_client(state, &c);
+	struct region *r = region_with_client(b);
 	struct iovec part = { at_address(r->base + 100), 5000 };
 	char got[5000];
 	int ends[2];
@@ -273,19 +257,14 @@ static void vmsplice_sends_memory_of_the_region(void **state)
 	close(ends[1]);
 }
 
-static void a_debugger_reads_and_writes_memory_of_the_region(void **state)
+CASES(a_debugger_reads_and_writes_memory_of_the_region, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	uint64_t word = 0, new_word = 0xabcdef;
+	struct region *r = region_with(b, b->step, b->step);
+	struct peer *p = peer_join(r, "debugged");
 	char path[64];
-	struct peer *p;
-	struct region *r;
 	int fd;
 
-	backing_needs(b, b->step);
-	r = region_new(b, b->capacity);
-	region_grow(r, b->step);
-	p = peer_join(r, "debugged");
 	peer_store(p, r->base + 512, 0x123456);
 	snprintf(path, sizeof(path), "/proc/%d/mem", (int)p->pid);
 	fd = open(path, O_RDWR | O_CLOEXEC);
@@ -294,15 +273,14 @@ static void a_debugger_reads_and_writes_memory_of_the_region(void **state)
 	assert_int_equal(word, 0x123456);
 	assert_int_equal(pwrite(fd, &new_word, sizeof(word), (off_t)(r->base + 512)), sizeof(word));
 	assert_int_equal(peer_load(p, r->base + 512), 0xabcdef);
-	/* Beyond the size there is nothing for a debugger, either. */
+	/* Beyond the size a debugger finds nothing, either. */
 	assert_true(pread(fd, &word, sizeof(word), (off_t)(r->base + b->step)) < 0);
 	close(fd);
 }
 
-static void another_process_reads_memory_of_the_region_by_process_vm_readv(void **state)
+CASES(another_process_reads_memory_of_the_region_by_process_vm_readv, ALL_BACKINGS)
 {
-	struct client *c;
-	struct region *r = region_with_client(state, &c);
+	struct region *r = region_with_client(b);
 	struct peer *p = peer_join(r, "read");
 	uint64_t word = 0;
 	struct iovec here = { &word, sizeof(word) };
@@ -313,10 +291,9 @@ static void another_process_reads_memory_of_the_region_by_process_vm_readv(void 
 	assert_int_equal(word, 0x654321);
 }
 
-static void system_calls_read_and_write_the_region(void **state)
+CASES(system_calls_read_and_write_the_region, ALL_BACKINGS)
 {
-	struct client *c;
-	struct region *r = region_with_client(state, &c);
+	struct region *r = region_with_client(b);
 	char *memory = at_address(r->base);
 	int ends[2];
 
@@ -325,19 +302,18 @@ static void system_calls_read_and_write_the_region(void **state)
 	assert_int_equal(write(ends[1], memory, SYSTEM_PAGE), SYSTEM_PAGE);
 	assert_int_equal(read(ends[0], memory + 2 * SYSTEM_PAGE, SYSTEM_PAGE), SYSTEM_PAGE);
 	assert_memory_equal(memory, memory + 2 * SYSTEM_PAGE, SYSTEM_PAGE);
-	/* Memory that is not there is a bad pointer. */
+	/* An address beyond the size is a bad pointer. */
 	assert_int_equal(write(ends[1], memory + r->backing->step, SYSTEM_PAGE), -1);
 	assert_int_equal(errno, EFAULT);
 	close(ends[0]);
 	close(ends[1]);
 }
 
-static void maps_shows_the_name_of_the_region(void **state)
+CASES(maps_shows_the_name_of_the_region, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct region *r = region_new(b, b->capacity);
-	char line[512];
 	bool seen = false;
+	char line[512];
 	FILE *f;
 
 	client_new(r, "test");
@@ -351,23 +327,4 @@ static void maps_shows_the_name_of_the_region(void **state)
 	}
 	fclose(f);
 	assert_true(seen);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST_BACKINGS(robust_mutex_outlives_its_killed_owner),
-		TEST_BACKINGS(shared_futex_wakes_a_waiter_in_another_process),
-		TEST_BACKINGS(direct_read_into_the_region_is_seen_by_a_peer),
-		TEST_BACKINGS(direct_write_from_the_region_reaches_the_file),
-		TEST_BACKINGS(io_uring_fixed_buffer_in_the_region_is_read_into),
-		TEST_BACKINGS(shrink_under_a_registered_buffer_does_no_harm),
-		TEST_BACKINGS(vmsplice_sends_memory_of_the_region),
-		TEST_BACKINGS(a_debugger_reads_and_writes_memory_of_the_region),
-		TEST_BACKINGS(another_process_reads_memory_of_the_region_by_process_vm_readv),
-		TEST_BACKINGS(system_calls_read_and_write_the_region),
-		TEST_BACKINGS(maps_shows_the_name_of_the_region),
-	};
-
-	return test_run(tests);
 }

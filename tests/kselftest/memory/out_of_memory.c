@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Memory runs out because others have it: a grow fails, and what is there stays. */
+/*
+ * Memory runs out, or a memory cgroup reaches its limit: the grow fails, nothing has changed, and
+ * no process is killed. And who is charged for page tables.
+ */
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "support/harness.h"
 #include "support/helped.h"
 #include "support/load.h"
+#include "support/taken.h"
 
 #define SEED 0x9e55
-
-static long grow_here(void *arg)
-{
-	return do_grow(self.fd, 0, *(uint64_t *)arg, NULL);
-}
 
 struct charge {
 	const char *memcg;
@@ -34,43 +33,41 @@ static bool is_charged_at_most(void *arg)
 	return charged(c->memcg) <= c->bytes;
 }
 
-static void a_grow_that_meets_the_cgroups_limit_gives_its_charge_back(void **state)
+CASES(a_grow_that_meets_the_cgroups_limit_gives_its_charge_back, TMPFS)
 {
-	const struct backing *b = param_of(state)->backing;
 	uint64_t limit = 4 * b->step, length = b->step, too_much = 4 * limit;
 	struct region *r = region_new(b, 8 * limit < GIB ? GIB : 8 * limit);
 	struct client *witness = client_new(r, "witness");
 	struct peer *p = peer_join(r, "limited"), *other = peer_join(r, "other");
 	const char *memcg = memcg_new(limit);
-	struct snapshot *before;
 	struct charge charge = { memcg, 0 };
+	struct snapshot *before;
 
 	cgroup_join(memcg, p->pid);
-	assert_ok(peer_call(p, grow_here, &length, sizeof(length)));
+	assert_ok(peer_grow(p, length));
 	peer_fill(other, r->base, length, SEED);
 	before = snapshot_take(witness);
-	/* The kernel charges in batches, for each CPU. */
+	/* Each CPU charges more than it needs, and keeps the rest for later. */
 	charge.bytes = charged(memcg) + (long)(2 * MIB);
 	for (int i = 0; i < 3; i++) {
-		assert_error_changes_nothing(
-			before, peer_call(p, grow_here, &too_much, sizeof(too_much)), -ENOMEM);
+		assert_error_changes_nothing(before, peer_grow(p, too_much), -ENOMEM);
 		assert_true(test_until(is_charged_at_most, &charge, DEADLINE_MS));
 	}
 	assert_int_equal(memcg_event(memcg, "oom_kill"), 0);
 	assert_true(peer_runs(p));
 	assert_true(peer_runs(other));
 	peer_check(p, r->base, length, SEED);
-	/* Whoever is not limited still grows it. */
+	/* A client that is in no such group can still grow it. */
 	region_grow(r, length);
 	peer_check(other, r->base, length, SEED);
 	assert_true(peer_all_zero(p, r->base + length, length));
 }
 
-/* Bytes of page tables that a group was charged for. */
+/* How many bytes of page tables the group is charged for; -1 if the kernel does not say. */
 static long page_tables(const char *memcg)
 {
-	char path[256], line[128];
 	long bytes = -1;
+	char path[256], line[128];
 	FILE *file;
 
 	snprintf(path, sizeof(path), "%s/memory.stat", memcg);
@@ -89,17 +86,14 @@ static bool has_page_tables(void *arg)
 	return page_tables(c->memcg) >= c->bytes;
 }
 
-static void page_tables_are_charged_to_the_client_whose_they_are(void **state)
+CASE(page_tables_are_charged_to_the_client_whose_they_are)
 {
-	const struct backing *b = param_of(state)->backing;
-	uint64_t length = 8 * b->page * b->page / sizeof(uint64_t);
+	uint64_t length = 8 * SYSTEM_PAGE * SYSTEM_PAGE / sizeof(uint64_t);
 	struct peer *grower, *client;
 	struct charge charge;
 	struct region *r;
 
-	if (kernel_before(5, 14))
-		skip_because("this kernel charges whoever grows");
-	r = region_new(b, b->capacity < length ? length : b->capacity);
+	r = region_new(small, small->capacity < length ? length : small->capacity);
 	grower = peer_join(r, "grower");
 	client = peer_join(r, "client");
 	cgroup_join(memcg_new(4 * length), grower->pid);
@@ -107,27 +101,26 @@ static void page_tables_are_charged_to_the_client_whose_they_are(void **state)
 	cgroup_join(charge.memcg, client->pid);
 	if (page_tables(charge.memcg) < 0)
 		skip_because("this kernel does not say");
-	/* As many entries as fit into eight tables. */
-	charge.bytes = page_tables(charge.memcg) + (long)(8 * b->page);
-	assert_ok(peer_call(grower, grow_here, &length, sizeof(length)));
+	/* The entries of this length fill eight page tables. */
+	charge.bytes = page_tables(charge.memcg) + (long)(8 * SYSTEM_PAGE);
+	assert_ok(peer_grow(grower, length));
 	assert_true(test_until(has_page_tables, &charge, DEADLINE_MS));
 }
 
-/* Whoever attaches is charged for its tables, also for those that others fill for it. */
-static void page_tables_of_a_late_client_are_charged_to_it(void **state)
+/* A client is charged for its page tables, also for those that kernel threads fill for it. */
+CASE(page_tables_of_a_late_client_are_charged_to_it)
 {
-	const struct backing *b = param_of(state)->backing;
-	const uint64_t table = b->page * b->page / sizeof(uint64_t);
+	const uint64_t table = SYSTEM_PAGE * SYSTEM_PAGE / sizeof(uint64_t);
 	const uint64_t tables = 64 * table < GIB ? 64 : GIB / 2 / table;
 	bool helped = false;
 	struct region *r;
 
 	if (tables < 16)
 		skip_because("its page tables hold too much");
-	r = region_new(b, GIB);
+	r = region_new(small, GIB);
 	helpers_watch();
 	region_grow(r, tables * table);
-	/* A helper that the other CPU has no time for is too late. */
+	/* Several times: a helper comes too late if its CPU is busy. */
 	for (unsigned int i = 0; !helped && i < 20; i++) {
 		struct charge charge = { .memcg = memcg_new(GIB) };
 		struct peer *p = peer_new();
@@ -135,7 +128,7 @@ static void page_tables_of_a_late_client_are_charged_to_it(void **state)
 		if (page_tables(charge.memcg) < 0)
 			skip_because("this kernel does not say");
 		cgroup_join(charge.memcg, p->pid);
-		charge.bytes = (long)(tables * b->page);
+		charge.bytes = (long)(tables * SYSTEM_PAGE);
 		helpers_came();
 		assert_ok(peer_attach(p, r->name, "late", 0));
 		helped = helpers_came();
@@ -146,7 +139,7 @@ static void page_tables_of_a_late_client_are_charged_to_it(void **state)
 	assert_true(helped);
 }
 
-/* Take pages of the pool as a program that knows nothing of regions does. */
+/* A program that takes pages of the pool, and knows nothing of regions. */
 struct taking {
 	uint64_t page, pages;
 };
@@ -163,48 +156,32 @@ static long take_pages(void *arg)
 		       0;
 }
 
-struct pool {
-	const struct backing *backing;
-	long free;
-};
-
-static bool has_free_pages(void *arg)
+CASES(a_pool_that_somebody_else_emptied_is_enomem, HUGETLB)
 {
-	const struct pool *p = arg;
-
-	return backing_free_pages(p->backing) >= p->free;
-}
-
-static void a_pool_that_somebody_else_emptied_is_enomem(void **state)
-{
-	const struct backing *b = param_of(state)->backing;
 	struct taking taking = { .page = b->page };
-	struct pool pool = { .backing = b };
-	struct peer *p, *late, *taker;
+	struct region *r = region_with(b, 0, b->step + b->page);
+	struct peer *p = peer_join(r, "peer");
+	struct client *witness = client_new(r, "witness");
+	long taken_before;
+	struct peer *late, *taker;
 	struct snapshot *before;
-	struct client *witness;
-	struct region *r;
 
-	backing_needs(b, b->step + b->page);
-	r = region_new(b, b->capacity);
-	witness = client_new(r, "witness");
-	p = peer_join(r, "peer");
 	region_grow(r, b->step);
 	peer_fill(p, r->base, b->step, SEED);
 	taker = peer_new();
-	pool.free = backing_free_pages(b);
-	taking.pages = (uint64_t)pool.free;
+	taken_before = taken(b);
+	taking.pages = (uint64_t)backing_free_pages(b);
 	assert_ok(peer_call(taker, take_pages, &taking, sizeof(taking)));
 	assert_int_equal(backing_free_pages(b), 0);
 	before = snapshot_take(witness);
 	assert_error_changes_nothing(before, do_grow(r->fd, r->id, b->page, NULL), -ENOMEM);
-	/* What there is can be attached and used. */
+	/* A client can attach to what there is, and use it. */
 	late = peer_join(r, "late");
 	assert_int_equal(peer_present(late, r->base, b->step), b->step);
 	peer_check(late, r->base, b->step, SEED);
 	peer_check(p, r->base, b->step, SEED);
 	peer_kill(taker);
-	assert_true(test_until(has_free_pages, &pool, DEADLINE_MS));
+	assert_true(taken_until_at_most(b, taken_before, DEADLINE_MS));
 	region_grow(r, b->page);
 	peer_check(late, r->base, b->step, SEED);
 	assert_true(peer_all_zero(late, r->base + b->step, b->page));
@@ -213,7 +190,7 @@ static void a_pool_that_somebody_else_emptied_is_enomem(void **state)
 struct rush {
 	uint64_t page, pages, step;
 	unsigned int rounds;
-	unsigned int had; /* out: how often there was enough */
+	unsigned int had; /* out: how often the pool had enough */
 };
 
 static long take_and_leave(void *arg)
@@ -252,18 +229,15 @@ static long grow_and_shrink(void *arg)
 	return 0;
 }
 
-static void a_pool_that_others_draw_on_at_once_is_never_overdrawn(void **state)
+CASES(a_pool_that_others_draw_on_at_once_is_never_overdrawn, HUGETLB_2M)
 {
-	const struct backing *b = param_of(state)->backing;
-	/* Either of the two alone finds enough, both at once do not. */
+	/* The pool has enough for either of the two, but not for both at once. */
 	struct rush grow = { b->page, 6, b->step, test_scale(200), 0 };
 	struct rush take = { b->page, 4, 0, grow.rounds, 0 };
 	struct taking rest = { .page = b->page };
 	struct peer *grower, *taker, *writer, *holder;
-	struct region *r;
+	struct region *r = region_with(b, 0, b->step + 8 * b->page);
 
-	backing_needs(b, b->step + 8 * b->page);
-	r = region_new(b, b->capacity);
 	load_prepare();
 	writer = peer_join(r, "writer");
 	grower = peer_join(r, "grower");
@@ -286,27 +260,4 @@ static void a_pool_that_others_draw_on_at_once_is_never_overdrawn(void **state)
 	assert_int_equal(region_size(r), b->step);
 	assert_int_equal(backing_free_pages(b), 8);
 	region_grow(r, 8 * b->page);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST_CASE("a_grow_that_meets_the_cgroups_limit_gives_its_charge_back_small",
-			  a_grow_that_meets_the_cgroups_limit_gives_its_charge_back, PEERSHM_SMALL,
-			  0),
-		TEST_CASE("a_grow_that_meets_the_cgroups_limit_gives_its_charge_back_thp",
-			  a_grow_that_meets_the_cgroups_limit_gives_its_charge_back, PEERSHM_THP,
-			  0),
-		TEST(page_tables_are_charged_to_the_client_whose_they_are),
-		TEST(page_tables_of_a_late_client_are_charged_to_it),
-		TEST_CASE("a_pool_that_somebody_else_emptied_is_enomem_hugetlb_2m",
-			  a_pool_that_somebody_else_emptied_is_enomem, PEERSHM_HUGETLB_2M, 0),
-		TEST_CASE("a_pool_that_somebody_else_emptied_is_enomem_hugetlb_1g",
-			  a_pool_that_somebody_else_emptied_is_enomem, PEERSHM_HUGETLB_1G, 0),
-		TEST_CASE("a_pool_that_others_draw_on_at_once_is_never_overdrawn_hugetlb_2m",
-			  a_pool_that_others_draw_on_at_once_is_never_overdrawn, PEERSHM_HUGETLB_2M,
-			  0),
-	};
-
-	return test_run(tests);
 }

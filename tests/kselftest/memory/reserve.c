@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The reserve: memory that lies ready beyond the size of a region. */
+/* The reserve: memory that is kept ready, allocated and zeroed, for the next grow of a region. */
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "support/harness.h"
+#include "support/taken.h"
 
 static int set_reserve(const struct region *r, uint64_t bytes)
 {
@@ -40,80 +41,64 @@ static bool reserve_becomes(const struct region *r, uint64_t bytes)
 	return test_until(lies_ready, &wish, DEADLINE_MS);
 }
 
-static struct region *region_with_reserve(const struct backing *b, uint64_t bytes)
+/* Skips unless the machine can give `needs` bytes. */
+static struct region *region_with_reserve(const struct backing *b, uint64_t bytes, uint64_t needs)
 {
-	struct region *r = region_new(b, b->capacity);
+	struct region *r = region_with(b, 0, needs);
 
 	assert_ok(set_reserve(r, bytes));
 	assert_true(reserve_becomes(r, bytes));
 	return r;
 }
 
-/* Newer hugetlbfs finds pages that are there, whatever the size is. */
+/* Newer kernels let a client touch allocated huge pages of a pool beyond the size. */
 static void reserve_is_out_of_reach(struct peer *p, const struct region *r)
 {
 	if (!backing_is_hugetlb(r->backing))
 		assert_int_equal(peer_touch(p, r->base), SIGBUS);
 }
 
-/* As in every other grow: all there, all zero, in every peer, without a fault. */
-static void grow_within_the_reserve_is_a_grow_like_any(void **state)
+/* As after every grow, the memory is zero, and in every client without a page fault. */
+CASES(grow_within_the_reserve_is_a_grow_like_any, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
+	struct region *r = region_with_reserve(b, b->step, 2 * b->step);
+	struct peer *p = peer_join(r, "peer");
 	struct peershm_grow g;
-	struct faults faults;
-	struct region *r;
-	struct peer *p;
 
-	backing_needs(b, 2 * b->step);
-	r = region_with_reserve(b, b->step);
-	p = peer_join(r, "peer");
 	reserve_is_out_of_reach(p, r);
 	assert_ok(do_grow(r->fd, r->id, b->step, &g));
 	assert_int_equal(g.report.mapped, 1);
 	assert_int_equal(peer_present(p, r->base, b->step), b->step);
 	assert_true(peer_all_zero(p, r->base, b->step));
-	faults = peer_write(p, r->base, b->step);
-	assert_int_equal(faults.minor + faults.major, 0);
+	peer_has_all(p, r->base, b->step);
 	assert_int_equal(peer_touch(p, r->base + b->capacity - b->page), SIGBUS);
 }
 
-static void the_reserve_is_filled_again(void **state)
+CASES(the_reserve_is_filled_again, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
-	struct region *r;
+	struct region *r = region_with_reserve(b, b->step, 2 * b->step);
 
-	backing_needs(b, 2 * b->step);
-	r = region_with_reserve(b, b->step);
 	region_grow(r, b->step);
-	/* As far as the capacity goes, which is two steps at least. */
+	/* The capacity, two steps at least, has room for it. */
 	assert_true(reserve_becomes(r, b->step));
 	assert_int_equal(region_size(r), b->step);
 }
 
-static void a_grow_takes_the_reserve_and_allocates_the_rest(void **state)
+CASES(a_grow_takes_the_reserve_and_allocates_the_rest, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
-	struct region *r;
-	struct peer *p;
+	struct region *r = region_with_reserve(b, b->step, 2 * b->step);
+	struct peer *p = peer_join(r, "peer");
 
-	backing_needs(b, 2 * b->step);
-	r = region_with_reserve(b, b->step);
-	p = peer_join(r, "peer");
 	region_grow(r, 2 * b->step);
 	assert_int_equal(peer_present(p, r->base, 2 * b->step), 2 * b->step);
 	assert_true(peer_all_zero(p, r->base, 2 * b->step));
 }
 
-static void what_was_shrunk_away_comes_back_as_zeroes(void **state)
+CASES(what_was_shrunk_away_comes_back_as_zeroes, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
-	struct region *r;
-	struct peer *p;
+	struct region *r = region_with_reserve(b, b->step, 2 * b->step);
+	struct peer *p = peer_join(r, "peer");
 
-	backing_needs(b, 2 * b->step);
-	r = region_with_reserve(b, b->step);
-	p = peer_join(r, "peer");
 	region_grow(r, b->step);
 	peer_store(p, r->base, 0xbad);
 	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
@@ -123,9 +108,8 @@ static void what_was_shrunk_away_comes_back_as_zeroes(void **state)
 	assert_int_equal(peer_load(p, r->base), 0);
 }
 
-static void the_capacity_bounds_the_reserve(void **state)
+CASES(the_capacity_bounds_the_reserve, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct region *r;
 
 	backing_needs(b, b->step);
@@ -135,63 +119,35 @@ static void the_capacity_bounds_the_reserve(void **state)
 	assert_true(reserve_becomes(r, b->step - b->page));
 }
 
-struct pool {
-	const struct backing *b;
-	long pages;
-};
-
-static bool pages_are_free(void *arg)
+static void assert_memory_is_back(const struct backing *b, long before)
 {
-	const struct pool *pool = arg;
-
-	return backing_free_pages(pool->b) == pool->pages;
+	assert_true(taken_until_at_most(b, before + (long)MIB, DEADLINE_MS));
 }
 
-static void assert_memory_is_back(const struct backing *b, long pages, long shmem)
+CASES(a_reserve_of_nothing_gives_the_memory_back, ALL_BACKINGS)
 {
-	struct pool pool = { b, pages };
+	long before = taken(b);
+	struct region *r = region_with_reserve(b, b->step, b->step);
 
-	if (backing_is_hugetlb(b))
-		assert_true(test_until(pages_are_free, &pool, DEADLINE_MS));
-	else
-		assert_true(meminfo_until_at_most("Shmem:", shmem + (long)MIB, DEADLINE_MS));
-}
-
-static void a_reserve_of_nothing_gives_the_memory_back(void **state)
-{
-	const struct backing *b = param_of(state)->backing;
-	long pages = backing_free_pages(b);
-	long shmem = meminfo("Shmem:");
-	struct region *r;
-
-	backing_needs(b, b->step);
-	r = region_with_reserve(b, b->step);
 	assert_ok(set_reserve(r, 0));
 	assert_true(reserve_becomes(r, 0));
-	assert_memory_is_back(b, pages, shmem);
+	assert_memory_is_back(b, before);
 }
 
-static void the_reserve_goes_with_the_region(void **state)
+CASES(the_reserve_goes_with_the_region, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
-	long pages = backing_free_pages(b);
-	long shmem = meminfo("Shmem:");
-	struct region *r;
+	long before = taken(b);
+	struct region *r = region_with_reserve(b, b->step, b->step);
 
-	backing_needs(b, b->step);
-	r = region_with_reserve(b, b->step);
 	assert_ok(do_unlink(r->fd, r->name));
-	assert_memory_is_back(b, pages, shmem);
+	assert_memory_is_back(b, before);
 }
 
-/* drop_caches runs every shrinker there is. */
-static void a_machine_short_of_memory_gets_the_reserve(void **state)
+/* drop_caches has the kernel reclaim memory from everybody who has registered a shrinker. */
+CASES(a_machine_short_of_memory_gets_the_reserve, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
-	struct region *r;
+	struct region *r = region_with_reserve(b, b->step, b->step);
 
-	backing_needs(b, b->step);
-	r = region_with_reserve(b, b->step);
 	assert_ok(file_write("/proc/sys/vm/drop_caches", "2"));
 	if (backing_is_hugetlb(b))
 		assert_int_equal(reserved(r), b->step);
@@ -200,20 +156,19 @@ static void a_machine_short_of_memory_gets_the_reserve(void **state)
 	region_grow(r, b->step);
 }
 
-static void a_pool_without_pages_makes_no_reserve_and_no_harm(void **state)
+CASE(a_pool_without_pages_makes_no_reserve_and_no_harm)
 {
 	const struct backing *b = &backings[PEERSHM_HUGETLB_2M];
 	long pages = backing_free_pages(b);
-	struct pool drained = { b, 0 };
 	struct region *r;
 
-	(void)state;
 	backing_needs(b, b->step);
 	r = region_new(b, GIB);
 	assert_ok(set_reserve(r, GIB));
 	if ((uint64_t)pages * b->page >= GIB)
 		skip_because("the pool has more than 1 GiB");
-	assert_true(test_until(pages_are_free, &drained, DEADLINE_MS));
+	/* Until the pool is empty. */
+	assert_true(taken_until_at_least(b, 0, DEADLINE_MS));
 	assert_true(reserve_becomes(r, (uint64_t)pages * b->page));
 	region_grow(r, b->page);
 	assert_int_equal(region_size(r), b->page);
@@ -221,18 +176,15 @@ static void a_pool_without_pages_makes_no_reserve_and_no_harm(void **state)
 	assert_int_equal(region_size(r), b->page);
 }
 
-static void the_reserve_is_charged_to_the_group_of_who_asked(void **state)
+CASE(the_reserve_is_charged_to_the_group_of_who_asked)
 {
-	const struct backing *b = &backings[PEERSHM_SMALL];
+	const struct backing *b = small;
 	struct peershm_set_reserve s = { .size = sizeof(s), .reserve = 16 * MIB };
 	const char *memcg = memcg_new(1 * GIB);
 	char path[256];
 	struct region *r;
 	struct peer *p;
 
-	(void)state;
-	if (kernel_before(5, 14))
-		skip_because("before Linux 5.14 a kernel thread's memory cannot be charged");
 	r = region_new(b, GIB);
 	p = peer_join(r, "peer");
 	cgroup_join(memcg, p->pid);
@@ -247,7 +199,7 @@ static bool no_more_are_held(void *arg)
 	return cgroups_held() <= *(long *)arg;
 }
 
-/* A CPU keeps a group that it charges, also with nothing in store for it, until the next one. */
+/* In a peer. A CPU refers to the group that it charged last, until it charges another one. */
 static long charge_on_every_cpu(void *arg)
 {
 	(void)arg;
@@ -267,16 +219,15 @@ static long charge_on_every_cpu(void *arg)
 	return 0;
 }
 
-static void a_reserve_that_is_given_up_holds_no_cgroup(void **state)
+CASE(a_reserve_that_is_given_up_holds_no_cgroup)
 {
 	struct peershm_set_reserve s = { .size = sizeof(s), .reserve = 16 * MIB };
 	const char *memcg = memcg_new(1 * GIB);
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_join(r, "peer"), *other = peer_join(r, "other");
 	bool gone = false;
 	long held;
 
-	(void)state;
 	cgroup_join(memcg, p->pid);
 	cgroup_join(memcg_new(1 * GIB), other->pid);
 	assert_ok(peer_ioctl(p, PEERSHM_IOC_SET_RESERVE, &s, sizeof(s)));
@@ -288,8 +239,8 @@ static void a_reserve_that_is_given_up_holds_no_cgroup(void **state)
 	held = cgroups_held();
 	cgroup_end(memcg);
 	/*
-	 * What lies in lists of a CPU is charged until that is needed elsewhere; and some may come
-	 * there late, as the peer is taken down.
+	 * Pages in the lists of a CPU stay charged until they are needed elsewhere, and some get
+	 * there late, while the peer is taken down.
 	 */
 	for (int i = 0; !gone && i < DEADLINE_MS / 1000; i++) {
 		assert_ok(peer_call(other, charge_on_every_cpu, NULL, 0));
@@ -299,14 +250,13 @@ static void a_reserve_that_is_given_up_holds_no_cgroup(void **state)
 	assert_true(gone);
 }
 
-static void reserves_that_make_no_sense_are_refused(void **state)
+CASE(reserves_that_make_no_sense_are_refused)
 {
-	const struct backing *b = &backings[PEERSHM_SMALL];
+	const struct backing *b = small;
 	struct peershm_set_reserve s = { .size = sizeof(s) };
 	struct region *r = region_new(b, GIB);
 	int fd;
 
-	(void)state;
 	assert_error(set_reserve(r, b->page + 1), -EINVAL);
 	assert_error(set_reserve(r, GIB + b->page), -ENOSPC);
 	s.region = r->id;
@@ -325,7 +275,7 @@ static void reserves_that_make_no_sense_are_refused(void **state)
 	assert_int_equal(reserved(r), 0);
 }
 
-static void a_region_may_be_made_with_a_reserve(void **state)
+CASE(a_region_may_be_made_with_a_reserve)
 {
 	struct peershm_create c = {
 		.size = sizeof(c),
@@ -333,9 +283,8 @@ static void a_region_may_be_made_with_a_reserve(void **state)
 		.mode = 0600,
 		.reserve = 4 * MIB,
 	};
-	struct region r = { .backing = &backings[PEERSHM_SMALL] };
+	struct region r = { .backing = small };
 
-	(void)state;
 	r.fd = device_open(O_RDWR);
 	assert_true(r.fd >= 0);
 	region_name(c.name);
@@ -360,45 +309,20 @@ static bool all_mapped_again(void *arg)
 	       infos[1].mapped == r->backing->step;
 }
 
-/* Huge pages that are taken away take page tables of what stays with them. */
-static void a_reserve_given_back_leaves_the_rest_mapped(void **state)
+/* Huge pages that are given back take page tables with them, of memory that stays. */
+CASES(a_reserve_given_back_leaves_the_rest_mapped, ALL_BACKINGS)
 {
-	const struct backing *b = param_of(state)->backing;
+	struct region *r = region_with_reserve(b, b->step, 2 * b->step);
 	struct peer *peers[2];
-	struct region *r;
 
-	backing_needs(b, 2 * b->step);
-	r = region_with_reserve(b, b->step);
 	peers[0] = peer_join(r, "a");
 	peers[1] = peer_join(r, "b");
 	region_grow(r, b->step);
 	assert_true(reserve_becomes(r, b->step));
 	assert_ok(set_reserve(r, 0));
 	assert_true(reserve_becomes(r, 0));
-	/* In the background. */
+	/* The module maps it again in the background. */
 	assert_true(test_until(all_mapped_again, r, DEADLINE_MS));
 	for (unsigned int i = 0; i < 2; i++)
 		assert_int_equal(peer_present(peers[i], r->base, b->step), b->step);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST_BACKINGS(grow_within_the_reserve_is_a_grow_like_any),
-		TEST_BACKINGS(the_reserve_is_filled_again),
-		TEST_BACKINGS(a_grow_takes_the_reserve_and_allocates_the_rest),
-		TEST_BACKINGS(what_was_shrunk_away_comes_back_as_zeroes),
-		TEST_BACKINGS(the_capacity_bounds_the_reserve),
-		TEST_BACKINGS(a_reserve_of_nothing_gives_the_memory_back),
-		TEST_BACKINGS(the_reserve_goes_with_the_region),
-		TEST_BACKINGS(a_machine_short_of_memory_gets_the_reserve),
-		TEST(a_pool_without_pages_makes_no_reserve_and_no_harm),
-		TEST(the_reserve_is_charged_to_the_group_of_who_asked),
-		TEST(a_reserve_that_is_given_up_holds_no_cgroup),
-		TEST(reserves_that_make_no_sense_are_refused),
-		TEST(a_region_may_be_made_with_a_reserve),
-		TEST_BACKINGS(a_reserve_given_back_leaves_the_rest_mapped),
-	};
-
-	return test_run(tests);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Memory of a region that was swapped out comes back as it was, wherever it is wanted. */
+/* Memory that was swapped out comes back as it was: by a touch, a peer map or an attach. */
 #include <signal.h>
 #include <sys/swap.h>
 #include <unistd.h>
@@ -21,7 +21,7 @@ static void swap_end(void *arg)
 }
 
 /*
- * A file without holes, with what swapon(8) wants, made by hand; one for all tests, as it takes
+ * A file without holes, with the header that swapon(8) looks for. One for all tests, as it takes
  * long to write.
  */
 static void swap_create(uint64_t bytes)
@@ -59,7 +59,7 @@ static void swap_begin(uint64_t bytes)
 {
 	int err;
 
-	/* it may still be on, if memory was short when the last test ended */
+	/* It may still be in use, if memory was short when the last test ended. */
 	if (swap_length)
 		swapoff(swap_path);
 	if (swap_length < bytes)
@@ -82,11 +82,6 @@ struct fixture {
 };
 
 static struct fixture fixture;
-
-static long grow_here(void *arg)
-{
-	return do_grow(self.fd, 0, *(uint64_t *)arg, NULL);
-}
 
 static long memcg_number(const char *memcg, const char *file)
 {
@@ -111,12 +106,12 @@ static struct fixture *setup(const struct backing *b)
 	f->grower = peer_join(f->region, "grower");
 	f->other = peer_join(f->region, "other");
 	cgroup_join(f->memcg, f->grower->pid);
-	assert_ok(peer_call(f->grower, grow_here, &f->length, sizeof(f->length)));
+	assert_ok(peer_grow(f->grower, f->length));
 	peer_fill(f->other, f->region->base, f->length, SEED);
 	return f;
 }
 
-/* Have the kernel take all it can of the group's memory, most of which is the region. */
+/* Have the kernel swap out all it can of the group's memory, most of which is the region's. */
 static void swap_out(const struct fixture *f)
 {
 	uint64_t base = f->region->base;
@@ -134,23 +129,23 @@ static void swap_out(const struct fixture *f)
 	assert_true(peer_present(f->other, base, f->length) <= f->length / 4);
 }
 
-static void memory_swapped_out_is_read_as_it_was(void **state)
+CASES(memory_swapped_out_is_read_as_it_was, TMPFS)
 {
-	struct fixture *f = setup(param_of(state)->backing);
+	struct fixture *f = setup(b);
 
 	swap_out(f);
 	peer_check(f->other, f->region->base, f->length, SEED);
 	peer_check(f->grower, f->region->base, f->length, SEED);
 	assert_int_equal(region_size(f->region), f->length);
-	/* Once more, and what is written meanwhile is not lost. */
+	/* Once more, with other contents. */
 	peer_fill(f->grower, f->region->base, f->length, SEED + 1);
 	swap_out(f);
 	peer_check(f->other, f->region->base, f->length, SEED + 1);
 }
 
-static void peer_map_brings_swapped_memory_back(void **state)
+CASES(peer_map_brings_swapped_memory_back, TMPFS)
 {
-	struct fixture *f = setup(param_of(state)->backing);
+	struct fixture *f = setup(b);
 	struct peer *peers[] = { f->grower, f->other };
 	struct peershm_peer_map m;
 
@@ -159,18 +154,15 @@ static void peer_map_brings_swapped_memory_back(void **state)
 	assert_int_equal(m.report.mapped, 2);
 	assert_int_equal(m.report.partial + m.report.deferred + m.report.gone, 0);
 	for (int i = 0; i < 2; i++) {
-		struct faults faults;
-
 		assert_int_equal(peer_present(peers[i], f->region->base, f->length), f->length);
 		peer_check(peers[i], f->region->base, f->length, SEED);
-		faults = peer_write(peers[i], f->region->base, f->length);
-		assert_int_equal(faults.minor + faults.major, 0);
+		peer_has_all(peers[i], f->region->base, f->length);
 	}
 }
 
-static void attach_brings_swapped_memory_back(void **state)
+CASES(attach_brings_swapped_memory_back, TMPFS)
 {
-	struct fixture *f = setup(param_of(state)->backing);
+	struct fixture *f = setup(b);
 	struct peer *late;
 
 	swap_out(f);
@@ -179,15 +171,14 @@ static void attach_brings_swapped_memory_back(void **state)
 	peer_check(late, f->region->base, f->length, SEED);
 }
 
-/* But for the grower's own: its stack and the like. */
+/* Some of the grower's own memory, such as its stack, may stay swapped out. */
 static bool holds_no_swap(void *arg)
 {
 	return memcg_number(arg, "memory.swap.current") <= (long)MIB;
 }
 
-static void swapped_memory_that_is_shrunk_away_is_gone(void **state)
+CASES(swapped_memory_that_is_shrunk_away_is_gone, TMPFS)
 {
-	const struct backing *b = param_of(state)->backing;
 	struct fixture *f = setup(b);
 	uint64_t base = f->region->base, left = b->page;
 
@@ -203,15 +194,15 @@ static void swapped_memory_that_is_shrunk_away_is_gone(void **state)
 	assert_true(peer_all_zero(f->other, base, f->length));
 }
 
-static void a_grow_swaps_older_memory_out_rather_than_fail(void **state)
+CASES(a_grow_swaps_older_memory_out_rather_than_fail, TMPFS)
 {
-	struct fixture *f = setup(param_of(state)->backing);
+	struct fixture *f = setup(b);
 	uint64_t base = f->region->base;
 	char limit[32];
 
 	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)(f->length * 3 / 2));
 	memcg_set(f->memcg, "memory.max", limit);
-	assert_ok(peer_call(f->grower, grow_here, &f->length, sizeof(f->length)));
+	assert_ok(peer_grow(f->grower, f->length));
 	assert_true(memcg_number(f->memcg, "memory.swap.current") > 0);
 	assert_int_equal(memcg_event(f->memcg, "oom_kill"), 0);
 	assert_true(peer_all_zero(f->other, base + f->length, f->length));
@@ -220,17 +211,7 @@ static void a_grow_swaps_older_memory_out_rather_than_fail(void **state)
 
 int main(void)
 {
-#define TEST_SWAPPED(f) \
-	TEST_CASE(#f "_small", f, PEERSHM_SMALL, 0), TEST_CASE(#f "_thp", f, PEERSHM_THP, 0)
-	const struct CMUnitTest tests[] = {
-		TEST_SWAPPED(memory_swapped_out_is_read_as_it_was),
-		TEST_SWAPPED(peer_map_brings_swapped_memory_back),
-		TEST_SWAPPED(attach_brings_swapped_memory_back),
-		TEST_SWAPPED(swapped_memory_that_is_shrunk_away_is_gone),
-		TEST_SWAPPED(a_grow_swaps_older_memory_out_rather_than_fail),
-	};
-
-	int failed = test_run(tests);
+	int failed = cases_run();
 
 	if (swap_path[0])
 		unlink(swap_path);
