@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Shrinks that are announced: what stands, what falls, and who may do it. */
+/*
+ * A shrink that is announced first: who may announce one, what it changes, and what withdraws it.
+ */
 #include <signal.h>
 
 #include "support/harness.h"
@@ -43,7 +45,7 @@ static int peer_shrink(uint32_t flags, uint64_t new_size)
 	return peer_ioctl(f.peer, PEERSHM_IOC_SHRINK, &s, sizeof(s));
 }
 
-/* What the header says of size and watermark, in steps. */
+/* Size and watermark in the header, in steps. */
 static void header_says(uint64_t size, uint64_t watermark)
 {
 	static char copy[64 * KIB];
@@ -55,9 +57,8 @@ static void header_says(uint64_t size, uint64_t watermark)
 	assert_int_equal(h->watermark, watermark * STEP);
 }
 
-static void an_announcement_takes_nothing_away(void **state)
+CASE(an_announcement_takes_nothing_away)
 {
-	(void)state;
 	setup();
 	peer_store(f.peer, f.r->base + 3 * STEP, 77);
 	header_says(4, 4);
@@ -68,9 +69,8 @@ static void an_announcement_takes_nothing_away(void **state)
 	assert_int_equal(peer_present(f.peer, f.r->base, 4 * STEP), 4 * STEP);
 }
 
-static void what_was_announced_is_shrunk(void **state)
+CASE(what_was_announced_is_shrunk)
 {
-	(void)state;
 	setup();
 	assert_ok(announce(2 * STEP));
 	assert_ok(announced(2 * STEP));
@@ -80,9 +80,8 @@ static void what_was_announced_is_shrunk(void **state)
 	assert_error(cancel(), -ECANCELED);
 }
 
-static void nothing_but_what_was_announced_is_shrunk(void **state)
+CASE(nothing_but_what_was_announced_is_shrunk)
 {
-	(void)state;
 	setup();
 	assert_error(announced(2 * STEP), -ECANCELED);
 	assert_ok(announce(2 * STEP));
@@ -97,9 +96,8 @@ static void nothing_but_what_was_announced_is_shrunk(void **state)
 	header_says(3, 3);
 }
 
-static void an_announcement_of_the_whole_size_is_kept(void **state)
+CASE(an_announcement_of_the_whole_size_is_kept)
 {
-	(void)state;
 	setup();
 	assert_ok(announce(4 * STEP));
 	header_says(4, 4);
@@ -109,9 +107,8 @@ static void an_announcement_of_the_whole_size_is_kept(void **state)
 	assert_error(announced(4 * STEP), -ECANCELED);
 }
 
-static void another_clients_announcement_is_ebusy(void **state)
+CASE(another_clients_announcement_is_ebusy)
 {
-	(void)state;
 	setup();
 	assert_ok(announce(2 * STEP));
 	assert_error(peer_shrink(PEERSHM_SHRINK_ANNOUNCE, 1 * STEP), -EBUSY);
@@ -123,9 +120,8 @@ static void another_clients_announcement_is_ebusy(void **state)
 	header_says(4, 1);
 }
 
-static void a_withdrawn_announcement_is_gone(void **state)
+CASE(a_withdrawn_announcement_is_gone)
 {
-	(void)state;
 	setup();
 	assert_error(cancel(), -ECANCELED);
 	assert_ok(announce(2 * STEP));
@@ -137,15 +133,15 @@ static void a_withdrawn_announcement_is_gone(void **state)
 	header_says(4, 4);
 }
 
-static void an_announcement_falls_when_the_region_grows(void **state)
+CASE(an_announcement_falls_when_the_region_grows)
 {
 	struct peershm_grow g = { .size = sizeof(g), .length = STEP };
 
-	(void)state;
 	setup();
 	assert_ok(announce(2 * STEP));
 	assert_ok(do_grow_to(f.me->fd, 0, 3 * STEP, NULL));
-	header_says(4, 2); /* it was that large: nobody was given memory */
+	/* The region was that large already: nobody got memory. */
+	header_says(4, 2);
 	assert_ok(peer_ioctl(f.peer, PEERSHM_IOC_GROW, &g, sizeof(g)));
 	header_says(5, 5);
 	assert_error(announced(2 * STEP), -ECANCELED);
@@ -153,9 +149,8 @@ static void an_announcement_falls_when_the_region_grows(void **state)
 	assert_int_equal(region_size(f.r), 5 * STEP);
 }
 
-static void an_announcement_falls_with_another_shrink(void **state)
+CASE(an_announcement_falls_with_another_shrink)
 {
-	(void)state;
 	setup();
 	assert_ok(announce(2 * STEP));
 	assert_ok(peer_shrink(0, 3 * STEP));
@@ -175,9 +170,8 @@ static bool watermark_is_the_size(void *arg)
 	return h->watermark == h->size;
 }
 
-static void an_announcement_falls_when_its_client_goes(void **state)
+CASE(an_announcement_falls_when_its_client_goes)
 {
-	(void)state;
 	setup();
 	assert_ok(peer_shrink(PEERSHM_SHRINK_ANNOUNCE, 2 * STEP));
 	header_says(4, 2);
@@ -191,12 +185,11 @@ static void an_announcement_falls_when_its_client_goes(void **state)
 	assert_ok(announce(3 * STEP));
 }
 
-static void only_clients_announce(void **state)
+CASE(only_clients_announce)
 {
 	static const uint32_t flags[] = { PEERSHM_SHRINK_ANNOUNCE, PEERSHM_SHRINK_CANCEL };
 	struct client reader;
 
-	(void)state;
 	setup();
 	for (size_t i = 0; i < 2; i++) {
 		assert_error(do_shrink_flags(f.r->fd, f.r->id, flags[i], 0), -ENOTCONN);
@@ -204,7 +197,7 @@ static void only_clients_announce(void **state)
 	}
 	assert_error(do_shrink_flags(f.r->fd, f.r->id, PEERSHM_SHRINK_ANNOUNCED, 2 * STEP),
 		     -ECANCELED);
-	/* By id it is still the file's client. */
+	/* Even if the region is named by its id, it is the file's client who announces. */
 	assert_ok(do_shrink_flags(f.me->fd, f.r->id, PEERSHM_SHRINK_ANNOUNCE, 2 * STEP));
 	header_says(4, 2);
 	client_leave(f.me);
@@ -214,9 +207,8 @@ static void only_clients_announce(void **state)
 	assert_ok(client_attach(f.me, f.r->name, "me", 0));
 }
 
-static void two_flags_at_once_are_einval(void **state)
+CASE(two_flags_at_once_are_einval)
 {
-	(void)state;
 	setup();
 	assert_ok(announce(2 * STEP));
 	for (uint32_t flags = 0; flags < 8; flags++) {
@@ -226,23 +218,4 @@ static void two_flags_at_once_are_einval(void **state)
 	assert_error(announce(STEP + 1), -EINVAL);
 	assert_error(announce(5 * STEP), -EINVAL);
 	header_says(4, 2);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(an_announcement_takes_nothing_away),
-		TEST(what_was_announced_is_shrunk),
-		TEST(nothing_but_what_was_announced_is_shrunk),
-		TEST(an_announcement_of_the_whole_size_is_kept),
-		TEST(another_clients_announcement_is_ebusy),
-		TEST(a_withdrawn_announcement_is_gone),
-		TEST(an_announcement_falls_when_the_region_grows),
-		TEST(an_announcement_falls_with_another_shrink),
-		TEST(an_announcement_falls_when_its_client_goes),
-		TEST(only_clients_announce),
-		TEST(two_flags_at_once_are_einval),
-	};
-
-	return test_run(tests);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Waiting for events: poll() and epoll. */
+/* Waiting for events with poll() and epoll. */
 #include <linux/perf_event.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "support/event.h"
@@ -15,41 +16,55 @@
 
 #define STEP (1 * MIB)
 
-/* A peer that waits for the end of a region, and for nothing else. */
+/* In a peer: wait for the end of a region, and for nothing else. */
 static long wait_for_the_end(void *arg)
 {
 	uint64_t id = *(uint64_t *)arg;
 	struct pollfd p = { .fd = device_open(O_RDONLY), .events = 0 };
 	long got = do_watch(p.fd, id);
 
+	/* No deadline: at its end poll() would look once more without being woken. */
 	if (!got)
-		/* at a deadline of its own it would look once more, unwoken */
 		got = poll(&p, 1, -1) == 1 ? p.revents : -errno;
 	close(p.fd);
 	return got;
 }
 
-static void who_waits_for_the_end_alone_is_woken_by_it(void **state)
+/* What poll() of the C library calls: newer architectures have no other one. */
+#ifdef SYS_poll
+#define POLL_CALL SYS_poll
+#else
+#define POLL_CALL SYS_ppoll
+#endif
+
+/* The peer sleeps in poll(). */
+static bool is_polling(void *arg)
+{
+	const struct peer *p = arg;
+	unsigned long third;
+
+	return task_call(p->pid, &third) == POLL_CALL && task_sleeps(p->pid);
+}
+
+CASE(who_waits_for_the_end_alone_is_woken_by_it)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_new();
 
-	(void)state;
 	peer_start(p, wait_for_the_end, &r->id, sizeof(r->id));
-	usleep(300000); /* it is to be asleep by then */
+	assert_true(test_until(is_polling, p, DEADLINE_MS));
 	region_grow(r, STEP);
 	assert_ok(do_unlink(r->fd, r->name));
 	assert_int_equal(peer_finish(p, NULL, 0), POLLHUP);
 }
 
-static void poll_tells_of_events_and_of_the_end(void **state)
+CASE(poll_tells_of_events_and_of_the_end)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "me");
 	struct pollfd p = { .fd = c->fd, .events = POLLIN | POLLRDNORM };
 	struct peershm_event e;
 
-	(void)state;
 	assert_int_equal(poll(&p, 1, 0), 1);
 	assert_int_equal(p.revents, POLLIN | POLLRDNORM);
 	event_next(c->fd);
@@ -58,7 +73,7 @@ static void poll_tells_of_events_and_of_the_end(void **state)
 	assert_int_equal(poll(&p, 1, 0), 1);
 	assert_int_equal(p.revents, POLLIN | POLLRDNORM | POLLHUP);
 	assert_next_event(c->fd, PEERSHM_EVENT_UNLINKED, getpid(), "", 0, 0);
-	/* No read waits any more. */
+	/* A read does not wait any more. */
 	assert_int_equal(event_read(c->fd, &e, 1), 0);
 	assert_int_equal(poll(&p, 1, 0), 1);
 	assert_int_equal(p.revents, POLLHUP);
@@ -68,14 +83,13 @@ static void poll_tells_of_events_and_of_the_end(void **state)
 	assert_int_equal(event_read(c->fd, &e, 1), 0);
 }
 
-static void epoll_is_told_once_an_edge(void **state)
+CASE(epoll_is_told_once_an_edge)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "me");
 	struct epoll_event want = { .events = EPOLLIN | EPOLLET }, got;
 	int ep = epoll_create1(EPOLL_CLOEXEC);
 
-	(void)state;
 	test_close(ep);
 	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &want), 0);
 	assert_int_equal(epoll_wait(ep, &got, 1, 0), 1); /* joined */
@@ -91,14 +105,13 @@ static void epoll_is_told_once_an_edge(void **state)
 	assert_int_equal(got.events & (EPOLLIN | EPOLLHUP | EPOLLERR), EPOLLIN | EPOLLHUP);
 }
 
-static void epoll_of_a_file_that_changes_its_region_is_safe(void **state)
+CASE(epoll_of_a_file_that_changes_its_region_is_safe)
 {
 	struct region *r[2] = { region_new(small, GIB), region_new(small, GIB) };
 	struct epoll_event want = { .events = EPOLLIN }, got;
 	int ep = epoll_create1(EPOLL_CLOEXEC);
 	int fd = device_open(O_RDWR);
 
-	(void)state;
 	test_close(ep);
 	test_close(fd);
 	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &want), 0);
@@ -110,7 +123,7 @@ static void epoll_of_a_file_that_changes_its_region_is_safe(void **state)
 		assert_int_equal(epoll_wait(ep, &got, 1, DEADLINE_MS), 1);
 		assert_int_equal(got.events, EPOLLERR);
 	}
-	/* Once more, with the region gone before the file. */
+	/* Once more, with the region unlinked before the file leaves it. */
 	assert_ok(do_attach(fd, r[0]->name, "me", 0, NULL));
 	assert_ok(do_unlink(r[0]->fd, r[0]->name));
 	assert_ok(do_detach(fd));
@@ -118,7 +131,7 @@ static void epoll_of_a_file_that_changes_its_region_is_safe(void **state)
 	assert_int_equal(got.events, EPOLLERR);
 }
 
-/* A thread that sleeps in an epoll, in which is also an eventfd for it. */
+/* A thread that sleeps in an epoll, and an eventfd in that epoll to wake it by. */
 struct sleeper {
 	pthread_t thread;
 	int ep, direct;
@@ -138,7 +151,7 @@ static void *sleep_in_epoll(void *arg)
 	return NULL;
 }
 
-/* Also what is about to sleep for the first time says who it is before. */
+/* The thread stores its ID before it sleeps for the first time. */
 static bool is_asleep(void *arg)
 {
 	pid_t tid = __atomic_load_n(&((struct sleeper *)arg)->tid, __ATOMIC_ACQUIRE);
@@ -160,7 +173,7 @@ static void sleeper_end(void *arg)
 	pthread_join(s->thread, NULL);
 }
 
-/* A perf event that counts how often this thread wakes that one. */
+/* A perf event that counts how often the calling thread wakes the sleeper. */
 static int count_wakeups(const struct sleeper *s)
 {
 	long id = tracepoint_id("sched/sched_waking");
@@ -186,10 +199,11 @@ static uint64_t wakeups(int fd)
 }
 
 /*
- * Each of them would be told by whoever causes an event, and all others would wait for that.
- * The sleeper in one of them shows who does it: it can be woken by this thread, and is not.
+ * If whoever causes an event woke each of the epolls, all other events would wait for that. The
+ * sleeper in one of them shows who does: this thread can wake it, by the eventfd, but does not by
+ * the event that it causes.
  */
-static void many_epolls_of_a_reader_cost_nobody_else(void **state)
+CASE(many_epolls_of_a_reader_cost_nobody_else)
 {
 	struct region *r = region_new(small, GIB);
 	int fd = event_watcher(r), counter;
@@ -197,7 +211,6 @@ static void many_epolls_of_a_reader_cost_nobody_else(void **state)
 	static struct sleeper s;
 	int eps[64];
 
-	(void)state;
 	region_grow(r, STEP);
 	event_next(fd);
 	for (unsigned int i = 0; i < 64; i++) {
@@ -228,17 +241,4 @@ static void many_epolls_of_a_reader_cost_nobody_else(void **state)
 		assert_int_equal(epoll_wait(eps[i], &got, 1, DEADLINE_MS), 1);
 		assert_int_equal(got.events, EPOLLIN);
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(who_waits_for_the_end_alone_is_woken_by_it),
-		TEST(poll_tells_of_events_and_of_the_end),
-		TEST(epoll_is_told_once_an_edge),
-		TEST(epoll_of_a_file_that_changes_its_region_is_safe),
-		TEST(many_epolls_of_a_reader_cost_nobody_else),
-	};
-
-	return test_run(tests);
 }

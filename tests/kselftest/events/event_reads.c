@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Reading events: read(), and several readers at once. */
+/* Reading events with read(): buffers, waiting, signals, and several readers at once. */
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -14,26 +14,25 @@
 
 #define STEP (1 * MIB)
 
-static void a_buffer_too_small_is_einval(void **state)
+CASE(a_buffer_too_small_is_einval)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "me");
 	struct peershm_event e[2];
 	char *bytes = (char *)e;
 
-	(void)state;
 	for (size_t n = 0; n < sizeof(e[0]); n++) {
 		assert_int_equal(read(c->fd, bytes, n), -1);
 		assert_int_equal(errno, EINVAL);
 	}
-	/* More than one, less than two: one. */
+	/* With room for more than one record, but less than two, it reads one. */
 	region_grow(r, STEP);
 	assert_int_equal(read(c->fd, e, sizeof(e) - 1), sizeof(e[0]));
 	assert_int_equal(e[0].type, PEERSHM_EVENT_JOINED);
 	assert_int_equal(event_next(c->fd).type, PEERSHM_EVENT_GREW);
 }
 
-static void a_bad_buffer_is_efault_and_loses_no_event(void **state)
+CASE(a_bad_buffer_is_efault_and_loses_no_event)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "me");
@@ -41,7 +40,6 @@ static void a_bad_buffer_is_efault_and_loses_no_event(void **state)
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct peershm_event *e;
 
-	(void)state;
 	assert_ptr_not_equal(memory, MAP_FAILED);
 	assert_int_equal(munmap(memory + SYSTEM_PAGE, SYSTEM_PAGE), 0);
 	region_grow(r, STEP);
@@ -50,7 +48,7 @@ static void a_bad_buffer_is_efault_and_loses_no_event(void **state)
 	assert_int_equal(errno, EFAULT);
 	assert_int_equal(read(c->fd, memory + SYSTEM_PAGE - 100, 1024), -1);
 	assert_int_equal(errno, EFAULT);
-	/* The first fits, the second does not. */
+	/* There is room for the first record, but not for the second. */
 	e = (void *)(memory + SYSTEM_PAGE - sizeof(*e) - 64);
 	assert_int_equal(read(c->fd, e, 1024), sizeof(*e));
 	assert_int_equal(e->type, PEERSHM_EVENT_JOINED);
@@ -59,7 +57,7 @@ static void a_bad_buffer_is_efault_and_loses_no_event(void **state)
 	munmap(memory, SYSTEM_PAGE);
 }
 
-static void readv_puts_a_record_together(void **state)
+CASE(readv_puts_a_record_together)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "me");
@@ -67,21 +65,19 @@ static void readv_puts_a_record_together(void **state)
 	struct iovec v[] = { { one, sizeof(one) }, { two, sizeof(two) }, { three, sizeof(three) } };
 	struct peershm_event e;
 
-	(void)state;
-	/* Does not wait for a second record to fill the rest. */
+	/* It does not wait for a second record to fill the rest. */
 	assert_int_equal(readv(c->fd, v, 3), sizeof(e));
 	memcpy(&e, one, sizeof(one));
 	memcpy((char *)&e + sizeof(one), two, sizeof(e) - sizeof(one));
 	assert_event_is(&e, PEERSHM_EVENT_JOINED, getpid(), "me", 0, 0);
 }
 
-static void without_an_event_a_nonblocking_read_is_eagain(void **state)
+CASE(without_an_event_a_nonblocking_read_is_eagain)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "me");
 	struct peershm_event e;
 
-	(void)state;
 	event_next(c->fd);
 	event_nonblock(c->fd, true);
 	assert_error(event_read(c->fd, &e, 1), -EAGAIN);
@@ -90,14 +86,13 @@ static void without_an_event_a_nonblocking_read_is_eagain(void **state)
 	assert_error(event_read(c->fd, &e, 1), -EAGAIN);
 }
 
-static void who_is_not_attached_gets_enotconn(void **state)
+CASE(who_is_not_attached_gets_enotconn)
 {
 	struct region *r = region_new(small, GIB);
 	int fd = device_open(O_RDWR);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	struct peershm_event e;
 
-	(void)state;
 	test_close(fd);
 	assert_error(event_read(fd, &e, 1), -ENOTCONN);
 	assert_int_equal(read(fd, &e, 1), -1);
@@ -110,7 +105,7 @@ static void who_is_not_attached_gets_enotconn(void **state)
 	assert_error(event_read(fd, &e, 1), -ENOTCONN);
 	assert_int_equal(poll(&p, 1, 0), 1);
 	assert_int_equal(p.revents, POLLERR);
-	/* Attached again, the file begins anew. */
+	/* After it has attached again, the file reads the events from then on. */
 	assert_ok(do_attach(fd, r->name, "again", 0, NULL));
 	assert_next_event(fd, PEERSHM_EVENT_JOINED, getpid(), "again", 0, 0);
 	assert_ok(do_detach(fd));
@@ -134,7 +129,7 @@ static long read_in_peer(void *arg)
 	return got;
 }
 
-static void an_inherited_file_reads_nothing(void **state)
+CASE(an_inherited_file_reads_nothing)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "me");
@@ -142,7 +137,6 @@ static void an_inherited_file_reads_nothing(void **state)
 	int fd = event_watcher(r);
 	struct peer *p = peer_new();
 
-	(void)state;
 	region_grow(r, STEP);
 	assert_error(peer_call(p, read_in_peer, &o, sizeof(o)), -ENOTCONN);
 	assert_int_equal(o.revents, POLLERR);
@@ -159,13 +153,12 @@ static long read_own(void *arg)
 	return event_read(self.fd, &(struct peershm_event){ 0 }, 1);
 }
 
-static void a_blocked_read_is_woken_by_an_event(void **state)
+CASE(a_blocked_read_is_woken_by_an_event)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_join(r, "p");
 	struct client *c = client_new(r, "me");
 
-	(void)state;
 	assert_int_equal(peer_call(p, read_own, NULL, 0), 1);
 	assert_int_equal(peer_call(p, read_own, NULL, 0), 1);
 	peer_start(p, read_own, NULL, 0);
@@ -179,7 +172,7 @@ static void on_alarm(int signal)
 	(void)signal;
 }
 
-/* Interrupted by a handler without SA_RESTART, after the first events. */
+/* In a peer: read, with a handler without SA_RESTART. */
 static long read_interrupted(void *arg)
 {
 	struct sigaction action = { .sa_handler = on_alarm };
@@ -195,13 +188,12 @@ static bool sleeps(void *arg)
 	return task_sleeps(((struct peer *)arg)->pid);
 }
 
-static void a_blocked_read_is_interrupted_by_a_signal(void **state)
+CASE(a_blocked_read_is_interrupted_by_a_signal)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_join(r, "p");
 	long got;
 
-	(void)state;
 	assert_int_equal(peer_call(p, read_own, NULL, 0), 1);
 	peer_start(p, read_interrupted, NULL, 0);
 	do {
@@ -210,18 +202,17 @@ static void a_blocked_read_is_interrupted_by_a_signal(void **state)
 		got = peer_finish_within(p, NULL, 0, 100);
 	} while (got == -ETIMEDOUT);
 	assert_error(got, -EINTR);
-	/* And a fatal one ends it. */
+	/* A fatal signal ends the read, too. */
 	peer_start(p, read_own, NULL, 0);
 	peer_kill(p);
 	assert_true(region_until_clients(r, 0, DEADLINE_MS));
 }
 
-static void a_blocked_read_ends_when_the_region_is_unlinked(void **state)
+CASE(a_blocked_read_ends_when_the_region_is_unlinked)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_join(r, "p");
 
-	(void)state;
 	assert_int_equal(peer_call(p, read_own, NULL, 0), 1);
 	peer_start(p, read_own, NULL, 0);
 	assert_error(peer_finish_within(p, NULL, 0, 50), -ETIMEDOUT);
@@ -229,8 +220,6 @@ static void a_blocked_read_ends_when_the_region_is_unlinked(void **state)
 	assert_int_equal(peer_finish(p, NULL, 0), 1);
 	assert_int_equal(peer_call(p, read_own, NULL, 0), 0);
 }
-
-/* Several at once */
 
 #define READERS 4
 
@@ -263,7 +252,7 @@ static void *read_as_one_of_many(void *arg)
 	return NULL;
 }
 
-static void threads_that_read_one_file_share_its_events(void **state)
+CASE(threads_that_read_one_file_share_its_events)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "me");
@@ -271,7 +260,6 @@ static void threads_that_read_one_file_share_its_events(void **state)
 	struct crowd crowd = { .seen = calloc(1, n + 16) };
 	pthread_t threads[READERS];
 
-	(void)state;
 	assert_non_null(crowd.seen);
 	crowd.fd = event_watcher(r);
 	event_nonblock(crowd.fd, false);
@@ -284,7 +272,8 @@ static void threads_that_read_one_file_share_its_events(void **state)
 	for (int i = 0; i < READERS; i++)
 		pthread_join(threads[i], NULL);
 	assert_ok(crowd.err);
-	assert_int_equal(crowd.n, n + 1); /* and the end */
+	/* One more: the end of the region. */
+	assert_int_equal(crowd.n, n + 1);
 	free(crowd.seen);
 }
 
@@ -308,13 +297,12 @@ static void *read_until_stopped(void *arg)
 	return NULL;
 }
 
-static void reading_races_with_detach(void **state)
+CASE(reading_races_with_detach)
 {
 	struct region *r = region_new(small, GIB);
 	struct racer x = { .fd = device_open(O_RDWR) };
 	pthread_t threads[2];
 
-	(void)state;
 	test_close(x.fd);
 	region_grow(r, STEP);
 	for (int i = 0; i < 2; i++)
@@ -344,11 +332,10 @@ static void *read_once(void *arg)
 	return NULL;
 }
 
-static void a_read_that_waits_ends_with_detach(void **state)
+CASE(a_read_that_waits_ends_with_detach)
 {
 	struct region *r = region_new(small, GIB);
 
-	(void)state;
 	for (unsigned int i = 0; i < test_scale(200); i++) {
 		struct racer x = { .fd = device_open(O_RDWR) };
 		pthread_t thread;
@@ -365,9 +352,8 @@ static void a_read_that_waits_ends_with_detach(void **state)
 	}
 }
 
-static void a_read_outlives_the_close_of_its_file(void **state)
+CASE(a_read_outlives_the_close_of_its_file)
 {
-	(void)state;
 	for (unsigned int i = 0; i < test_scale(50); i++) {
 		struct region *r = region_new(small, GIB);
 		struct racer x = { .fd = device_open(O_RDONLY) };
@@ -379,30 +365,9 @@ static void a_read_outlives_the_close_of_its_file(void **state)
 		if (i % 2)
 			sched_yield();
 		close(x.fd);
-		/* If it was in time, it waits for the end of the region. */
+		/* If it began before the close, it goes on until the region is unlinked. */
 		assert_ok(do_unlink(r->fd, r->name));
 		pthread_join(thread, NULL);
 		assert_true(x.err == 0 || x.err == -EBADF);
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_buffer_too_small_is_einval),
-		TEST(a_bad_buffer_is_efault_and_loses_no_event),
-		TEST(readv_puts_a_record_together),
-		TEST(without_an_event_a_nonblocking_read_is_eagain),
-		TEST(who_is_not_attached_gets_enotconn),
-		TEST(an_inherited_file_reads_nothing),
-		TEST(a_blocked_read_is_woken_by_an_event),
-		TEST(a_blocked_read_is_interrupted_by_a_signal),
-		TEST(a_blocked_read_ends_when_the_region_is_unlinked),
-		TEST(threads_that_read_one_file_share_its_events),
-		TEST(reading_races_with_detach),
-		TEST(a_read_that_waits_ends_with_detach),
-		TEST(a_read_outlives_the_close_of_its_file),
-	};
-
-	return test_run(tests);
 }

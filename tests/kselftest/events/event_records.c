@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is recorded of a region, and how much of it is kept. */
-#include <poll.h>
-#include <sched.h>
-#include <sys/wait.h>
+/* Which events are recorded of a region, what they say, and how many are kept. */
 #include <unistd.h>
 
 #include "support/event.h"
@@ -10,10 +7,10 @@
 
 #define STEP (1 * MIB)
 
-/* More than any log holds. */
+/* More than are kept. */
 #define MANY 5000
 
-static void everything_that_happens_is_an_event(void **state)
+CASE(everything_that_happens_is_an_event)
 {
 	struct region *r = region_new(small, GIB);
 	int fd = event_watcher(r);
@@ -22,7 +19,6 @@ static void everything_that_happens_is_an_event(void **state)
 	struct peer *p;
 	pid_t pid;
 
-	(void)state;
 	assert_ok(client_attach(&c, r->name, "me", 0));
 	joined = event_next(fd);
 	assert_event_is(&joined, PEERSHM_EVENT_JOINED, getpid(), "me", 0, 0);
@@ -47,7 +43,7 @@ static void everything_that_happens_is_an_event(void **state)
 	assert_true(left.time > joined.time);
 	assert_int_equal(left.sequence, joined.sequence + 7);
 
-	/* By whoever is no client: no name. */
+	/* Of a process that is no client no name is recorded. */
 	assert_ok(do_grow(r->fd, r->id, STEP, NULL));
 	assert_next_event(fd, PEERSHM_EVENT_GREW, getpid(), "", STEP, 2 * STEP);
 	p = peer_join_flags(r, "p", PEERSHM_ATTACH_READ_ONLY);
@@ -61,13 +57,12 @@ static void everything_that_happens_is_an_event(void **state)
 	assert_next_event(fd, PEERSHM_EVENT_UNLINKED, getpid(), "", 0, 0);
 }
 
-static void what_changes_nothing_is_no_event(void **state)
+CASE(what_changes_nothing_is_no_event)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "me");
 	int fd;
 
-	(void)state;
 	region_grow(r, STEP);
 	fd = event_watcher(r);
 	assert_ok(do_grow_to(c->fd, 0, STEP, NULL));
@@ -80,19 +75,18 @@ static void what_changes_nothing_is_no_event(void **state)
 	event_none(fd);
 }
 
-static void every_reader_gets_the_same_events(void **state)
+CASE(every_reader_gets_the_same_events)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *a = client_new(r, "a");
-	struct peershm_event mine[16], seen[16];
 	int fd = event_watcher(r);
+	struct peershm_event mine[16], seen[16];
 
-	(void)state;
 	region_grow(r, STEP);
 	for (int i = 0; i < 8; i++)
 		assert_ok(do_set_root(a->fd, 0, i ? r->base + i - 1 : 0, r->base + i));
 	assert_int_equal(event_read(fd, seen, 16), 9);
-	/* The client's begin with its own `joined`, which it gets once. */
+	/* The client's events begin with that of its own attach. */
 	assert_int_equal(event_read(a->fd, mine, 16), 10);
 	assert_event_is(&mine[0], PEERSHM_EVENT_JOINED, getpid(), "a", 0, 0);
 	assert_memory_equal(&mine[1], seen, 9 * sizeof(seen[0]));
@@ -100,7 +94,7 @@ static void every_reader_gets_the_same_events(void **state)
 		assert_int_equal(mine[i].sequence, mine[0].sequence + i);
 }
 
-/* Runs in a peer: sizes that nobody else makes, one after the other. */
+/* In a peer: grow to one size after the other, and shrink to nothing in between. */
 static long grow_and_shrink(void *arg)
 {
 	unsigned int rounds = *(const unsigned int *)arg;
@@ -112,15 +106,15 @@ static long grow_and_shrink(void *arg)
 	return err;
 }
 
-static void the_header_shows_a_change_before_its_event(void **state)
+CASE(the_header_shows_a_change_before_its_event)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "me");
 	struct peer *p = peer_join(r, "p");
-	unsigned int rounds = 200; /* less than the log holds */
+	/* Fewer than are kept. */
+	unsigned int rounds = 200;
 	uint64_t generation;
 
-	(void)state;
 	event_nonblock(c->fd, true);
 	event_next(c->fd);
 	event_next(c->fd);
@@ -136,33 +130,22 @@ static void the_header_shows_a_change_before_its_event(void **state)
 	assert_ok(peer_finish(p, NULL, 0));
 }
 
-/* Runs in a peer: does exec, with the window mapped. */
-static long do_exec(void *arg)
-{
-	(void)arg;
-	execl("/bin/sleep", "sleep", "30", NULL);
-	execl("/bin/busybox", "sleep", "30", NULL);
-	return -errno;
-}
-
-static void exec_is_a_death(void **state)
+CASE(exec_is_a_death)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_join(r, "p");
 	int fd = event_watcher(r);
 
-	(void)state;
-	peer_start(p, do_exec, NULL, 0);
+	peer_exec(p);
 	assert_next_event(fd, PEERSHM_EVENT_DIED, p->pid, "p", 0, 0);
 }
 
-static void unmapping_the_window_is_leaving(void **state)
+CASE(unmapping_the_window_is_leaving)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_join(r, "p");
 	int fd = event_watcher(r);
 
-	(void)state;
 	assert_ok(peer_munmap(p, r->base, GIB));
 	assert_next_event(fd, PEERSHM_EVENT_LEFT, p->pid, "p", 0, 0);
 }
@@ -172,25 +155,23 @@ static long do_exit(void *arg)
 	exit(*(int *)arg);
 }
 
-static void ending_without_detach_is_a_death(void **state)
+CASE(ending_without_detach_is_a_death)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_join(r, "p");
 	int fd = event_watcher(r), status = 0;
 
-	(void)state;
 	peer_start(p, do_exit, &status, sizeof(status));
 	assert_next_event(fd, PEERSHM_EVENT_DIED, p->pid, "p", 0, 0);
 }
 
-static void the_end_of_an_announcement_is_an_event(void **state)
+CASE(the_end_of_an_announcement_is_an_event)
 {
 	struct peershm_shrink s = { .size = sizeof(s), .flags = PEERSHM_SHRINK_ANNOUNCE };
 	struct region *r = region_new(small, GIB);
 	struct peer *p;
 	int fd;
 
-	(void)state;
 	region_grow(r, STEP);
 	p = peer_join(r, "p");
 	fd = event_watcher(r);
@@ -202,113 +183,59 @@ static void the_end_of_an_announcement_is_an_event(void **state)
 	event_none(fd);
 }
 
-/* PIDs */
+/* In a peer: a file that watches the region, and what it reads. */
+static int watching;
 
-struct in_namespace {
-	char region[PEERSHM_NAME_SIZE];
-	uint64_t id;
-	int go, ready;
-	struct peershm_event events[4];
-	int n;
-};
-
-static void watch_from_inside(struct in_namespace *n)
+static long watch(void *region)
 {
-	int fd = device_open(O_RDONLY);
-	struct client c;
-	char byte;
-
-	n->n = do_watch(fd, n->id);
-	if (!n->n)
-		n->n = client_attach(&c, n->region, "inside", 0);
-	if (write(n->ready, "", 1) != 1 || read(n->go, &byte, 1) != 1)
-		_exit(1);
-	if (!n->n)
-		n->n = event_read(fd, n->events, 4);
+	watching = device_open(O_RDONLY);
+	return do_watch(watching, *(uint64_t *)region);
 }
 
-/* Runs in a peer; answers with what its child read in a namespace of its own. */
-static long enter_namespace(void *arg)
+static long read_two(void *events)
 {
-	struct in_namespace *n = arg;
-	int ends[2];
-	pid_t child;
-
-	if (unshare(CLONE_NEWPID))
-		return -ENOSYS;
-	if (pipe(ends))
-		return -errno;
-	child = fork();
-	if (child < 0)
-		return -errno;
-	if (child == 0) {
-		watch_from_inside(n);
-		if (write(ends[1], n, sizeof(*n)) != (ssize_t)sizeof(*n))
-			_exit(1);
-		_exit(0);
-	}
-	if (read(ends[0], n, sizeof(*n)) != (ssize_t)sizeof(*n))
-		return -EIO;
-	waitpid(child, NULL, 0);
-	return child;
+	return event_read(watching, events, 2);
 }
 
-static void pids_are_those_of_the_readers_namespace(void **state)
+CASE(pids_are_those_of_the_readers_namespace)
 {
 	struct region *r = region_new(small, GIB);
-	struct in_namespace n = { .id = r->id };
-	struct peer *p, *outside;
-	int go[2], ready[2];
-	long child;
-	char byte;
+	struct peer *inside = peer_new_in_pid_namespace(), *outside = peer_new();
+	pid_t pid = inside->pid;
 	int fd = event_watcher(r);
+	struct peershm_event events[2];
 
-	(void)state;
-	memcpy(n.region, r->name, sizeof(n.region));
-	assert_int_equal(pipe(go) | pipe(ready), 0);
-	n.go = go[0];
-	n.ready = ready[1];
-	p = peer_new();
-	outside = peer_new();
-	peer_start(p, enter_namespace, &n, sizeof(n));
-	close(ready[1]);
-	if (poll(&(struct pollfd){ .fd = ready[0], .events = POLLIN }, 1, DEADLINE_MS) != 1)
-		skip_because("no PID namespaces");
-	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_ok(peer_call(inside, watch, &r->id, sizeof(r->id)));
+	assert_ok(peer_attach(inside, r->name, "inside", 0));
 	assert_ok(peer_attach(outside, r->name, "outside", 0));
-	assert_int_equal(write(go[1], "", 1), 1);
-	child = peer_finish(p, &n, sizeof(n));
-	assert_true(child > 0);
-	assert_int_equal(n.n, 2);
-	assert_event_is(&n.events[0], PEERSHM_EVENT_JOINED, 1, "inside", 0, 0);
-	assert_event_is(&n.events[1], PEERSHM_EVENT_JOINED, 0, "outside", 0, 0);
-	/* And outside, also now that the process is gone. */
-	assert_next_event(fd, PEERSHM_EVENT_JOINED, (pid_t)child, "inside", 0, 0);
+	assert_int_equal(peer_call(inside, read_two, events, sizeof(events)), 2);
+	assert_event_is(&events[0], PEERSHM_EVENT_JOINED, 1, "inside", 0, 0);
+	assert_event_is(&events[1], PEERSHM_EVENT_JOINED, 0, "outside", 0, 0);
+	/* Out here, too, even after the process has gone. */
+	peer_kill(inside);
+	assert_next_event(fd, PEERSHM_EVENT_JOINED, pid, "inside", 0, 0);
 	assert_next_event(fd, PEERSHM_EVENT_JOINED, outside->pid, "outside", 0, 0);
-	close(go[0]);
-	close(go[1]);
-	close(ready[0]);
 }
 
-static void the_pid_is_known_while_the_process_lives(void **state)
+CASE(the_pid_is_known_while_the_process_lives)
 {
 	struct region *r = region_new(small, GIB);
 	int fd = event_watcher(r);
 	struct peer *p = peer_join(r, "p");
 
-	(void)state;
 	assert_ok(peer_detach(p));
 	assert_next_event(fd, PEERSHM_EVENT_JOINED, p->pid, "p", 0, 0);
 	assert_next_event(fd, PEERSHM_EVENT_LEFT, p->pid, "p", 0, 0);
 }
 
-/* Too many */
-
-/* Read what there is; gives how many were lost, and checks that none is missing. */
+/*
+ * Read all events there are: they are in sequence, but for those that an overflow says are lost.
+ * Gives how many are lost; *n is how many were read.
+ */
 static uint64_t drain(int fd, uint64_t *sequence, uint64_t *n)
 {
-	struct peershm_event events[7];
 	uint64_t lost = 0;
+	struct peershm_event events[7];
 	int got;
 
 	while ((got = event_read(fd, events, 7)) > 0) {
@@ -328,15 +255,14 @@ static uint64_t drain(int fd, uint64_t *sequence, uint64_t *n)
 	return lost;
 }
 
-static void a_slow_reader_is_told_how_many_it_lost(void **state)
+CASE(a_slow_reader_is_told_how_many_it_lost)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "me");
-	struct peershm_event first;
 	uint64_t sequence, n = 0, lost, some;
+	struct peershm_event first;
 	int fd;
 
-	(void)state;
 	region_grow(r, STEP);
 	fd = event_watcher(r);
 	event_nonblock(c->fd, true);
@@ -351,7 +277,7 @@ static void a_slow_reader_is_told_how_many_it_lost(void **state)
 	n = 0;
 	assert_int_equal(drain(fd, &sequence, &n), lost);
 
-	/* In the middle of reading, and with exactly as many as there is room for. */
+	/* An overflow in the middle of reading, from one event too many on. */
 	some = n;
 	for (unsigned int i = 1; i <= 5; i++) {
 		uint64_t before = sequence;
@@ -366,14 +292,13 @@ static void a_slow_reader_is_told_how_many_it_lost(void **state)
 	}
 }
 
-static void after_an_overflow_comes_the_newest(void **state)
+CASE(after_an_overflow_comes_the_newest)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "me");
-	struct peershm_event e;
 	uint64_t last = 0;
+	struct peershm_event e;
 
-	(void)state;
 	region_grow(r, STEP);
 	event_make(r, c->fd, MANY);
 	assert_ok(do_unlink(r->fd, r->name));
@@ -385,13 +310,12 @@ static void after_an_overflow_comes_the_newest(void **state)
 	assert_int_equal(last, PEERSHM_EVENT_UNLINKED);
 }
 
-static void events_that_nobody_reads_take_no_memory(void **state)
+CASE(events_that_nobody_reads_take_no_memory)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "me");
 	long before, after;
 
-	(void)state;
 	region_grow(r, STEP);
 	for (int i = 0; i < 100; i++)
 		event_watcher(r);
@@ -400,25 +324,4 @@ static void events_that_nobody_reads_take_no_memory(void **state)
 	event_make(r, c->fd, test_scale(20 * MANY));
 	after = meminfo("Slab:") + meminfo("VmallocUsed:");
 	assert_true(after - before < (long)(4 * MIB));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(everything_that_happens_is_an_event),
-		TEST(what_changes_nothing_is_no_event),
-		TEST(every_reader_gets_the_same_events),
-		TEST(the_header_shows_a_change_before_its_event),
-		TEST(exec_is_a_death),
-		TEST(unmapping_the_window_is_leaving),
-		TEST(ending_without_detach_is_a_death),
-		TEST(the_end_of_an_announcement_is_an_event),
-		TEST(pids_are_those_of_the_readers_namespace),
-		TEST(the_pid_is_known_while_the_process_lives),
-		TEST(a_slow_reader_is_told_how_many_it_lost),
-		TEST(after_an_overflow_comes_the_newest),
-		TEST(events_that_nobody_reads_take_no_memory),
-	};
-
-	return test_run(tests);
 }

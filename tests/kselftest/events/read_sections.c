@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Read sections across processes, and shrinks that wait for them. */
+/* Read sections of other processes, and shrinks of the library that wait for them. */
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -30,16 +30,23 @@ static long open_reader(void *arg)
 	return peershm_open(&shm, o->region, "reader", o->flags, NULL);
 }
 
-/* This process as a client, and a peer that is another one. */
-static struct peer *region_with_reader(unsigned int flags)
+/* This process opens a new region. */
+static void open_region(struct open_order *o)
 {
 	static const struct peershm_options options = { .capacity = GIB, .size = 4 * MIB };
+
+	region_name(o->region);
+	assert_ok(peershm_open(&shm, o->region, "test", PEERSHM_CREATE, &options));
+	test_cleanup(close_handle, &shm);
+}
+
+/* A region that this process and a peer have opened. */
+static struct peer *region_with_reader(unsigned int flags)
+{
 	struct open_order o = { .flags = flags };
 	struct peer *p = peer_new();
 
-	region_name(o.region);
-	assert_ok(peershm_open(&shm, o.region, "test", PEERSHM_CREATE, &options));
-	test_cleanup(close_handle, &shm);
+	open_region(&o);
 	assert_ok(peer_call(p, open_reader, &o, sizeof(o)));
 	return p;
 }
@@ -70,7 +77,7 @@ static long announce(void *arg)
 	int fd = -1;
 
 	(void)arg;
-	/* By hand: the library withdraws by itself. */
+	/* Through the file of the handle: the library would withdraw the announcement. */
 	for (int i = 3; !err && i < 64; i++) {
 		struct peershm_shrink s = { .size = sizeof(s), .flags = PEERSHM_SHRINK_ANNOUNCE };
 
@@ -100,23 +107,20 @@ static void check_waiting(struct peer *p)
 	assert_ok(peershm_synchronize(shm, DEADLINE_MS));
 }
 
-static void a_nested_section_of_another_process_is_waited_for(void **state)
+CASE(a_nested_section_of_another_process_is_waited_for)
 {
-	(void)state;
 	check_waiting(region_with_reader(0));
 }
 
-static void a_section_of_a_read_only_client_is_waited_for(void **state)
+CASE(a_section_of_a_read_only_client_is_waited_for)
 {
-	(void)state;
 	check_waiting(region_with_reader(PEERSHM_READ_ONLY));
 }
 
-static void shrink_waits_for_a_section_and_then_revokes(void **state)
+CASE(shrink_waits_for_a_section_and_then_revokes)
 {
 	struct peer *p = region_with_reader(0);
 
-	(void)state;
 	assert_ok(peer_call(p, enter, NULL, 0));
 	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -ETIMEDOUT);
 	nothing_changed();
@@ -128,33 +132,30 @@ static void shrink_waits_for_a_section_and_then_revokes(void **state)
 	assert_int_equal(peer_touch(p, (uintptr_t)peershm_base(shm) + MIB), SIGBUS);
 }
 
-static void force_waits_for_nobody(void **state)
+CASE(force_waits_for_nobody)
 {
 	struct peer *p = region_with_reader(0);
 
-	(void)state;
 	assert_ok(peer_call(p, enter, NULL, 0));
 	assert_ok(peershm_shrink_force(shm, MIB));
 	assert_int_equal(peershm_size(shm), MIB);
 	assert_ok(peer_call(p, leave, NULL, 0));
 }
 
-static void a_reader_that_dies_inside_is_not_waited_for(void **state)
+CASE(a_reader_that_dies_inside_is_not_waited_for)
 {
 	struct peer *p = region_with_reader(0);
 
-	(void)state;
 	assert_ok(peer_call(p, enter, NULL, 0));
 	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -ETIMEDOUT);
 	peer_kill(p);
 	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
 }
 
-static void a_reader_that_is_stopped_inside_is_etimedout(void **state)
+CASE(a_reader_that_is_stopped_inside_is_etimedout)
 {
 	struct peer *p = region_with_reader(0);
 
-	(void)state;
 	assert_ok(peer_call(p, enter, NULL, 0));
 	peer_stop(p);
 	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -ETIMEDOUT);
@@ -164,7 +165,7 @@ static void a_reader_that_is_stopped_inside_is_etimedout(void **state)
 	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
 }
 
-/* In a peer: a reader by hand, whose control page stays mapped when it has left. */
+/* In a peer: attach without the library, and leave, but keep the control page mapped. */
 static uint32_t *page;
 
 static long leave_page_behind(void *arg)
@@ -175,7 +176,7 @@ static long leave_page_behind(void *arg)
 	int err = do_attach(fd, o->region, "forger", PEERSHM_ATTACH_READ_ONLY, &at);
 	size_t size = sysconf(_SC_PAGESIZE);
 
-	/* The second client's. */
+	/* The page of the second client, which this process is. */
 	if (!err)
 		page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 			    (off_t)PEERSHM_CONTROL_OFFSET + 2 * (off_t)size);
@@ -191,17 +192,13 @@ static long write_page(void *arg)
 	return 0;
 }
 
-static void who_has_left_cannot_forge_the_sections_of_who_came_after(void **state)
+CASE(who_has_left_cannot_forge_the_sections_of_who_came_after)
 {
-	static const struct peershm_options options = { .capacity = GIB, .size = 4 * MIB };
 	struct open_order o = { .flags = PEERSHM_READ_ONLY };
 	struct peer *forger = peer_new(), *reader = peer_new();
 	uint32_t none = 0, one = 1;
 
-	(void)state;
-	region_name(o.region);
-	assert_ok(peershm_open(&shm, o.region, "test", PEERSHM_CREATE, &options));
-	test_cleanup(close_handle, &shm);
+	open_region(&o);
 	assert_ok(peer_call(forger, leave_page_behind, &o, sizeof(o)));
 	assert_ok(peer_call(reader, open_reader, &o, sizeof(o)));
 	assert_ok(peer_call(reader, enter, NULL, 0));
@@ -213,11 +210,10 @@ static void who_has_left_cannot_forge_the_sections_of_who_came_after(void **stat
 	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
 }
 
-static void an_announcement_falls_with_its_client(void **state)
+CASE(an_announcement_falls_with_its_client)
 {
 	struct peer *p = region_with_reader(0);
 
-	(void)state;
 	assert_ok(peer_call(p, announce, NULL, 0));
 	assert_int_equal(peershm_header(shm)->watermark, MIB);
 	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -EBUSY);
@@ -226,7 +222,7 @@ static void an_announcement_falls_with_its_client(void **state)
 	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
 }
 
-/* As many regions as a thread can read in at once, and one more. */
+/* One more than a thread can be in read sections of at once. */
 #define REGIONS 129
 
 static struct {
@@ -244,11 +240,10 @@ static void unlink_many(void *arg)
 	}
 }
 
-static void a_thread_reads_in_128_regions_and_no_more(void **state)
+CASE(a_thread_reads_in_128_regions_and_no_more)
 {
 	static const struct peershm_options options = { .capacity = MIB };
 
-	(void)state;
 	test_cleanup(unlink_many, NULL);
 	for (unsigned int i = 0; i < REGIONS; i++) {
 		snprintf(many[i].name, sizeof(many[i].name), "t-%d-%u", (int)getpid(), i);
@@ -265,21 +260,4 @@ static void a_thread_reads_in_128_regions_and_no_more(void **state)
 	many[0].handle = NULL;
 	assert_ok(peershm_read_lock(many[REGIONS - 1].handle));
 	peershm_read_unlock(many[REGIONS - 1].handle);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_nested_section_of_another_process_is_waited_for),
-		TEST(a_section_of_a_read_only_client_is_waited_for),
-		TEST(shrink_waits_for_a_section_and_then_revokes),
-		TEST(force_waits_for_nobody),
-		TEST(a_reader_that_dies_inside_is_not_waited_for),
-		TEST(a_reader_that_is_stopped_inside_is_etimedout),
-		TEST(who_has_left_cannot_forge_the_sections_of_who_came_after),
-		TEST(an_announcement_falls_with_its_client),
-		TEST(a_thread_reads_in_128_regions_and_no_more),
-	};
-
-	return test_run(tests);
 }
