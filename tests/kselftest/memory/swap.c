@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Memory that was swapped out comes back as it was: by a touch, a peer map or an attach. */
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/swap.h>
 #include <unistd.h>
 
@@ -9,8 +10,8 @@
 
 #define SEED 0x5a17
 
+/* Of the whole program: its cases, which have a process each, use one file. */
 static char swap_path[64];
-static uint64_t swap_length; /* of the file there is */
 
 static void swap_end(void *arg)
 {
@@ -32,8 +33,6 @@ static void swap_create(uint64_t bytes)
 	int fd;
 
 	assert_non_null(page);
-	snprintf(swap_path, sizeof(swap_path), "/var/tmp/peershm-swap-%d", (int)getpid());
-	swap_length = 0;
 	unlink(swap_path);
 	fd = open(swap_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
@@ -52,17 +51,16 @@ static void swap_create(uint64_t bytes)
 	free(page);
 	assert_int_equal(fsync(fd), 0);
 	close(fd);
-	swap_length = bytes;
 }
 
 static void swap_begin(uint64_t bytes)
 {
+	struct stat file;
 	int err;
 
 	/* It may still be in use, if memory was short when the last test ended. */
-	if (swap_length)
-		swapoff(swap_path);
-	if (swap_length < bytes)
+	swapoff(swap_path);
+	if (stat(swap_path, &file) || (uint64_t)file.st_size < bytes)
 		swap_create(bytes);
 	test_cleanup(swap_end, NULL);
 	err = swapon(swap_path, 0) ? errno : 0;
@@ -211,9 +209,10 @@ CASES(a_grow_swaps_older_memory_out_rather_than_fail, TMPFS)
 
 int main(void)
 {
-	int failed = cases_run();
+	int failed;
 
-	if (swap_path[0])
-		unlink(swap_path);
+	snprintf(swap_path, sizeof(swap_path), "/var/tmp/peershm-swap-%d", (int)getpid());
+	failed = cases_run();
+	unlink(swap_path);
 	return failed;
 }
