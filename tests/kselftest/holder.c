@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Hold a perf event for as long as the process lives that runs this, run_kselftest.sh.
+ * Hold a perf event for as long as run_kselftest.sh runs, and so keep QEMU from crashing the
+ * kernel.
  *
- *   holder PID     PID of that process; returns once it holds the event
+ *   holder PID     PID of run_kselftest.sh; returns once it holds the event
  *
- * Linux switches code of its scheduler on when a task gets the first such event, and off a
- * second after the last one has gone, and puts a breakpoint there meanwhile. An emulated CPU
- * can translate that breakpoint just before it is taken away, and run into it later, when the
- * kernel knows of none (QEMU before 8.1): "Oops: int3" in __schedule(). Some tests have such
- * events; with one that stays, nothing is switched between them.
+ * Linux patches its scheduler when a task gets the first perf event, and patches it back a second
+ * after the last one is gone. While it does, there is a breakpoint in the code. QEMU before 8.1
+ * may translate that breakpoint just before it is removed, and run into it later, when the kernel
+ * expects none: "Oops: int3" in __schedule(). Some tests have perf events. While another one
+ * stays, the kernel has nothing to patch between them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +40,7 @@ static int fail(const char *what)
 	return 1;
 }
 
-/* Nobody who reads what the tests print waits for this. */
+/* Close the standard files: readers of the tests' output would otherwise wait for this process. */
 static _Noreturn void hold(struct pollfd *process, int told)
 {
 	if (event_open() < 0)

@@ -27,7 +27,7 @@ CASE(claim_01_peer_mapping_call_maps_all_active_memory_into_a_second_process)
 	pid_t pid;
 
 	assert_ok(do_grow(first->fd, 0, STEP, NULL));
-	/* As if it had never been there: the call alone has to bring it. */
+	/* The grow has mapped it: take it out, so that the call alone maps it. */
 	peer_forget(second, r->base, STEP);
 	assert_int_equal(peer_present(second, r->base, STEP), 0);
 
@@ -264,7 +264,7 @@ struct look_up {
 	char name[PEERSHM_NAME_SIZE];
 };
 
-/* Who is called that, as the header that this peer has mapped says. */
+/* In a peer: the PID of the client of that name, from the header that it has mapped. */
 static long find_in_header(void *arg)
 {
 	struct look_up *l = arg;
@@ -297,7 +297,7 @@ CASE(claim_09_each_process_has_the_header_and_its_information_is_added_to_it)
 	region_grow(r, STEP);
 	for (uint32_t n = 0; n < 3; n++) {
 		peers[n] = peer_join(r, names[n]);
-		/* The newcomer is in the header as each client sees it. */
+		/* Each client sees the newcomer in its header. */
 		for (uint32_t i = 0; i <= n; i++) {
 			struct look_up l = { 0 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Owner, group, mode, and how the device was opened, decide who may do what. */
+/* Owner, group, mode and the way the device was opened decide who may do what (EACCES). */
 #include <sched.h>
 #include <unistd.h>
 
@@ -16,7 +16,7 @@ static void unlink_by_name(void *name)
 	close(fd);
 }
 
-/* A region of alice's, group carol's, with that mode. */
+/* A region with that mode, of owner alice and group carol. */
 static uint64_t alices_region(char name[PEERSHM_NAME_SIZE], uint32_t mode)
 {
 	struct peershm_create c = { .size = sizeof(c), .capacity = GIB, .mode = mode };
@@ -37,7 +37,7 @@ static uint64_t alices_region(char name[PEERSHM_NAME_SIZE], uint32_t mode)
 	return c.region;
 }
 
-/* What a user gets of a region: attach, read-only attach. */
+/* What ATTACH, for writing and read-only, tells a user. */
 static void check_access(const char *name, uid_t user, gid_t group, int want, int want_read_only)
 {
 	struct peer *p = peer_new(), *q = peer_new();

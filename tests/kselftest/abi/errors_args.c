@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Structs that are too short, too long or not to be reached, and flags that are unknown. */
+/* Structs too short, too long or at bad addresses; unknown flags; padding that is not zero. */
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "support/fixture.h"
 #include "support/harness.h"
 
-/* Every ioctl with so many bytes more, zeroes; but for one of them if that is an error. */
+/* Every ioctl with so many bytes more: zeroes, or (if it is to fail) one of them not zero. */
 static void try_longer(size_t more, size_t other, int want, const char *how)
 {
 	struct fixture *f = fixture_new();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is not to be had is ENOSPC or ENOMEM, and nobody is killed for it. */
+/* Beyond a limit a command gets ENOSPC or ENOMEM, and no process is killed. */
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -104,7 +104,7 @@ CASES(more_memory_than_the_module_allows_is_enospc, TMPFS)
 	region_grow(r, b->step);
 	before = snapshot_take(witness);
 	assert_error_changes_nothing(before, do_grow(witness->fd, 0, 2 * b->step, NULL), -ENOSPC);
-	/* What was refused does not count, what was given back does not either. */
+	/* Neither what was refused nor what was given back counts against the limit. */
 	region_grow(r, b->step);
 	assert_error(do_grow(witness->fd, 0, b->page, NULL), -ENOSPC);
 	assert_ok(do_shrink(witness->fd, 0, b->step, NULL));
@@ -137,7 +137,7 @@ CASES(an_empty_pool_of_huge_pages_is_enomem, HUGETLB)
 		before, do_grow(witness->fd, 0, (uint64_t)(pages + 1) * b->page, NULL), -ENOMEM);
 	assert_int_equal(backing_free_pages(b), pages);
 
-	/* The last page can be had, the one after it not. */
+	/* The last page can be had, but not one more. */
 	region_grow(r, (uint64_t)pages * b->page);
 	before = snapshot_take(witness);
 	assert_error_changes_nothing(before, do_grow(witness->fd, 0, b->page, NULL), -ENOMEM);
@@ -163,7 +163,7 @@ CASES(the_memory_cgroups_limit_is_enomem_and_nobody_is_killed, TMPFS)
 	assert_int_equal(memcg_event(memcg, "oom_kill"), 0);
 	assert_true(peer_runs(p));
 	assert_true(meminfo_until_at_most("Shmem:", shmem + (long)MIB, 2000));
-	/* What fits is still to be had. */
+	/* A smaller grow still succeeds. */
 	g.size = sizeof(g);
 	g.length = limit / 4;
 	assert_ok(peer_ioctl(p, PEERSHM_IOC_GROW, &g, sizeof(g)));
@@ -203,7 +203,7 @@ static long catch_signal(void *arg)
 	return sigaction(SIGUSR1, &action, NULL) ? -errno : 0;
 }
 
-/* A client that grows by much, and what there was before; it has got some of that already. */
+/* A client is in the middle of a large grow: it has allocated some of it. */
 struct large_grow {
 	struct region *region;
 	struct client *witness;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Calls that the state of things forbids get their errno value, and change nothing. */
+/* Calls that are forbidden in the present state get their errno value, and change nothing. */
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -106,7 +106,7 @@ CASE(a_mapping_anywhere_in_the_window_is_eaddrinuse)
 		assert_ok(peer_call(p, map_something, &w, sizeof(w)));
 		assert_error_changes_nothing(f->before, peer_attach(p, r->name, "late", 0),
 					     -EADDRINUSE);
-		/* What was there is there still; without it, attach works. */
+		/* The mapping is still there. Once it is gone, attach succeeds. */
 		assert_int_equal(peer_touch(p, w.at), 0);
 		assert_ok(peer_munmap(p, w.at, w.length));
 		assert_ok(peer_attach(p, r->name, "late", 0));
@@ -140,7 +140,7 @@ CASE(a_base_of_ones_own_choice_is_kept)
 	assert_ok(xioctl(r->fd, PEERSHM_IOC_CREATE, &c));
 	assert_ok(do_stat(r->fd, c.region, NULL, &info));
 	assert_int_equal(info.base, 0x520000000000);
-	/* It lies before those that the module chooses, and is not in their way. */
+	/* The module chooses addresses behind it. */
 	assert_true(region_new(small, GIB)->base > info.base);
 }
 
@@ -163,7 +163,7 @@ CASE(a_file_that_is_attached_already_is_ebusy)
 	fixture_unchanged(f);
 }
 
-/* What is for a client's file alone, with the file of this peer. */
+/* Every command that needs a client's file, with the file of this peer. */
 static void all_are_enotconn(struct fixture *f, struct peer *p)
 {
 	struct target t = target_of(f->region, SYSTEM_PAGE);
@@ -211,7 +211,7 @@ static long use_file(void *arg)
 CASE(an_inherited_file_is_enotconn)
 {
 	struct fixture *f = fixture_new();
-	struct peer *child = peer_new(); /* a fork of this process, and it keeps its files */
+	struct peer *child = peer_new(); /* a fork of this process: it inherits the file */
 
 	assert_ok(peer_call(child, use_file, &f->witness->fd, sizeof(int)));
 	all_are_enotconn(f, child);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Names, lengths, ranges and addresses that make no sense: EINVAL, and nothing has changed. */
+/* Bad names, lengths, ranges and addresses are EINVAL, and nothing has changed. */
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -7,7 +7,7 @@
 
 #include "support/harness.h"
 
-/* All that is there to write, until it is killed: random, all ones, all zeroes. */
+/* Fill the control pages with random words, ones and zeroes until it is killed. */
 static long write_garbage(void *arg)
 {
 	uint32_t seed = *(const uint32_t *)arg;
@@ -27,7 +27,7 @@ static long write_garbage(void *arg)
 	return 0;
 }
 
-/* Everything once; what it answers is what it would without the garbage. */
+/* Call everything once; each answer is the one it gives without the garbage. */
 static void use_the_library(const char *region, unsigned int round)
 {
 	struct peershm_header_client clients[4];
@@ -59,7 +59,7 @@ static void use_the_library(const char *region, unsigned int round)
 	assert_ok(peershm_stat(shm, &info));
 	assert_int_equal(info.nr_clients, 2);
 	assert_ptr_equal(peershm_find(part), shm);
-	/* It may look like a reader that never ends: that costs the deadline, no more. */
+	/* The garbage may look like a reader that never ends: then the shrink times out. */
 	err = peershm_shrink(shm, MIB, 20);
 	assert_true(err == 0 || err == -ETIMEDOUT);
 	if (err)
@@ -78,7 +78,7 @@ CASE(garbage_in_the_control_pages_harms_nobody)
 	peer_start(p, write_garbage, &seed, sizeof(seed));
 	for (unsigned int round = 0; round < test_scale(200); round++)
 		use_the_library(r->name, round);
-	/* It has been at it all the time. */
+	/* The vandal has not stopped meanwhile. */
 	assert_error(peer_finish_within(p, NULL, 0, 0), -ETIMEDOUT);
 	assert_int_equal(region_nr_clients(r), 1);
 }

@@ -21,7 +21,7 @@ struct injection {
 	bool injected;
 };
 
-/* In the peer: run the operation with its nth site failing. */
+/* In the peer: run the command with its nth site failing. */
 static long inject(void *arg)
 {
 	struct injection *in = arg;
@@ -54,8 +54,8 @@ static bool is_clean(long err)
 }
 
 /*
- * An error whose cause was that the answer could not be copied, after the change: that is
- * undone, or stands (the ABI says which). Anything else has changed nothing.
+ * An error has changed nothing. The exception is EFAULT because the answer could not be copied
+ * after the change: then the module undoes the change or lets it stand, as the ABI says.
  */
 static void check_error(struct peer *p, struct injection *in, struct snapshot *before,
 			const struct client *witness)
@@ -78,8 +78,8 @@ static void check_error(struct peer *p, struct injection *in, struct snapshot *b
 }
 
 /*
- * What giving a reserve of huge pages back takes out of shared tables is mapped again a moment
- * later, and the header says so.
+ * Giving back a reserve of huge pages zaps page tables that clients share. They are mapped again
+ * a moment later, and the header then says so.
  */
 static bool all_is_mapped(void *arg)
 {
@@ -97,8 +97,8 @@ static bool all_is_mapped(void *arg)
 }
 
 /*
- * Gives how many sites the operation passes: about, because it depends on what the caches of
- * the kernel's allocators have at hand.
+ * Gives how many sites the command passes. This varies a little with what the caches of the
+ * kernel's allocators hold.
  */
 static unsigned int fail_each_site(struct peer *p, struct injection *in, struct client *witness)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The module goes when nothing needs it, not before, and leaves nothing behind. */
+/* The module can be removed when nothing uses it, not before, and leaves nothing behind. */
 #include <fcntl.h>
 #include <glob.h>
 #include <sys/mman.h>
@@ -25,7 +25,7 @@ static const char *module_path(void)
 	return path;
 }
 
-/* With the nth site failing, if it is not 0; tells how many were left to pass. */
+/* With nth != 0 the nth site fails; *left is how many sites were still to be passed. */
 static int insert_with(const char *path, const char *parameters, unsigned int nth,
 		       unsigned int *left)
 {
@@ -69,7 +69,7 @@ static void insert_again(void *path)
 		print_error("the module cannot be inserted again: %s\n", strerror(-err));
 }
 
-/* The tests that follow need the module, as it was. */
+/* After the test the module is inserted again, with its parameters as they were. */
 static const char *module_with_cleanup(void)
 {
 	static const char *const names[] = { "max_regions", "max_clients", "max_bytes" };
@@ -141,7 +141,7 @@ static long close_and_keep_a_piece(void *arg)
 {
 	uint64_t *keep = arg;
 
-	/* One page far away is all that is left of the client. */
+	/* All that is left of the client is one page of its window, moved far away. */
 	if (mremap(at_address(keep[0]), SYSTEM_PAGE, SYSTEM_PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 		   at_address(keep[1])) == MAP_FAILED ||
 	    munmap(at_address(keep[0]), GIB) || close(self.fd))
@@ -232,7 +232,7 @@ static void use_everything(void)
 	regions_end();
 }
 
-/* What is freed is given back; KASAN would keep it for long, to catch who uses it. */
+/* Give free slab memory back to the system, also what KASAN keeps in quarantine. */
 static void shrink_slabs(void)
 {
 	glob_t caches;
@@ -251,7 +251,7 @@ CASE(twenty_insertions_and_removals_leave_no_memory_behind)
 	long shmem, slab;
 
 	path = module_with_cleanup();
-	/* What is made once and kept, by the kernel, is made before it counts. */
+	/* The kernel allocates some things at the first use and keeps them: not to be counted. */
 	use_everything();
 	assert_true(remove_soon());
 	assert_ok(module_insert(path));
@@ -269,7 +269,7 @@ CASE(twenty_insertions_and_removals_leave_no_memory_behind)
 	assert_true(meminfo_until_at_most("SUnreclaim:", slab + (long)(4 * MIB), SOON));
 }
 
-/* Which of the four there are. */
+/* Which of the four backings this machine has. */
 static void look_for_backings(bool there[4])
 {
 	int fd = device_open(O_RDWR);
@@ -288,9 +288,9 @@ static void look_for_backings(bool there[4])
 }
 
 /*
- * What the kernel passes before it looks at the parameters, which are wrong, is its own.
- * Pages do not count: it takes now more of them at once and now less, and so the nth site
- * would not be the one after the last.
+ * How many sites the kernel passes before it parses the module's parameters, which are wrong
+ * here: these are not the module's. Allocations of pages are not counted. Their number varies,
+ * and the nth site of one insertion would not be the nth of the next.
  */
 static unsigned int sites_of_loading(const char *path)
 {
@@ -301,8 +301,9 @@ static unsigned int sites_of_loading(const char *path)
 }
 
 /*
- * Each site of an insertion, twice: sysfs allocates something for every so many of its files, by
- * which the Nth site of one insertion is the next one's N+1st, and is passed over.
+ * Let each site of an insertion fail, in two sweeps. One sweep would miss some: for every so many
+ * files sysfs allocates once more, so that the Nth site of one insertion can be site N+1 of the
+ * next.
  */
 CASE(an_insertion_that_fails_anywhere_leaves_nothing_behind)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every command beside every other, by two clients, and by two threads of one client through
- * one file. Whichever is first, and whatever the other then gets: the region is right when
- * both are done. On a kernel that watches for data races (make check-debug), what commands
- * do to each other's data is seen here. PEERSHM_TEST_OPERATIONS=NAME,... tries these alone.
+ * Every command runs beside every other, in two clients, and in two threads of one client with
+ * one file. Whichever comes first, and whatever the other one answers, the region is consistent
+ * when both are done. With KCSAN (make check-debug) this finds data races between commands.
+ * PEERSHM_TEST_OPERATIONS=NAME,... tries only pairs of these commands.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -26,7 +26,7 @@ struct order {
 	long unexpected;
 };
 
-/* One command came before or between what the other did. */
+/* Errors that a command may get because the other one runs at the same time. */
 static bool is_expected(long err)
 {
 	static const int errors[] = { 0,      EEXIST, EBUSY,	 ENOTCONN,
@@ -78,7 +78,7 @@ static long carry_out(void *arg)
 	return 0;
 }
 
-/* STAT, CLIENTS, the header, and this process's page tables tell the same. */
+/* STAT, CLIENTS, the header and this process's page tables agree. */
 static void check_region(const struct region *r, const struct client *witness, int nr_clients,
 			 uint64_t size)
 {
@@ -105,7 +105,7 @@ static void check_region(const struct region *r, const struct client *witness, i
 	free(h);
 }
 
-/* A peer, and whether it is a client. It stays for as many pairs as it can. */
+/* A peer, and whether it is a client. The same peer serves for as many pairs as possible. */
 struct side {
 	struct peer *peer;
 	bool inside;
@@ -163,7 +163,7 @@ static void run_pair(const struct region *r, struct side *sides, const struct or
 	}
 }
 
-/* Is it one of those that were asked for? */
+/* Is the command one of PEERSHM_TEST_OPERATIONS? */
 static bool is_wanted(const struct command *c)
 {
 	const char *list = getenv("PEERSHM_TEST_OPERATIONS");

@@ -8,7 +8,7 @@
 #define ROOT_NAME "command"
 #define NR_RECORDS 4
 
-/* In each thread of a process: what open() and mmap() gave, and where answers go. */
+/* Each thread of a process has its own: what open() and mmap() gave it, and room for answers. */
 static _Thread_local int fd = -1;
 static _Thread_local void *mapped;
 static _Thread_local union {
@@ -169,7 +169,7 @@ static long undo_open(const struct target *t)
 	return close(fd) ? -errno : 0;
 }
 
-/* With a file of its own: it watches until it is closed. */
+/* Needs a file of its own: a file that watches does so until it is closed. */
 static long run_watch(const struct target *t)
 {
 	long err = run_open(t);
@@ -259,7 +259,7 @@ static long undo_publish(const struct target *t)
 	return do_publish(self.fd, region_of(t), ROOT_NAME, t->base + 64, 0);
 }
 
-/* None of it is left, now or after a moment. */
+/* A reserve is given back in the background. */
 static bool reserve_is_gone(void *file)
 {
 	struct peershm_region_info info;
@@ -281,7 +281,7 @@ static long undo_detach(const struct target *t)
 	return command_run(command_find("attach"), t);
 }
 
-/* The same command as in another row, whose effect may be there from a run that failed. */
+/* Run the command of another row; what it makes may be left over from a run that failed. */
 static long unless_there(const char *name, const struct target *t)
 {
 	long err = command_run(command_find(name), t);
@@ -304,7 +304,7 @@ static long prepare_shrink_announced(const struct target *t)
 	return command_run(command_find("announce"), t);
 }
 
-/* Two records at least: somebody announced a shrink, and nothing came of it. */
+/* Makes two records: a shrink is announced, and the announcement is withdrawn. */
 static long prepare_read(const struct target *t)
 {
 	long err = prepare_shrink_announced(t);
@@ -315,7 +315,10 @@ static long prepare_read(const struct target *t)
 #define IOCTL(lower, upper) .ioctl = PEERSHM_IOC_##upper, .size = sizeof(struct peershm_##lower)
 #define FIELD(lower, field) offsetof(struct peershm_##lower, field)
 
-/* Each can be made once, in this order, in one client and through new files. */
+/*
+ * In this order, one client (with new files for what runs OUTSIDE) can make each ioctl once
+ * without taking anything back.
+ */
 const struct command commands[] = {
 	{ "open", .where = OUTSIDE, .run = run_open, .undo = undo_open },
 	{ "watch", IOCTL(watch, WATCH), .region = FIELD(watch, region), .fill = fill_watch,
@@ -471,7 +474,7 @@ void command_clean(int file, const struct target *t)
 	do_unlink(file, t->created);
 	assert_ok(do_set_reserve(file, 0, 0));
 	assert_true(test_until(reserve_is_gone, &file, DEADLINE_MS));
-	/* Roots go with the memory, and so does an announcement. */
+	/* A shrink to nothing also removes the roots and the announcement. */
 	assert_ok(do_shrink(file, 0, 0, NULL));
 	assert_ok(do_grow_to(file, 0, t->step, NULL));
 	assert_ok(do_stat(file, 0, NULL, &info));

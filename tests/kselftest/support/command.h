@@ -50,48 +50,48 @@ struct target {
 /* The name of the client that "attach" makes. */
 #define COMMAND_CLIENT "client"
 
-/* Where a command runs in the tests that try all of them, and what becomes of it. */
+/* Where a command runs in the tests that try all commands. */
 enum command_where {
-	NOT_EVERYWHERE, /* only where tests ask for it: another row is much the same */
+	NOT_EVERYWHERE, /* not in those tests: another row goes the same way in the module */
 	OUTSIDE,	/* in a process that is no client */
-	UNDONE,		/* the same; the module undoes it if it cannot copy its answer */
+	UNDONE,		/* the same, and the module undoes it if the answer cannot be copied */
 	INSIDE,		/* in a client */
 };
 
-/* Who may: whoever the region's mode lets read, write, or both; or its owner. */
+/* What a command needs: that the region's mode lets the caller read or write, or to own it. */
 #define MAY_READ 4u
 #define MAY_WRITE 2u
 #define MAY_OWN 1u
 
 struct command {
 	const char *name;
-	/* Of ioctls. Rows of one stand together, the first for all where one is enough. */
+	/* 0: it is no ioctl. Rows with the same ioctl follow each other: see for_each_ioctl(). */
 	unsigned long ioctl;
 	size_t size;
-	/* Fields by their offset in the argument; 0: there is none. */
+	/* Offsets of fields in the argument; 0: it has no such field. */
 	size_t region, names[2];
 	size_t padding; /* must be zero */
-	uint32_t flags; /* that there are */
+	uint32_t flags; /* all that the ioctl knows */
 	void (*fill)(const struct target *t, union argument *a);
 	/*
-	 * In a process whose file is self.fd: what run needs, which may be there already; the
-	 * command, if it is more than an ioctl; and taking it back. NULL: nothing.
+	 * These use self.fd. prepare() makes what the command needs, unless it is there; run() is
+	 * the command, NULL if the ioctl is all of it; undo() takes it back.
 	 */
 	long (*prepare)(const struct target *t);
 	long (*run)(const struct target *t);
 	long (*undo)(const struct target *t);
 	enum command_where where;
 	unsigned int needs; /* MAY_*; 0: no tests of permissions */
-	int unprepared;	    /* what it answers where prepare, or a client "witness", is missing */
+	int unprepared;	    /* its answer without prepare() and without a client "witness" */
 	bool waits;	    /* it may take long, or wait for somebody */
-	bool clears;	    /* a page each time, and is the same with all sizes of pages */
-	bool joins;	    /* whoever ran it may be a client afterwards or not */
+	bool clears;	    /* it clears a page, and does not depend on the size of pages */
+	bool joins; /* after it, or after its undo(), the caller may or may not be a client */
 };
 
 extern const struct command commands[];
 extern const unsigned int nr_commands;
 
-/* All; those that every test of all commands runs; one for each ioctl. */
+/* All rows; those that are not NOT_EVERYWHERE; the first of each ioctl. */
 #define for_each_row(c) for (const struct command *c = commands; c < commands + nr_commands; c++)
 #define for_each_command(c)                                              \
 	for (const struct command *c = command_next(commands, false); c; \
@@ -102,30 +102,30 @@ extern const unsigned int nr_commands;
 const struct command *command_next(const struct command *from, bool ioctls);
 const struct command *command_find(const char *name);
 
-/* The argument that succeeds; 0 or a negative errno value. */
+/* Make an argument with which the ioctl succeeds. */
 void command_fill(const struct command *c, const struct target *t, union argument *a);
 long command_prepare(const struct command *c, const struct target *t);
 long command_run(const struct command *c, const struct target *t);
 long command_undo(const struct command *c, const struct target *t);
 
-/* The same in a peer, with its file. */
+/* command_run() in a peer. */
 long peer_command(struct peer *p, const struct command *c, const struct target *t);
 
-/* Undo what processes that are gone did to the region; `file` is another client's. */
+/* Undo all that commands may have left in the region, through the file of another client. */
 void command_clean(int file, const struct target *t);
 
-/* Is it worth trying again with pages of this size, which take long to clear? */
+/* False if the command only takes long with pages of this size, and shows nothing new. */
 bool command_is_worth(const struct command *c, const struct backing *b);
 
-/* What was in the memory is gone when it has been undone. */
+/* Does undo() give other memory than the command took away? */
 bool command_shrinks(const struct command *c);
 
 struct target target_of(const struct region *r, uint64_t step);
 
-/* A peer for such commands, with a file that is no client's or with a client's. */
+/* A peer whose self.fd is a client's file, or a new one (then `r` may be NULL). */
 struct peer *command_peer(const struct region *r, bool client);
 
-/* Few pages, as each is many points at which a command can fail. */
+/* Little memory for commands to work on: they can fail or be interrupted at every page. */
 static inline uint64_t few_pages(const struct backing *b)
 {
 	return b->id == PEERSHM_SMALL ? 16 * b->page : b->page;

@@ -54,7 +54,7 @@ unsigned int fault_disarm(int armed)
 	unsigned int left = 1;
 	char text[16] = "";
 
-	/* The read is a site of its own: if that failed, there was one left. */
+	/* Reading the file passes a site itself. If that one failed, one was left before. */
 	if (pread(armed, text, sizeof(text) - 1, 0) > 0)
 		left = (unsigned int)strtoul(text, NULL, 10);
 	pwrite(armed, "0", 1, 0);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Failures that the kernel is told to have: of the nth allocation or copy of a thread. */
+/* Fault injection: the nth allocation, or copy from or to user space, of a thread fails. */
 #ifndef PEERSHM_TEST_FAULT_H
 #define PEERSHM_TEST_FAULT_H
 
 #include <stdbool.h>
 
 /*
- * All sites count, also those that may sleep, and a failure is no news for the log. Skips the
- * test on a kernel without.
+ * Let all sites fail, also those that may sleep, without a message in the kernel log. Skips the
+ * test on a kernel without fault injection.
  */
 void faults_on(void);
 
-/* The same, but that pages do not count. */
+/* The same without allocations of pages. */
 void faults_of_slabs_on(void);
 
 /*
@@ -20,7 +20,7 @@ void faults_of_slabs_on(void);
  */
 int fault_arm(unsigned int nth);
 
-/* None fails any more. Gives how many were left to pass: 0, one has failed. */
+/* Stop. Gives how many sites were still to be passed before one failed; 0: one has failed. */
 unsigned int fault_disarm(int armed);
 
 #endif

@@ -54,7 +54,7 @@ int fixture_fill(struct fixture *f, const struct command *c, union argument *a)
 {
 	struct target t = target_of(f->other, SIZE);
 
-	/* Commands that need a client are for the region that this process is one of. */
+	/* INSIDE commands go to f->region, whose client this process is. */
 	t.base = f->region->base;
 	t.length = SYSTEM_PAGE;
 	memcpy(t.unlinked, f->other->name, sizeof(t.unlinked));

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whether other CPUs took part in what a command does: a kernel thread for each. */
+/* Did kernel threads on other CPUs help a command? */
 #ifndef PEERSHM_TEST_HELPED_H
 #define PEERSHM_TEST_HELPED_H
 
 #include <stdbool.h>
 
-/* From now on, until the test ends, helpers are seen; skips where there can be none. */
+/* Watch for helpers until the test ends; skips where there can be none. */
 void helpers_watch(void);
 
-/* Has one begun since they are watched, or since the last call? */
+/* Has a helper begun since the watch began, or since the last call? */
 bool helpers_came(void);
 
-/* For a peer: use this CPU alone, so that nobody helps. */
+/* For a peer: use only the CPU that it runs on, so that nobody helps it. */
 long use_one_cpu(void *arg);
 
 #endif

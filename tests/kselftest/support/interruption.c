@@ -11,15 +11,15 @@
 #include "taken.h"
 #include "tracepoint.h"
 
-/* Delays grow by at least this, and later by a part of themselves. */
+/* A delay grows by at least this, and later by a part of itself. */
 #define DELAY_STEP_NS 250
 #define LONG_NS 50000000ULL
 #define MAX_RUNS 60
-#define FEW_RUNS 16  /* of what is too short to wait for anything */
-#define LEAST_RUNS 4 /* however short the tests are to be */
-#define EACH_UP_TO 8 /* passes of a tracepoint */
+#define FEW_RUNS 16  /* for commands that never wait */
+#define LEAST_RUNS 4 /* also with a small PEERSHM_TEST_SCALE */
+#define EACH_UP_TO 8 /* so many passes of a tracepoint are tried one by one */
 
-/* Passed by commands that allocate, free, or put memory into a file. */
+/* Commands pass these when they allocate, free, or put pages into a file. */
 static const char *const tracepoints[] = {
 	"kmem/mm_page_alloc",
 	"kmem/mm_page_free",
@@ -45,7 +45,7 @@ const int signal_of[] = {
 	[KILLED] = SIGKILL,
 };
 
-/* In the peer. The timer and the event are made once, and armed for each run. */
+/* In the peer: the timer and the perf event are made once, and armed for each run. */
 static timer_t timer;
 static int event = -1;
 static long event_tracepoint;
@@ -109,7 +109,7 @@ static void disarm(const struct run *run)
 	}
 }
 
-/* In the peer: the operation, with a signal on its way. at 0: without one. */
+/* In the peer: run the command while a signal is on its way; with at == 0, without one. */
 long run_command(void *arg)
 {
 	struct run *run = arg;
@@ -221,12 +221,12 @@ static void check_contents(const struct region *r, uint64_t old_size, uint64_t s
 	for (uint64_t i = 0; i < size; i += r->backing->page)
 		assert_int_equal(*(uint64_t *)at_address(r->base + i),
 				 i < old_size ? r->base + i : 0);
-	/* Huge pages of the pool that lie ready need not be out of reach. */
+	/* With a reserve of the pool's pages an access beyond the size may succeed (the ABI). */
 	if (size < r->backing->capacity && !(reserve && backing_is_hugetlb(r->backing)))
 		assert_int_equal(touch(r->base + size, false), SIGBUS);
 }
 
-/* The killed peer is gone, and the region what it was, or what it was to become. */
+/* The peer was killed: the region is as before the command, or as after it. */
 static void check_killed(struct trial *t)
 {
 	const struct target *target = &t->run.target;
@@ -254,7 +254,7 @@ static void check_killed(struct trial *t)
 	t->peer = command_peer(t->region, t->client);
 }
 
-/* After a run that came back. */
+/* The command returned: is that what it may answer, and what the region should be? */
 static void check_answer(struct trial *t)
 {
 	const struct run *run = &t->run;
@@ -315,7 +315,7 @@ static uint64_t next_delay(uint64_t delay, uint64_t took, unsigned int coarse)
 	return delay + part * coarse;
 }
 
-/* Of the points that there are to try: fewer in a short run, but not none. */
+/* How many points to try: fewer in a short run, but never none. */
 static unsigned int some(const struct trial *t, unsigned int n)
 {
 	unsigned int scaled = test_scale(n);
@@ -328,14 +328,14 @@ static unsigned int some(const struct trial *t, unsigned int n)
 static struct outcomes interrupt_by_timer(struct trial *t, uint64_t took)
 {
 	unsigned int most = some(t, t->run.command->waits ? MAX_RUNS : FEW_RUNS);
-	/* A GiB takes long to clear, a killed peer to replace. */
+	/* Clearing a GiB takes long, and so does a new peer for a killed one. */
 	unsigned int coarse = t->run.how == KILLED || takes_long(t->region->backing) ? 3 : 1;
 	struct outcomes o = { 0 };
 	unsigned int runs = 0;
 
 	t->run.tracepoint = 0;
 	t->run.at = 1;
-	/* Not the first that comes too late: a delay is at times shorter than it seems. */
+	/* Stop at the third signal in a row that is late: one may have come later than it was to. */
 	for (unsigned int late = 0; late < 3 && runs < most; runs++) {
 		late = interrupt(t, &o) ? 0 : late + 1;
 		t->run.at = next_delay(t->run.at, took, coarse);
@@ -350,7 +350,7 @@ static struct outcomes interrupt_at_tracepoint(struct trial *t, long id)
 
 	t->run.tracepoint = id;
 	t->run.at = 1;
-	/* One after the other, and then by steps that grow. */
+	/* First every pass, then in steps that grow. */
 	while (o.points < most && interrupt(t, &o))
 		t->run.at += 1 + t->run.at / EACH_UP_TO;
 	return o;
@@ -422,7 +422,7 @@ void interrupt_every_command(const struct backing *b, enum how how)
 	{
 		struct outcomes some;
 
-		/* What cannot be interrupted is neither restarted nor stopped in the middle. */
+		/* Only a command that waits can be stopped or restarted in the middle. */
 		if ((how == RESTARTED || how == STOPPED || takes_long(b)) && !c->waits)
 			continue;
 		if (!command_is_worth(c, b))

@@ -56,7 +56,7 @@ struct trial {
 	struct run run;
 };
 
-/* One run; false if the signal had not come when the operation was done. */
+/* One run; false if the command ended before the signal came. */
 bool interrupt(struct trial *t, struct outcomes *o);
 
 /* A mark in each page of the memory that all runs begin with. */
@@ -77,7 +77,7 @@ void interrupt_every_command(const struct backing *b, enum how how);
  */
 void hold_tracepoints(void);
 
-/* For who makes another call than one of the table: SIGUSR1 once, after so many ns. */
+/* For a call that is not in the table of commands: SIGUSR1 once, after so many ns. */
 long interrupt_after(uint64_t ns);
 void interrupt_never(void);
 

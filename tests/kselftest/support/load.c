@@ -6,7 +6,7 @@
 
 #define WORD sizeof(uint64_t)
 
-/* What a peer does in one call: each has a deadline, and may have little of a busy machine. */
+/* How much a peer does in one call, which has a deadline even on a busy machine. */
 #define PIECE (64 * MIB)
 
 struct range {
@@ -134,7 +134,7 @@ uint64_t load_length(const struct backing *b)
 	return b->page > SYSTEM_PAGE ? b->step : 256 * SYSTEM_PAGE;
 }
 
-/* Before there are peers: they have to share it. */
+/* To be called before there are peers: they inherit the shared memory. */
 void load_prepare(void)
 {
 	load = mmap(NULL, sizeof(*load), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -10,22 +10,22 @@
 #include "peer.h"
 
 /*
- * Of every page the first words belong to the writers of a load, one to each; all that is
- * behind them is contents: words that follow from their address and a seed.
+ * In every page the first words belong to the writers of a load, one to each. The rest of the
+ * page is contents: each word follows from its address and a seed.
  */
 #define LOAD_WRITERS 4
 
-/* Fill a range with contents, in a peer. Fails the test where a word is not what it was. */
+/* Fill a range with contents, or check them, in a peer. The check fails at a wrong word. */
 void peer_fill(struct peer *p, uint64_t address, uint64_t length, uint64_t seed);
 void peer_check(struct peer *p, uint64_t address, uint64_t length, uint64_t seed);
 
 /*
- * How much of a backing to put under a load whose pages move: all CPUs wait for each other
- * for every page that does.
+ * How much of a backing to put under a load whose pages move: for every page that moves, all
+ * CPUs wait for each other.
  */
 uint64_t load_length(const struct backing *b);
 
-/* Get ready for a load; before there are peers. */
+/* Get ready for a load. To be called before there are peers. */
 void load_prepare(void);
 
 /*

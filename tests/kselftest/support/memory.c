@@ -53,8 +53,8 @@ static long field_of(const char *path, const char *field)
 }
 
 /*
- * Each CPU keeps a part of these counts to itself, as much as 100 KiB, and one that is idle may
- * keep it for ever: they are added up first. An error there says that a count is below zero.
+ * Each CPU keeps up to 100 KiB of these counts to itself, an idle one for ever. Reading this file
+ * adds them up. It gives an error if a sum is below zero, which is no matter here.
  */
 long meminfo(const char *field)
 {

@@ -49,7 +49,7 @@ static void serve(int fd)
 	_exit(0);
 }
 
-/* The place of one that was ended, or the next. */
+/* A free place in peers[]. */
 static struct peer *peer_place(void)
 {
 	for (size_t i = 0; i < nr_peers; i++) {
@@ -265,7 +265,7 @@ static long do_write(void *arg)
 	struct range *r = arg;
 	struct rusage before, after;
 
-	/* Bring in all that the measurement itself touches. */
+	/* Fault in all that the measurement itself touches. */
 	memset(&before, 0, sizeof(before));
 	memset(&after, 0, sizeof(after));
 	getrusage(RUSAGE_SELF, &before);

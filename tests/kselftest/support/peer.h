@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A peer: a child process that sleeps until it is told to do something. What it is told
- * are functions of this program, which it has as well, with a copy of their argument.
- * Functions that run in a peer use no cmocka: they give a number, 0 or a negative errno value.
+ * A peer: a child process that sleeps until the test gives it a function to run, and a copy of
+ * the function's argument. The function is found at the same address there, because the peer is
+ * a fork of this program. In a peer no cmocka assertion may be used: functions return 0 or a
+ * negative errno value.
  */
 #ifndef PEERSHM_TEST_PEER_H
 #define PEERSHM_TEST_PEER_H
@@ -19,17 +20,17 @@
 struct peer {
 	pid_t pid;
 	int socket;
-	bool busy;		  /* with an order, whose answer is to come */
+	bool busy;		  /* it has an order and has not answered yet */
 	struct peershm_attach at; /* once it has joined a region */
 	char name[PEERSHM_NAME_SIZE];
 };
 
-/* In the peer: the client it is, for whoever needs more than the calls below. */
+/* In the peer: the client that it is. */
 extern struct client self;
 
 typedef long (*peer_function)(void *arg);
 
-/* A new peer; ended, if it still runs, after the test. */
+/* A new peer. It is ended after the test at the latest. */
 struct peer *peer_new(void);
 void peer_end(struct peer *p); /* at once */
 void peers_end(void);
@@ -38,7 +39,7 @@ void peers_end(void);
 struct peer *peer_join(const struct region *r, const char *name);
 struct peer *peer_join_flags(const struct region *r, const char *name, uint32_t flags);
 
-/* The same for a peer that exists; the answer of ATTACH. */
+/* The same for a peer that exists; gives the answer of ATTACH. */
 int peer_attach(struct peer *p, const char *region, const char *name, uint32_t flags);
 int peer_detach(struct peer *p);
 

@@ -21,7 +21,7 @@ static void answer(int device, uint64_t unique, int error, const void *data, siz
 	if (size)
 		memcpy(buffer + sizeof(out), data, size);
 	if (write(device, buffer, out.len) < 0)
-		return; /* nobody waits for it any more */
+		return; /* nobody waits for this answer any more */
 }
 
 static struct fuse_attr attributes(uint64_t node)
@@ -41,7 +41,7 @@ static void serve_request(struct silent_fs *fs, const struct fuse_in_header *in)
 	case FUSE_INIT: {
 		struct fuse_init_out out = { .major = FUSE_KERNEL_VERSION,
 					     .minor = 31,
-					     /* who waits for what is read ahead can be killed */
+					     /* a process that waits for read-ahead can be killed */
 					     .max_readahead = 1 << 17,
 					     .flags = FUSE_ASYNC_READ,
 					     .max_write = 4096 };

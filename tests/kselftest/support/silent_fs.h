@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A file system (FUSE) of one file, whose contents never come. It answers what it takes to
- * open the file, and keeps silent when it is read.
+ * A FUSE file system with one file, which can be opened but never read: reads get no answer.
  */
 #ifndef PEERSHM_TEST_SILENT_FS_H
 #define PEERSHM_TEST_SILENT_FS_H
@@ -12,8 +11,8 @@ struct silent_fs {
 	int device;
 	char mountpoint[48];
 	char path[64]; /* of the file */
-	int errors;    /* so many reads more are answered, with EIO */
-	int asked;     /* how often it was read, which it leaves unanswered */
+	int errors;    /* so many further reads are answered with EIO */
+	int asked;     /* how many reads it has left unanswered */
 };
 
 /*

@@ -66,7 +66,7 @@ void snapshot_same_(const struct snapshot *s, const char *file, int line)
 	struct snapshot *now = snapshot_of(s->witness);
 	const char *changed = NULL;
 
-	/* It tells readers to start over: also of what changed and changed back. */
+	/* seq may differ: it also counts changes that were undone. */
 	((struct peershm_header *)now->header)->seq = h->seq;
 	if (memcmp(&s->info, &now->info, sizeof(s->info)) != 0)
 		changed = "what STAT says";

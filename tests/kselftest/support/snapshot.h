@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* All that can be seen of a region, to show that an error changed none of it. */
+/* All that a client can see of a region, to show that an error changed nothing. */
 #ifndef PEERSHM_TEST_SNAPSHOT_H
 #define PEERSHM_TEST_SNAPSHOT_H
 
@@ -10,13 +10,13 @@ struct snapshot;
 /* Of the region this client is attached to; freed after the test. */
 struct snapshot *snapshot_take(const struct client *witness);
 
-/* How many changes there had been. */
+/* The region's generation: how many changes there had been. */
 uint64_t snapshot_generation(const struct snapshot *s);
 
-/* The same anew, as it is now. */
+/* Take it again. */
 void snapshot_again(struct snapshot *s);
 
-/* Fail unless only the count of changes went on: somebody came and left. */
+/* Fail if anything but the generation differs: a client may have come and left. */
 void snapshot_same_but_count_(struct snapshot *s, const char *file, int line);
 #define snapshot_same_but_count(s) snapshot_same_but_count_(s, __FILE__, __LINE__)
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Neither running nor ready to run, and a signal would end it: S. False if it is gone. */
+/* In interruptible sleep (S). False if it is gone. */
 bool task_sleeps(pid_t tid);
 
 /* The system call that the task is in, and its third argument; -1 if it is in none, or runs. */

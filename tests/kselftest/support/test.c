@@ -50,7 +50,7 @@ int test_setup(void **state)
 int test_teardown(void **state)
 {
 	(void)state;
-	alarm(0); /* what is late now is killed */
+	alarm(0); /* a cleanup that hangs is killed, as no handler may end it */
 	while (nr_cleanups > 0) {
 		nr_cleanups--;
 		cleanups[nr_cleanups].undo(cleanups[nr_cleanups].arg);
@@ -113,7 +113,7 @@ uint32_t test_random(uint32_t *seed)
 {
 	uint32_t n = *seed += 0x9e3779b9;
 
-	/* Callers take remainders of it: low bits are to be as good as any. */
+	/* Callers take remainders, so the low bits must be as random as the others. */
 	n = (n ^ n >> 16) * 0x7feb352d;
 	n = (n ^ n >> 15) * 0x846ca68b;
 	return n ^ n >> 16;

@@ -66,7 +66,7 @@ unsigned int test_scale(unsigned int n);
 unsigned int test_seed(void);
 uint32_t test_random(uint32_t *seed);
 
-/* Does an older kernel than this version run? For what the kernel itself learnt later. */
+/* Is the kernel older than this version? */
 bool kernel_before(unsigned int major, unsigned int minor);
 bool machine_is_arm64(void);
 

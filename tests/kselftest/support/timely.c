@@ -4,8 +4,8 @@
 #include "waited.h"
 
 /*
- * A grow looks again every 2 ms at most, and may have begun to just before its deadline;
- * what of that is the machine's comes on top, as it is measured.
+ * A grow looks at a peer again every 2 ms at most, and may begin to do so just before its
+ * deadline. By how much the machine itself is late is measured, and added.
  */
 #define PAUSE_NS 2000000
 

@@ -15,14 +15,14 @@ static pthread_t sleeper;
 static bool stop = true;
 static cpu_set_t cpus_before;
 
-/* Of naps, written by the sleeper: how many it had, and how late it woke up from the worst. */
+/* Written by the sleeper: how many naps it has had, and how late it woke up from the worst. */
 static unsigned int naps;
 static uint64_t worst_ns;
 
 /*
- * Ready to run, but not running: the second number. Without it, each wait for a processor
- * would pass for sleep. A kernel may be built without it, or have it switched off; the first
- * number is then 0, too: what it ran.
+ * The second number is how long the thread was ready to run but did not; without it, each wait
+ * for a processor would look like sleep. A kernel may be built without these numbers or have
+ * them switched off: then the first one, how long it ran, is 0 as well.
  */
 static uint64_t queued_ns(void)
 {
@@ -58,7 +58,7 @@ struct waiting waiting_start(void)
 	return (struct waiting){ .slept_ns = slept_ns() };
 }
 
-/* The clocks are not read at one moment, so there may be a little less than nothing. */
+/* The clocks are not read at the same moment, so the difference may be just below zero. */
 uint64_t waiting_ns(struct waiting since)
 {
 	int64_t ns = slept_ns() - since.slept_ns;
@@ -67,8 +67,9 @@ uint64_t waiting_ns(struct waiting since)
 }
 
 /*
- * Late is also what it waits to run, and what it runs: a processor that the host takes away
- * looks like one of these, or like an interrupt, which no thread is charged for.
+ * A sleeper is also late by the time it waits to run, and by the time it runs. When the host
+ * takes a processor away, that looks like either of these, or like an interrupt, for which no
+ * thread is charged.
  */
 static void *nap(void *arg)
 {
@@ -103,7 +104,7 @@ void lateness_start(void)
 	cpu_set_t here;
 
 	if (stop) {
-		/* On one processor: its timers are late for both. */
+		/* Both threads run on one processor, whose timers are then late for both. */
 		assert_int_equal(sched_getaffinity(0, sizeof(cpus_before), &cpus_before), 0);
 		CPU_ZERO(&here);
 		CPU_SET(sched_getcpu(), &here);
@@ -115,7 +116,7 @@ void lateness_start(void)
 	lateness_ns();
 }
 
-/* The nap that goes on counts, too. */
+/* The nap that has not ended yet counts, too. */
 uint64_t lateness_ns(void)
 {
 	unsigned int had = __atomic_load_n(&naps, __ATOMIC_ACQUIRE);

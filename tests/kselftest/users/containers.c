@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * User and PID namespaces: who owns a region, who finds it, and which process a PID means.
- * A process that has the PID of one that ended is never taken for it.
+ * A process that reuses the PID of a client that ended is never taken for that client.
  */
 #include <grp.h>
 #include <poll.h>
@@ -147,11 +147,11 @@ CASE(root_of_a_namespace_is_root_over_the_regions_made_in_it)
 	struct peer *outside = peer_new();
 	struct region_order o = { 0 };
 
-	/* Bob's, but not made in the namespace. */
+	/* A region of bob's that was made outside the namespace. */
 	peer_become(outside, BOB, BOB);
 	create(outside, &o, 0600);
 	assert_error(look(root, &o), -EACCES);
-	/* The namespace's root may do everything with what was made in it, also by bob. */
+	/* The namespace's root may do everything with regions that were made inside, also bob's. */
 	create(root, &o, 0000);
 	assert_ok(look(root, &o));
 	assert_ok(peer_attach(root, o.name, "root", 0));
@@ -263,7 +263,7 @@ CASE(a_container_sees_its_own_pids_and_0_for_those_outside)
 	assert_int_equal(pid_of(&second, "second"), 1);
 	assert_int_equal(pid_of(&second, "first"), 0);
 	assert_int_equal(pid_of(&second, "outer"), 0);
-	/* The other container's 1 is not this one's. */
+	/* PID 1 of the other container is not PID 1 of this one. */
 	assert_ok(second.by_pid);
 	assert_string_equal(second.of_pid, "second");
 	assert_int_equal(second.nr_mapped, 1);
@@ -305,7 +305,7 @@ static int share_memory(void *arg)
 	return 0;
 }
 
-/* The process whose PID will be another's. */
+/* The process whose PID is to be reused. */
 static void live_and_end(void)
 {
 	static char stack[16384] __attribute__((aligned(16)));
@@ -318,13 +318,13 @@ static void live_and_end(void)
 	reuse->old_id = mine.at.client;
 	reuse->old_start = info.start_time;
 	reuse->before = do_resolve_pid(mine.fd, 0, getpid(), reuse->name);
-	/* No thread, and no copy: a process of its own with the same memory. */
+	/* Neither a thread nor a fork: another process with the same memory (CLONE_VM). */
 	if (reuse->survivor && clone(share_memory, stack + sizeof(stack), CLONE_VM, NULL) < 0)
 		_exit(1);
 	_exit(0);
 }
 
-/* The process that has its PID. */
+/* The process that has the PID afterwards. */
 static void look_for_the_old(void)
 {
 	struct peershm_client_info infos[MAX_INSIDE];
@@ -351,7 +351,7 @@ static void look_for_the_old(void)
 	_exit(0);
 }
 
-/* The next process whose PID the condition is true of; the others end at once. */
+/* Fork until a child has the PID `exactly`, or one from `least` on; other children end at once. */
 static pid_t fork_until(pid_t least, pid_t exactly)
 {
 	for (int i = 0; i < MAX_FORKS; i++) {
@@ -461,7 +461,7 @@ CASE(a_process_with_the_pid_of_a_client_that_ended_is_not_it)
 	assert_error(u.by_name, -ENOENT);
 }
 
-/* The entry is still there, as its memory is; but the PID is no longer its own. */
+/* The memory lives on, and with it the client's entry; but the entry has no PID any more. */
 CASE(nor_if_the_memory_of_the_one_that_ended_lives_on)
 {
 	struct reuse u = { .survivor = true };

@@ -50,7 +50,7 @@ static long create_for_ever(void *arg)
 			race_expect(now_ms() < end, i);
 		} while (err == -EEXIST);
 		race_expect(err == 0, err);
-		/* It counts; others may have made regions meanwhile, but not that many. */
+		/* Ids go up by 1; others may have made regions meanwhile, but not that many. */
 		race_expect(id > last, id);
 		race_expect(id - last < 100000, id);
 		last = id;
@@ -80,7 +80,7 @@ static long unlink_by_name_for_ever(void *arg)
 	return 0;
 }
 
-/* Of the region that comes next, before its creator knows the id. */
+/* Unlink the region that is made next, before its creator knows its id. */
 static long unlink_by_id_for_ever(void *arg)
 {
 	int fd = device_open(O_RDWR);
@@ -111,7 +111,7 @@ CASE(a_region_unlinked_while_it_is_created_gives_its_own_id)
 	region_name(contested);
 	race_run(r, functions, 3, rounds);
 	unlinked = shared_value(UNLINKED_BY_NAME) + shared_value(UNLINKED_BY_ID);
-	/* The last one may be left. */
+	/* The last region may still be there. */
 	assert_in_range(unlinked, rounds - 1, rounds);
 	assert_error(do_unlink(r->fd, contested), unlinked == rounds ? -ENOENT : 0);
 }
@@ -170,7 +170,7 @@ CASES(a_periodic_signal_with_sa_restart_does_not_keep_a_grow_from_ending, ALL_BA
 	backing_needs(b, t.length);
 	r = region_new(b, b->capacity);
 	p = peer_join(r, "alarmed");
-	/* The handler has run when the grow was done. */
+	/* The answer is how often the handler ran: it did run during the grow. */
 	assert_true(peer_call(p, grow_under_a_timer, &t, sizeof(t)) > 0);
 	assert_int_equal(t.mask_changed, 0);
 	assert_int_equal(region_size(r), t.length);
@@ -182,7 +182,7 @@ struct heir {
 	int fd;	   /* out */
 };
 
-/* A child of the client's that has its open file and does nothing with it. */
+/* Leave a child that inherits the client's open file, and does nothing with it. */
 static long leave_an_heir(void *arg)
 {
 	struct heir *h = arg;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* One user takes only a share of what there is; the others have theirs. */
+/* Limits for one user: regions, address space, memory, clients, watchers. Others keep theirs. */
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,7 +14,7 @@ struct making {
 	int unlink_first;  /* give one back before */
 };
 
-/* Make regions until that is an error, which is the answer. */
+/* Make regions until that fails; gives the error. */
 static long make_regions(void *arg)
 {
 	struct making *m = arg;
@@ -37,7 +37,7 @@ static long make_regions(void *arg)
 	return err;
 }
 
-/* Mallory has 3 regions' worth and no more; others are not kept from having theirs. */
+/* Mallory can make 3 regions and no more. Others are not hindered. */
 static void mallory_takes_only_three_regions(void)
 {
 	struct making mallorys = { .capacity = GIB }, bobs = { .capacity = GIB };
@@ -56,12 +56,12 @@ static void mallory_takes_only_three_regions(void)
 	assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)), -ENOSPC);
 	assert_int_equal(mallorys.made, 0);
 
-	/* What is given back can be had again. */
+	/* For a region that is unlinked, another one can be made. */
 	mallorys.unlink_first = 1;
 	assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)), -ENOSPC);
 	assert_int_equal(mallorys.made, 1);
 
-	/* To be root of a namespace of one's own does not help. */
+	/* A user namespace of his own does not help. */
 	mallorys.unlink_first = 0;
 	if (peer_enter_user_namespace(mallory) == 0) {
 		assert_error(peer_call(mallory, make_regions, &mallorys, sizeof(mallorys)),
@@ -153,14 +153,14 @@ CASE(one_user_takes_only_his_share_of_memory)
 	assert_ok(do_stat(fd, three.id, NULL, &info));
 	assert_int_equal(info.active, 0);
 
-	/* Not by a page, not as a reserve; but again what was given back. */
+	/* Not by one page more, nor as a reserve; but what was given back can be had again. */
 	assert_ok(peer_call(mallory, grow_it_more, &two, sizeof(two)));
 	assert_error(two.grown, -ENOSPC);
 	assert_error(two.reserved, -ENOSPC);
 	assert_ok(two.shrunk);
 	assert_ok(two.regrown);
 
-	/* Who has the right to more has it, in a region of his own. */
+	/* Root cannot grow mallory's region beyond mallory's limit, but a region of its own. */
 	assert_error(do_grow(fd, two.id, SYSTEM_PAGE, NULL), -ENOSPC);
 	assert_ok(peer_call(bob, grow_a_region, &bobs, sizeof(bobs)));
 	assert_ok(bobs.grown);
@@ -194,13 +194,13 @@ CASE(one_user_is_only_so_many_clients_of_anothers_region)
 		snprintf(name, sizeof(name), "root %d", i);
 		assert_ok(peer_attach(i ? peer_new() : root, r.name, name, 0));
 	}
-	/* Whose client died may come again. */
+	/* When one of his clients has died, he may attach another. */
 	peer_kill(mallory[0]);
 	assert_ok(peer_attach(mallory[3], r.name, "mallory 3", PEERSHM_ATTACH_READ_ONLY));
 	close(r.fd);
 }
 
-/* In a peer: come and go as a reader, but for the control pages. */
+/* In a peer: attach and detach as a reader again and again, keeping each control page mapped. */
 struct pages {
 	char region[PEERSHM_NAME_SIZE];
 	int n; /* out: how many */
@@ -217,7 +217,7 @@ static long leave_pages_behind(void *arg)
 		err = do_attach(fd, p->region, "reader", PEERSHM_ATTACH_READ_ONLY, NULL);
 		if (err)
 			break;
-		/* His are the first entries of the region. */
+		/* His entries are the first in the region, so his pages are, too. */
 		p->page[p->n] =
 			mmap(NULL, SYSTEM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 			     (off_t)PEERSHM_CONTROL_OFFSET + (1 + p->n) * (off_t)SYSTEM_PAGE);
@@ -301,7 +301,7 @@ CASE(one_user_watches_anothers_region_only_so_many_times)
 	assert_ok(peer_call(bob, watch, &w, sizeof(w)));
 	for (int i = 0; i < 4; i++)
 		assert_ok(peer_call(i ? peer_new() : bob, watch, &w, sizeof(w)));
-	/* Who watches no more may watch again. */
+	/* When he has closed a file that watched, he may watch with another. */
 	assert_ok(peer_call(mallory, close_watching, &first, sizeof(first)));
 	assert_ok(peer_call(mallory, watch, &w, sizeof(w)));
 }
@@ -331,7 +331,7 @@ static void unlink_all(void *arg)
 	close(fd);
 }
 
-/* Regions of any capacity made, attached and left, and another's clients tried. */
+/* Make regions of any capacity, attach, leave; try to attach to somebody else's region. */
 static long flood(void *arg)
 {
 	struct flood *f = arg;
@@ -364,7 +364,7 @@ static long flood(void *arg)
 			do_unlink(fd, name);
 			close(fd);
 		}
-		/* One that is as large as all of his may be is not to stay for long. */
+		/* A region that uses up his whole limit is not to stop the flood for long. */
 		if (i % 16 == 15)
 			unlink_all(f);
 	}

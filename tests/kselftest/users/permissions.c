@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every command, tried by every kind of user on regions of every kind of mode: what it
- * answers is what owner, group and mode say, and what capabilities add to that.
+ * Every kind of user tries every command on regions of every kind of mode. Owner, group and mode,
+ * and the user's capabilities, decide what is allowed.
  */
 #include <grp.h>
 #include <linux/capability.h>
@@ -22,7 +22,7 @@ struct visit {
 	long results[MAX_COMMANDS];
 };
 
-/* Every command, by its number in the table. */
+/* In a peer: every command that needs a permission; its answer goes where its row is. */
 static long visit(void *arg)
 {
 	struct visit *v = arg;
@@ -42,7 +42,7 @@ static long visit(void *arg)
 	return 0;
 }
 
-/* Whom a visitor becomes. */
+/* Which capabilities a user has. */
 enum power {
 	NONE,
 	ALL,
@@ -56,8 +56,8 @@ struct user {
 	uid_t uid;
 	gid_t gid, more; /* a supplementary group */
 	enum power power;
-	unsigned int shift; /* of its bits in the mode */
-	bool any;	    /* the mode does not count */
+	unsigned int shift; /* of the bits of the mode that apply to the user */
+	bool any;	    /* may do everything, whatever the mode */
 	bool owner;
 };
 
@@ -127,7 +127,7 @@ static struct peer *peer_as(const struct user *user)
 	return p;
 }
 
-/* As alice, of carol's group. */
+/* In a peer that is the owner to be. */
 static long make(void *arg)
 {
 	struct peershm_create *c = arg;
@@ -140,7 +140,7 @@ static long make(void *arg)
 	return err;
 }
 
-/* A region of that mode with memory, which root is not kept from giving it. */
+/* A region of the peer's with that mode. Root gives it memory, which its owner may not. */
 static struct target target_new(struct peer *maker, uint32_t mode)
 {
 	struct peershm_create c = { .size = sizeof(c), .capacity = GIB, .mode = mode };
@@ -226,7 +226,7 @@ struct pooled {
 	int created;
 };
 
-/* What `bob`, with the group and the capability or not, is told. */
+/* In a peer: CREATE as bob, in that group, with or without CAP_IPC_LOCK. */
 static long take_from_pool(void *arg)
 {
 	struct pooled *p = arg;
@@ -295,7 +295,7 @@ static long set_reserve_as_bob(void *arg)
 	return err;
 }
 
-/* Although he may write the region, and grow it: he is charged for that. */
+/* Bob may write the region and so grow it, but not have pages reserved for it. */
 CASE(a_reserve_of_the_pool_is_not_for_everybody)
 {
 	struct peershm_create c = {
@@ -311,7 +311,7 @@ CASE(a_reserve_of_the_pool_is_not_for_everybody)
 	close(fd);
 }
 
-/* Try to unlink a region by its name and by its id; both give that. */
+/* Try to unlink a region, by its name and then by its id. */
 static void try_unlink(struct peer *p, const struct target *t, int by_name, int by_id)
 {
 	assert_error(peer_command(p, command_find("unlink"), t), by_name);
@@ -340,7 +340,7 @@ CASE(only_the_owner_may_unlink)
 	assert_int_equal(info.id, r->id);
 	assert_int_equal(info.flags & PEERSHM_HEADER_UNLINKED, 0);
 
-	/* Not the group; and the owner whatever the mode is. */
+	/* The group may not, whatever the mode; the owner may, whatever the mode. */
 	t = target_new(alice, 0060);
 	try_unlink(peer_of(CAROL, CAROL), &t, -EACCES, -EACCES);
 	try_unlink(alice, &t, 0, -ENOENT);
