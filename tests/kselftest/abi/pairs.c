@@ -67,13 +67,14 @@ static void *repeat_second(void *arg)
 static long carry_out(void *arg)
 {
 	struct order *o = arg;
+	bool second = o->commands[1];
 	pthread_t thread;
 
-	if (o->commands[1] && pthread_create(&thread, NULL, repeat_second, o))
+	if (second && pthread_create(&thread, NULL, repeat_second, o))
 		return -EAGAIN;
 	if (o->commands[0])
 		repeat(o, 0);
-	if (o->commands[1])
+	if (second)
 		pthread_join(thread, NULL);
 	return 0;
 }
