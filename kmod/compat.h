@@ -16,54 +16,21 @@
 #include <linux/slab.h>
 #include <linux/version.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
-#error "peershm needs Linux 5.10 or newer"
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "peershm needs Linux 6.1 or newer"
 #endif
 
 #if BITS_PER_LONG != 64
 #error "peershm needs a 64-bit kernel"
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
-#define peershm_notify_change(dentry, attr) notify_change(dentry, attr, NULL)
-#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 #define peershm_notify_change(dentry, attr) \
 	notify_change(&init_user_ns, dentry, attr, NULL)
 #else
 #define peershm_notify_change(dentry, attr) \
 	notify_change(&nop_mnt_idmap, dentry, attr, NULL)
 #endif
-
-/* Pages charged to a memory cgroup can be mapped from 5.11 on. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
-#define PEERSHM_GFP_MAPPED GFP_KERNEL
-#else
-#define PEERSHM_GFP_MAPPED GFP_KERNEL_ACCOUNT
-#endif
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
-static inline void vma_set_file(struct vm_area_struct *vma, struct file *file)
-{
-	get_file(file);
-	swap(vma->vm_file, file);
-	fput(file);
-}
-#endif
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
-#define mmap_lock_is_contended(mm) rwsem_is_contended(&(mm)->mmap_lock)
-#endif
-
-/* Before 5.12 map_pages() leaves the page table locked, if it got there. */
-static inline void peershm_map_pages(struct vm_fault *vmf, pgoff_t start,
-				     pgoff_t end)
-{
-	vmf->vma->vm_ops->map_pages(vmf, start, end);
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 12, 0)
-	if (vmf->pte)
-		pte_unmap_unlock(vmf->pte, vmf->ptl);
-#endif
-}
 
 /*
  * Without a page table, and none ready, map_pages() maps a huge page and leaves
@@ -78,56 +45,10 @@ static inline void peershm_map_pages(struct vm_fault *vmf, pgoff_t start,
 #define PEERSHM_MAPS_WITHOUT_TABLE false
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 15, 0)
-static inline struct file *peershm_file_open_root(const struct path *path,
-						  const char *name, int flags,
-						  umode_t mode)
-{
-	return file_open_root(path->dentry, path->mnt, name, flags, mode);
-}
-
-#define file_open_root peershm_file_open_root
-#endif
-
-/* Before folios, a compound page's head stands for the whole of it. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
-#define folio page
-
-static inline struct page *filemap_lock_folio(struct address_space *mapping,
-					      pgoff_t index)
-{
-	struct page *page = find_lock_page(mapping, index);
-
-	return page ? compound_head(page) : NULL;
-}
-
-static inline struct page *folio_page(struct page *head, unsigned long n)
-{
-	return nth_page(head, n);
-}
-
-static inline unsigned long folio_nr_pages(struct page *head)
-{
-	return compound_nr(head);
-}
-
-static inline pgoff_t folio_next_index(struct page *head)
-{
-	return head->index + compound_nr(head);
-}
-
-#define page_folio compound_head
-#define folio_test_uptodate PageUptodate
-#define folio_mark_uptodate SetPageUptodate
-#define folio_mark_dirty set_page_dirty
-#define folio_unlock unlock_page
-#define folio_put put_page
-#endif
-
 /*
  * What a write to a file begins with: a locked page, as large as there is one
- * for the length, not up to date if it is new. Flags went away in 5.19, struct
- * page in 6.12, and the file in 6.17.
+ * for the length, not up to date if it is new. Struct page went away in 6.12, and
+ * the file in 6.17.
  */
 static inline int peershm_write_begin(struct file *file, loff_t pos,
 				      unsigned int length,
@@ -139,13 +60,8 @@ static inline int peershm_write_begin(struct file *file, loff_t pos,
 	struct page *found = NULL;
 	int err;
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 19, 0)
-	err = mapping->a_ops->write_begin(file, mapping, pos, length, 0, &found,
-					  &unused);
-#else
 	err = mapping->a_ops->write_begin(file, mapping, pos, length, &found,
 					  &unused);
-#endif
 	if (!err)
 		*foliop = page_folio(found);
 	return err;
@@ -172,12 +88,6 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
-/* The array of VMAs went away in 6.5. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-#define get_user_pages_remote(mm, start, nr, flags, pages, locked) \
-	get_user_pages_remote(mm, start, nr, flags, pages, NULL, locked)
-#endif
-
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #define vfs_mmap(file, vma) call_mmap(file, vma)
 #endif
@@ -186,41 +96,6 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #define PEERSHM_SHMEM_NORESERVE VM_NORESERVE
 #else
 #define PEERSHM_SHMEM_NORESERVE mk_vma_flags(VMA_NORESERVE_BIT)
-#endif
-
-/* What a task allocates can be charged to another group from 5.14 on. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 14, 0)
-#define PEERSHM_CHARGES_OTHERS true
-#else
-#define PEERSHM_CHARGES_OTHERS false
-#include <linux/sched/mm.h>
-static inline struct mem_cgroup *
-peershm_set_active_memcg(struct mem_cgroup *memcg)
-{
-	return NULL;
-}
-
-#define set_active_memcg peershm_set_active_memcg
-#endif
-
-/*
- * Task work that is to run soon breaks off waiting as a signal does, but is none,
- * from 5.11 on (and 5.10.162).
- */
-#ifdef TIF_NOTIFY_SIGNAL
-static inline void peershm_notify_again(void)
-{
-	set_thread_flag(TIF_NOTIFY_SIGNAL);
-}
-#else
-#define task_sigpending signal_pending
-#define clear_notify_signal() do { } while (0)
-#define peershm_notify_again() do { } while (0)
-#endif
-
-/* Moving a hugetlb VMA can wait for itself from 6.1 to 7.3 at least (vmalock.c). */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
-#define PEERSHM_MOVE_DEADLOCKS
 #endif
 
 /*
@@ -232,20 +107,12 @@ static inline void peershm_notify_again(void)
 
 /*
  * On arm64 what it reads then need not even be memory, and the same goes for all
- * who look at page tables. From 6.1 on windows can do without sharing (vmalock.c).
+ * who look at page tables. Windows there do without sharing (vmalock.c).
  */
-#if defined(CONFIG_ARM64) && defined(CONFIG_ARCH_WANT_HUGE_PMD_SHARE) && \
-	defined(PEERSHM_MOVE_DEADLOCKS)
+#if defined(CONFIG_ARM64) && defined(CONFIG_ARCH_WANT_HUGE_PMD_SHARE)
 #define PEERSHM_SHARES_NO_TABLES PEERSHM_FAULTS_LOOK_UNLOCKED
 #else
 #define PEERSHM_SHARES_NO_TABLES false
-#endif
-
-/* Before 5.17 a process that dumps core has a flag of its own. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 17, 0)
-#define PEERSHM_GROUP_EXIT (SIGNAL_GROUP_EXIT | SIGNAL_GROUP_COREDUMP)
-#else
-#define PEERSHM_GROUP_EXIT SIGNAL_GROUP_EXIT
 #endif
 
 /* Shrinkers are allocated from 6.7 on, and registering them cannot fail. */
@@ -264,11 +131,7 @@ static inline struct shrinker *shrinker_alloc(unsigned int flags,
 
 static inline int peershm_shrinker_register(struct shrinker *shrinker)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 0, 0)
-	return register_shrinker(shrinker);
-#else
 	return register_shrinker(shrinker, "peershm");
-#endif
 }
 
 static inline void shrinker_free(struct shrinker *shrinker)

@@ -92,7 +92,7 @@ device-run: module
 	$(Q)tools/vm/run $(VM) --timeout 3000 $(if $(VM_LOG),--log $(VM_LOG)) -- \
 		env PEERSHM_TEST_SCALE=$(or $(SCALE),1) /kselftest/run_kselftest.sh $(SELFTEST)
 
-##  check-kernels  the device tests on every kernel of tools/vm/kernels/suites (KERNELS="5.10 ..." SCALE=)
+##  check-kernels  the device tests on every kernel of tools/vm/kernels/suites (KERNELS="6.12 ..." SCALE=)
 check-kernels:
 	$(call ready,build vm test,lib tools kselftest)
 	$(Q)MAKE='$(MAKE)' SCALE='$(SCALE)' tests/check-kernels $(KERNELS)

@@ -348,7 +348,7 @@ static int allocate_pieces(const struct backing *b, struct file *file,
 		cond_resched();
 	}
 	if (put_off)
-		peershm_notify_again();
+		set_thread_flag(TIF_NOTIFY_SIGNAL);
 	return err;
 }
 

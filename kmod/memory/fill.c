@@ -164,7 +164,7 @@ static void fill_piece(void *context, unsigned int index)
 
 static bool worth_help(const struct ahead *a)
 {
-	return PEERSHM_CHARGES_OTHERS && a->end - a->start >= WORTH_HELP &&
+	return a->end - a->start >= WORTH_HELP &&
 	       a->end - a->start > a->piece && current->mm &&
 	       a->file->f_mapping->a_ops->write_begin &&
 	       peershm_parallel_anywhere();

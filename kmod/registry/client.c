@@ -96,7 +96,7 @@ static bool dying(const struct peershm_client *client)
 
 	rcu_read_lock();
 	task = pid_task(client->pid, PIDTYPE_TGID);
-	yes = task && READ_ONCE(task->signal->flags) & PEERSHM_GROUP_EXIT;
+	yes = task && READ_ONCE(task->signal->flags) & SIGNAL_GROUP_EXIT;
 	rcu_read_unlock();
 	return yes;
 }

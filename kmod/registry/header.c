@@ -43,7 +43,7 @@ struct peershm_header *peershm_header_alloc(const struct peershm_region *region)
 	struct peershm_header *header;
 
 	header = __vmalloc(peershm_header_length(region->max_clients),
-			   PEERSHM_GFP_MAPPED | __GFP_ZERO | __GFP_NOWARN);
+			   GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
 	if (!header)
 		return NULL;
 	header->magic = PEERSHM_HEADER_MAGIC;

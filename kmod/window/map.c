@@ -104,7 +104,7 @@ static bool worth_help(const struct peershm_region *region, u64 bytes)
 {
 	u64 entries = bytes / region->page_size;
 
-	if (!PEERSHM_CHARGES_OTHERS || peershm_backing_pooled(region->backing))
+	if (peershm_backing_pooled(region->backing))
 		return false;
 	if (region->page_size > PAGE_SIZE)
 		entries *= HUGE_PAGE;

@@ -247,8 +247,9 @@ static void map_around(struct vm_area_struct *vma, unsigned long addr,
 	end = min(end, round_down(addr, AROUND * PAGE_SIZE) +
 			       AROUND * PAGE_SIZE);
 	if (vmf.pmd && vma->vm_ops->map_pages)
-		peershm_map_pages(&vmf, vmf.pgoff,
-				  linear_page_index(vma, end - PAGE_SIZE));
+		vma->vm_ops->map_pages(&vmf, vmf.pgoff,
+				       linear_page_index(vma,
+							 end - PAGE_SIZE));
 }
 
 /*

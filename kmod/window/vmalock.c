@@ -2,8 +2,8 @@
 /*
  * The locks of hugetlb VMAs: whoever has none shares no page tables.
  *
- * Since Linux 6.1 mremap() of such a VMA can wait for itself for ever, and then
- * everybody waits who wants the file's i_mmap_rwsem. move_hugetlb_page_tables()
+ * mremap() of such a VMA can wait for itself for ever (from Linux 6.1 to 7.3 at
+ * least), and then everybody waits who wants the file's i_mmap_rwsem. move_hugetlb_page_tables()
  * holds it for writing, and huge_pte_alloc() takes it for reading when it looks
  * for a page table to share: where the VMA has all that one table maps, and
  * there is none yet.
@@ -27,7 +27,6 @@
 
 #include "window/vmalock.h"
 
-#ifdef PEERSHM_MOVE_DEADLOCKS
 static DEFINE_MUTEX(ops_lock);
 
 /* Of hugetlbfs, which does not export its own, and with what is mended. */
@@ -95,4 +94,3 @@ void peershm_vmalock_mend(struct vm_area_struct *vma)
 	if (PEERSHM_SHARES_NO_TABLES)
 		hugetlb_ops->close(vma);
 }
-#endif

@@ -4,12 +4,6 @@
 
 struct vm_area_struct;
 
-#ifdef PEERSHM_MOVE_DEADLOCKS
 void peershm_vmalock_mend(struct vm_area_struct *vma);
-#else
-static inline void peershm_vmalock_mend(struct vm_area_struct *vma)
-{
-}
-#endif
 
 #endif /* PEERSHM_VMALOCK_H */
