@@ -4,19 +4,20 @@
  *
  * Lock order, outermost first:
  *
- *   region->resize
- *   pf->reader.turn
+ *   region->resize_mutex
+ *   pf->reader.read_mutex
  *     mmap lock of a client
- *       region->tables
+ *       region->tables_rwsem
  *         locks of the memory: of its inode, of its pages, i_mmap
- *       region list lock (directory.c)
+ *       list_mutex (directory.c)
  *         pf->lock
- *           region->registry
+ *           givers_lock (reserve.c)
+ *           region->registry_lock
  *
- * The mmap operation runs under the caller's mmap lock. User memory is copied
- * with none of these held but the turn of a file's readers, and no client's mmap
- * lock is waited for with any other of them held. A window's release (window.c)
- * is called with no lock held.
+ * The mmap operation runs under the caller's mmap lock. While user memory is
+ * copied, none of these is held but the read_mutex of the file that is read. No
+ * client's mmap lock is waited for while any other of them is held. A window's
+ * release (window.c) is called with no lock held.
  */
 #include <linux/module.h>
 #include <linux/rcupdate.h>

@@ -56,10 +56,10 @@ struct peershm_name {
  */
 struct peershm_event_log {
 	unsigned int size;		/* constant; a power of two */
-	struct peershm_event_record *ring; /* content: registry */
-	u64 next;			/* registry; sequence number to come */
-	struct list_head readers;	/* registry */
-	unsigned int nr_watchers;	/* registry; at most max_clients */
+	struct peershm_event_record *ring; /* content: registry_lock */
+	u64 next;			/* registry_lock; sequence to come */
+	struct list_head readers;	/* registry_lock */
+	unsigned int nr_watchers;	/* registry_lock; <= max_clients */
 };
 
 /*
@@ -70,10 +70,10 @@ struct peershm_event_log {
 struct peershm_event_reader {
 	wait_queue_head_t wait;
 	struct work_struct wake;
-	struct mutex turn;		/* one read() at a time */
+	struct mutex read_mutex;	/* one read() at a time */
 
 	/* Of a file that watches. The file's lock; once set, until the end. */
-	struct peershm_region *region;	/* a hold */
+	struct peershm_region *region;	/* its struct is kept */
 	struct mm_struct *mm;		/* whose; grabbed */
 	kuid_t uid;
 
@@ -90,8 +90,8 @@ struct peershm_reserve {
 	u64 want;			/* bytes; what was asked for */
 	u64 have;			/* bytes, from the size on */
 
-	struct mem_cgroup *memcg;	/* charged for it; resize lock */
-	bool pressed;			/* to be given back; reserve.c's lock */
+	struct mem_cgroup *memcg;	/* charged for it; resize_mutex */
+	bool pressed;			/* to be given back; givers_lock */
 	struct list_head node;		/* likewise; empty: nothing to give */
 	bool closed;			/* likewise; nobody uses the region */
 
@@ -127,22 +127,22 @@ struct peershm_region {
 	struct file *file;		/* the memory */
 	struct file *control;		/* the control pages */
 	size_t control_length;
-	struct peershm_header *header;	/* content: registry */
+	struct peershm_header *header;	/* content: registry_lock */
 
-	struct list_head node;		/* region list lock; by base */
+	struct list_head node;		/* list_mutex; by base */
 	/* Off the list, by whom put it there; NULL: it is not in it. */
 	void (*remove)(struct peershm_region *region);
-	u64 granted;			/* region list lock; resize, too */
+	u64 granted;			/* list_mutex; resize_mutex, too */
 
 	/* Serialises changes of the size; held while memory is allocated. */
-	struct mutex resize;
+	struct mutex resize_mutex;
 	struct peershm_reserve reserve;
 
 	/* Read: clients' page tables are not taken away (populate.c). */
-	struct rw_semaphore tables;
+	struct rw_semaphore tables_rwsem;
 
-	spinlock_t registry;		/* protects what follows */
-	u64 size;			/* written with resize held, too */
+	spinlock_t registry_lock;		/* protects what follows */
+	u64 size;			/* written with resize_mutex, too */
 	/* A shrink to it is announced, by that client; else the size, NULL. */
 	u64 watermark;
 	struct peershm_client *announcer;
@@ -157,14 +157,15 @@ struct peershm_region {
 	u64 departures;			/* how many that was */
 	u32 header_seq;
 	u32 nr_clients;			/* live ones */
-	bool linked;			/* written with the list lock, too */
+	bool linked;			/* written with list_mutex, too */
 	struct peershm_client **clients; /* max_clients slots */
-	struct peershm_client **leavers; /* that keep a slot; no reference */
+	/* Clients that left, in the slots they keep; no reference. */
+	struct peershm_client **kept_slots;
 	struct peershm_event_log events;
 
-	/* For stragglers; while it is queued it has a hold. */
+	/* For deferred clients; while it is queued it keeps the struct. */
 	struct delayed_work follow;
-	unsigned int pause_ms;		/* registry */
+	unsigned int pause_ms;		/* registry_lock */
 };
 
 /*
@@ -192,13 +193,13 @@ struct peershm_client {
 
 	/* Protected by the region's registry lock. */
 	int slot;			/* -1: not in the registry */
-	unsigned int keeps;		/* of the slot, also when it has left */
+	unsigned int slot_users;	/* keep the slot, also when it has left */
 	bool live;			/* attached: shown, and a peer */
 	bool partial;			/* has been at its window */
 	unsigned long awaited;		/* its name, dying: since (jiffies), or 0 */
 	u64 mapped;
 	struct peershm_event_reader *reader; /* of the file, if connected */
-	u64 behind;			/* a straggler from there on */
+	u64 behind;			/* deferred from there on */
 	u64 mapped_before;		/* when it became one */
 
 	struct file *window;		/* of the attaching task; then NULL */
@@ -223,7 +224,7 @@ struct peershm_file {
 static inline bool
 peershm_region_has_locked(const struct peershm_region *region, u64 address)
 {
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	return address >= region->base &&
 	       address - region->base < region->size;
 }
@@ -250,7 +251,7 @@ peershm_root_address_locked(const struct peershm_region *region,
 static inline void
 peershm_region_unannounce_locked(struct peershm_region *region)
 {
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	region->announcer = NULL;
 	region->watermark = region->size;
 }

@@ -97,9 +97,9 @@ static void describe_peer(struct peershm_peer *peer,
 	peer->pid = peershm_client_pid(client);
 	peer->result = job->result;
 	memcpy(peer->name, client->name, sizeof(peer->name));
-	spin_lock(&client->region->registry);
+	spin_lock(&client->region->registry_lock);
 	peer->mapped = client->mapped;
-	spin_unlock(&client->region->registry);
+	spin_unlock(&client->region->registry_lock);
 }
 
 /**

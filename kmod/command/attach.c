@@ -35,7 +35,7 @@ static int go_live(struct peershm_file *pf, struct peershm_client *client,
 	struct peershm_region *region = client->region;
 	int err = 0;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	if (client->slot < 0) {
 		err = -ENOTCONN;	/* unmapped by another thread */
 	} else {
@@ -53,7 +53,7 @@ static int go_live(struct peershm_file *pf, struct peershm_client *client,
 		peershm_event_record_locked(region, PEERSHM_EVENT_JOINED,
 					    client, 0, 0);
 	}
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 	return err;
 }
 
@@ -127,9 +127,9 @@ static int await_grow(struct peershm_region *region)
 {
 	if (!peershm_backing_pooled(region->backing))
 		return 0;
-	if (mutex_lock_interruptible(&region->resize))
+	if (mutex_lock_interruptible(&region->resize_mutex))
 		return -ERESTARTSYS;
-	mutex_unlock(&region->resize);
+	mutex_unlock(&region->resize_mutex);
 	return 0;
 }
 

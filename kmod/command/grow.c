@@ -57,7 +57,7 @@ static struct grow_result grow_locked(struct peershm_region *region,
 	struct grow_result result = { .start = size, .end = size };
 	u64 new_size;
 
-	lockdep_assert_held(&region->resize);
+	lockdep_assert_held(&region->resize_mutex);
 	result.err = wanted_size(region, args, &new_size);
 	if (result.err || new_size == size)
 		return result;
@@ -65,7 +65,7 @@ static struct grow_result grow_locked(struct peershm_region *region,
 	if (!peershm_directory_grant(region, new_size, region->reserve.want))
 		return result;
 	result.err = peershm_backing_grow(region->backing, region->file,
-					  &region->tables, size, ready,
+					  &region->tables_rwsem, size, ready,
 					  new_size);
 	if (!result.err) {
 		peershm_size_grown(region, client, new_size);
@@ -97,10 +97,10 @@ long peershm_grow_run(struct peershm_region *region,
 	if (err)
 		return err;
 	err = -ERESTARTSYS;
-	if (mutex_lock_interruptible(&region->resize))
+	if (mutex_lock_interruptible(&region->resize_mutex))
 		goto end_answer;
 	result = grow_locked(region, client, args);
-	mutex_unlock(&region->resize);
+	mutex_unlock(&region->resize_mutex);
 	err = result.err;
 	/* Also if it was that large: another grow may still be mapping. */
 	if (!err || result.start < result.end)

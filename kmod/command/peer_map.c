@@ -35,9 +35,9 @@ static int check_range(struct peershm_region *region,
 {
 	u64 size;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	size = region->size;
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 	if (!IS_ALIGNED(args->offset, region->page_size) ||
 	    !IS_ALIGNED(args->length, region->page_size) ||
 	    args->offset > size || args->length > size - args->offset)

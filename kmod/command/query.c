@@ -105,7 +105,7 @@ long peershm_clients_run(struct peershm_region *region,
 		if (!infos)
 			return -ENOMEM;
 	}
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	for (slot = 0; slot < region->max_clients; slot++) {
 		client = region->clients[slot];
 		if (!client || !peershm_client_present_locked(client))
@@ -114,7 +114,7 @@ long peershm_clients_run(struct peershm_region *region,
 			describe_client(client, &infos[n]);
 		n++;
 	}
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 
 	err = peershm_answer_array(args->clients, infos, min(n, room),
 				   sizeof(*infos));
@@ -143,7 +143,7 @@ long peershm_resolve_run(struct peershm_region *region,
 	unsigned int slot;
 	int err = -ENOENT;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	for (slot = 0; slot < region->max_clients; slot++) {
 		client = region->clients[slot];
 		if (!client || !peershm_client_present_locked(client))
@@ -157,6 +157,6 @@ long peershm_resolve_run(struct peershm_region *region,
 		err = 0;
 		break;
 	}
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 	return err;
 }

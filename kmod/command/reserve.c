@@ -23,13 +23,13 @@ int peershm_set_reserve(struct peershm_region *region, u64 want)
 {
 	int err = 0;
 
-	if (mutex_lock_interruptible(&region->resize))
+	if (mutex_lock_interruptible(&region->resize_mutex))
 		return -ERESTARTSYS;
 	if (peershm_directory_grant(region, region->size, want))
 		peershm_reserve_set(region, want);
 	else
 		err = -ENOSPC;
-	mutex_unlock(&region->resize);
+	mutex_unlock(&region->resize_mutex);
 	if (!err)
 		peershm_reserve_refill(region);
 	return err;

@@ -44,9 +44,9 @@ long peershm_set_root_run(struct peershm_region *region,
 			return -ENOMEM;
 		memcpy(spare->name, args->name, sizeof(spare->name));
 	}
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	err = peershm_root_set_locked(region, client, args, &spare);
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 	kfree(spare);
 	return err;
 }
@@ -64,11 +64,11 @@ long peershm_get_root_run(struct peershm_region *region,
 	struct peershm_get_root *args = arg;
 	struct peershm_root *root;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	root = peershm_root_find_locked(region, args->info.name);
 	if (root)
 		peershm_root_describe_locked(region, root, &args->info);
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 	return root ? 0 : -ENOENT;
 }
 
@@ -95,9 +95,9 @@ long peershm_roots_run(struct peershm_region *region,
 		if (!infos)
 			return -ENOMEM;
 	}
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	n = peershm_root_list_locked(region, infos, room);
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 
 	err = peershm_answer_array(args->roots, infos, min(n, room),
 				   sizeof(*infos));

@@ -40,7 +40,7 @@ static int shrink_locked(struct peershm_region *region,
 	u64 old_size = region->size;
 	int err;
 
-	lockdep_assert_held(&region->resize);
+	lockdep_assert_held(&region->resize_mutex);
 	args->old_size = old_size;
 	if (args->new_size > old_size)
 		return -EINVAL;
@@ -54,7 +54,7 @@ static int shrink_locked(struct peershm_region *region,
 		return err;
 	if (args->new_size < old_size) {
 		err = peershm_backing_shrink(region->backing, region->file,
-					     &region->tables,
+					     &region->tables_rwsem,
 					     old_size + region->reserve.have,
 					     args->new_size);
 		if (err) {
@@ -83,10 +83,10 @@ static int shrink(struct peershm_region *region,
 	if (err)
 		return err;
 	err = -ERESTARTSYS;
-	if (mutex_lock_interruptible(&region->resize))
+	if (mutex_lock_interruptible(&region->resize_mutex))
 		goto end_call;
 	err = shrink_locked(region, client, args);
-	mutex_unlock(&region->resize);
+	mutex_unlock(&region->resize_mutex);
 	if (!err && mapped < args->new_size)
 		peershm_map_peers(&call, NULL, mapped, args->new_size);
 	peershm_reserve_refill(region);

@@ -44,7 +44,7 @@ long peershm_watch_run(struct peershm_file *pf, void *arg)
 	limited = peershm_limits_apply(region);
 
 	spin_lock(&pf->lock);
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	if (pf->client || pf->attacher || pf->reader.region) {
 		err = -EBUSY;
 	} else if (!has_room_locked(region, limited)) {
@@ -53,7 +53,7 @@ long peershm_watch_run(struct peershm_file *pf, void *arg)
 		peershm_region_get_struct(region);
 		peershm_event_watch_locked(region, &pf->reader);
 	}
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 	spin_unlock(&pf->lock);
 	peershm_region_put(region);
 	return err;

@@ -37,14 +37,14 @@ struct peershm_region *peershm_file_attached(struct peershm_file *pf, int mask,
 	if (!found)
 		return ERR_PTR(-ENOTCONN);
 	region = found->region;
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	if (found->mm != current->mm || !found->live)
 		region = ERR_PTR(-ENOTCONN);
 	else if (mask & MAY_WRITE && found->flags & PEERSHM_CLIENT_READ_ONLY)
 		region = ERR_PTR(-EACCES);
 	else	/* A live client has a window, which is a user of the region. */
 		peershm_region_get(region);
-	spin_unlock(&found->region->registry);
+	spin_unlock(&found->region->registry_lock);
 	if (IS_ERR(region))
 		peershm_client_put(found);
 	else
@@ -155,7 +155,7 @@ static int with_source(struct peershm_file *pf,
 	client = pf->client;
 	region = client ? client->region : pf->reader.region;
 	if (region) {
-		spin_lock(&region->registry);
+		spin_lock(&region->registry_lock);
 		/* The kernel itself polls for whoever submitted that. */
 		if (client)
 			mine = client->live &&
@@ -164,7 +164,7 @@ static int with_source(struct peershm_file *pf,
 			mine = !current->mm || pf->reader.mm == current->mm;
 		if (mine)
 			ret = f(region, &pf->reader, step);
-		spin_unlock(&region->registry);
+		spin_unlock(&region->registry_lock);
 	}
 	spin_unlock(&pf->lock);
 	return ret;
@@ -186,10 +186,10 @@ static ssize_t read_records(struct peershm_file *pf, struct iov_iter *to,
 	size_t copied;
 
 	/* Another thread may have it while it waits for its buffer. */
-	if (!mutex_trylock(&pf->reader.turn)) {
+	if (!mutex_trylock(&pf->reader.read_mutex)) {
 		if (!wait)
 			return -EAGAIN;
-		if (mutex_lock_interruptible(&pf->reader.turn))
+		if (mutex_lock_interruptible(&pf->reader.read_mutex))
 			return -ERESTARTSYS;
 	}
 	while (iov_iter_count(to) >= sizeof(step.event)) {
@@ -205,7 +205,7 @@ static ssize_t read_records(struct peershm_file *pf, struct iov_iter *to,
 		with_source(pf, peershm_event_take_locked, &step);
 		done += sizeof(step.event);
 	}
-	mutex_unlock(&pf->reader.turn);
+	mutex_unlock(&pf->reader.read_mutex);
 	return done ?: ret;
 }
 

@@ -240,19 +240,19 @@ static void set_size(struct file *file, u64 size)
  * that clients share go then, where hugetlb_fault() may just look at one.
  */
 static int truncate(const struct backing *b, struct file *file,
-		    struct rw_semaphore *tables, u64 size)
+		    struct rw_semaphore *tables_rwsem, u64 size)
 {
 	struct iattr attr = { .ia_valid = ATTR_SIZE, .ia_size = size };
 	struct inode *inode = file_inode(file);
 	int err;
 
 	if (PEERSHM_FAULTS_LOOK_UNLOCKED && b->pool)
-		down_write(tables);
+		down_write(tables_rwsem);
 	inode_lock(inode);
 	err = peershm_notify_change(file->f_path.dentry, &attr);
 	inode_unlock(inode);
 	if (PEERSHM_FAULTS_LOOK_UNLOCKED && b->pool)
-		up_write(tables);
+		up_write(tables_rwsem);
 	return err;
 }
 
@@ -379,7 +379,7 @@ static int allocate(const struct backing *b, struct file *file, u64 start,
  * peershm_backing_grow() - allocate and zero memory, then make it accessible
  * @backing: kind
  * @file: of it
- * @tables: held for writing while page tables of it are taken away
+ * @tables_rwsem: held for writing while page tables of it are taken away
  * @old_size: its size
  * @ready: up to where peershm_backing_reserve() has allocated, not less
  * @new_size: the size wanted
@@ -390,8 +390,8 @@ static int allocate(const struct backing *b, struct file *file, u64 start,
  * -ERESTARTSYS.
  */
 int peershm_backing_grow(u32 backing, struct file *file,
-			 struct rw_semaphore *tables, u64 old_size, u64 ready,
-			 u64 new_size)
+			 struct rw_semaphore *tables_rwsem, u64 old_size,
+			 u64 ready, u64 new_size)
 {
 	/*
 	 * A limit on file sizes is not meant for memory, and would send
@@ -414,7 +414,7 @@ int peershm_backing_grow(u32 backing, struct file *file,
 	err = allocate(&backings[backing], file, ready, new_size);
 	sigprocmask(SIG_SETMASK, &old_signals, NULL);
 	if (err) {
-		if (truncate(&backings[backing], file, tables, old_size))
+		if (truncate(&backings[backing], file, tables_rwsem, old_size))
 			pr_warn_once("peershm: memory of a failed grow was not freed\n");
 		uncharge(backing, new_size - old_size);
 		/* An empty pool of huge pages is out of memory, too. */
@@ -454,17 +454,17 @@ int peershm_backing_reserve(u32 backing, struct file *file, u64 start, u64 end)
  * peershm_backing_shrink() - unmap memory from every process and free it
  * @backing: kind
  * @file: of it
- * @tables: held for writing while page tables of it are taken away
+ * @tables_rwsem: held for writing while page tables of it are taken away
  * @old_size: its size, with what lies ready beyond it
  * @new_size: the size wanted, not larger
  *
  * Takes no process's mmap lock. The caller keeps others from changing the size.
  */
 int peershm_backing_shrink(u32 backing, struct file *file,
-			   struct rw_semaphore *tables, u64 old_size,
+			   struct rw_semaphore *tables_rwsem, u64 old_size,
 			   u64 new_size)
 {
-	int err = truncate(&backings[backing], file, tables, new_size);
+	int err = truncate(&backings[backing], file, tables_rwsem, new_size);
 
 	if (!err)
 		uncharge(backing, old_size - new_size);

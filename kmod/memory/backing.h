@@ -27,11 +27,11 @@ struct file *peershm_backing_open(u32 backing, const char *name);
 struct file *peershm_backing_open_control(const char *name, size_t size);
 
 int peershm_backing_grow(u32 backing, struct file *file,
-			 struct rw_semaphore *tables, u64 old_size, u64 ready,
-			 u64 new_size);
+			 struct rw_semaphore *tables_rwsem, u64 old_size,
+			 u64 ready, u64 new_size);
 int peershm_backing_reserve(u32 backing, struct file *file, u64 start, u64 end);
 int peershm_backing_shrink(u32 backing, struct file *file,
-			   struct rw_semaphore *tables, u64 old_size,
+			   struct rw_semaphore *tables_rwsem, u64 old_size,
 			   u64 new_size);
 void peershm_backing_release(u32 backing, struct file *file, u64 size);
 

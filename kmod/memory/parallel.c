@@ -40,7 +40,7 @@ static void take_part(struct run *run)
 		run->f(run->context, i);
 }
 
-static void help(struct work_struct *work)
+static void help_work(struct work_struct *work)
 {
 	take_part(container_of(work, struct helper, work)->run);
 }
@@ -119,7 +119,7 @@ void peershm_parallel(void (*f)(void *context, unsigned int index),
 	if (n > 1 && is_ordinary(current))
 		nr = min3(n - 1, cpus - 1, MAX_HELPERS);
 	for (i = 0; i < nr; i++) {
-		INIT_WORK_ONSTACK(&helpers[i].work, help);
+		INIT_WORK_ONSTACK(&helpers[i].work, help_work);
 		helpers[i].run = &run;
 		queue_work(queue, &helpers[i].work);
 	}

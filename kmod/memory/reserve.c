@@ -9,7 +9,7 @@
  * memory runs short, the shrinker asks for reserves and the works give them
  * back; it cannot be done at once, as reclaim may hold the inode's lock.
  *
- * Lock order: the region's resize lock, then `lock`, then the region's registry.
+ * Lock order: the region's resize_mutex, givers_lock, the region's registry_lock.
  */
 #include <linux/err.h>
 #include <linux/fs.h>
@@ -35,7 +35,7 @@ static struct workqueue_struct *queue;
 static struct shrinker *shrinker;
 
 /* The regions that have something to give back to the system. */
-static DEFINE_SPINLOCK(lock);
+static DEFINE_SPINLOCK(givers_lock);
 static LIST_HEAD(givers);
 
 /* What is to lie ready: as much as was asked for, within the capacity. */
@@ -48,20 +48,20 @@ static void set_have(struct peershm_region *region, u64 have)
 {
 	struct peershm_reserve *reserve = &region->reserve;
 
-	lockdep_assert_held(&region->resize);
-	spin_lock(&region->registry);
+	lockdep_assert_held(&region->resize_mutex);
+	spin_lock(&region->registry_lock);
 	WRITE_ONCE(reserve->have, have); /* the shrinker looks without a lock */
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 
 	if (peershm_backing_pooled(region->backing))
 		return;
-	spin_lock(&lock);
+	spin_lock(&givers_lock);
 	list_del_init(&reserve->node);
 	if (have && !reserve->closed)
 		list_add_tail(&reserve->node, &givers);
 	else
 		reserve->pressed = false;
-	spin_unlock(&lock);
+	spin_unlock(&givers_lock);
 }
 
 static int give_back(struct peershm_region *region)
@@ -70,9 +70,9 @@ static int give_back(struct peershm_region *region)
 	u64 size = region->size;
 	int err;
 
-	lockdep_assert_held(&region->resize);
+	lockdep_assert_held(&region->resize_mutex);
 	err = peershm_backing_shrink(region->backing, region->file,
-				     &region->tables,
+				     &region->tables_rwsem,
 				     size + reserve->have, size);
 	if (!err) {
 		/* Who sees that it is gone sees who lost something with it. */
@@ -90,7 +90,7 @@ static int fill_chunk(struct peershm_region *region)
 	u64 start, end;
 	int err;
 
-	lockdep_assert_held(&region->resize);
+	lockdep_assert_held(&region->resize_mutex);
 	start = region->size + reserve->have;
 	end = region->size + min(reserve->have + chunk, target(region));
 	old = set_active_memcg(reserve->memcg);
@@ -106,13 +106,13 @@ static bool pressed(struct peershm_region *region)
 {
 	bool yes;
 
-	spin_lock(&lock);
+	spin_lock(&givers_lock);
 	yes = region->reserve.pressed;
-	spin_unlock(&lock);
+	spin_unlock(&givers_lock);
 	return yes;
 }
 
-static void refill(struct work_struct *item)
+static void refill_work(struct work_struct *item)
 {
 	struct delayed_work *delayed = to_delayed_work(item);
 	struct peershm_region *region =
@@ -121,7 +121,7 @@ static void refill(struct work_struct *item)
 	unsigned int delay_ms = 0;
 	bool more;
 
-	if (!mutex_trylock(&region->resize)) {
+	if (!mutex_trylock(&region->resize_mutex)) {
 		queue_delayed_work(queue, &reserve->work,
 				   msecs_to_jiffies(BUSY_MS));
 		return;
@@ -136,7 +136,7 @@ static void refill(struct work_struct *item)
 		delay_ms = fill_chunk(region) ? SHORT_MS : 0;
 	}
 	more = reserve->have != target(region);
-	mutex_unlock(&region->resize);
+	mutex_unlock(&region->resize_mutex);
 	set_user_nice(current, 0);	/* as other works expect it */
 	if (more)
 		queue_delayed_work(queue, &reserve->work,
@@ -154,7 +154,7 @@ void peershm_reserve_prepare(struct peershm_region *region,
 {
 	region->reserve.given_back = given_back;
 	INIT_LIST_HEAD(&region->reserve.node);
-	INIT_DELAYED_WORK(&region->reserve.work, refill);
+	INIT_DELAYED_WORK(&region->reserve.work, refill_work);
 }
 
 /**
@@ -167,17 +167,17 @@ void peershm_reserve_release(struct peershm_region *region)
 {
 	struct peershm_reserve *reserve = &region->reserve;
 
-	spin_lock(&lock);
+	spin_lock(&givers_lock);
 	reserve->closed = true;
 	list_del_init(&reserve->node);	/* the shrinker queues no more work */
-	spin_unlock(&lock);
+	spin_unlock(&givers_lock);
 	cancel_delayed_work_sync(&reserve->work);
 	mem_cgroup_put(reserve->memcg);
 	reserve->memcg = NULL;
 }
 
 /* Have the work look at the reserve, once whoever changes the size is done. */
-static void look(struct peershm_region *region)
+static void queue_refill(struct peershm_region *region)
 {
 	mod_delayed_work(queue, &region->reserve.work, 0);
 }
@@ -193,11 +193,11 @@ void peershm_reserve_refill(struct peershm_region *region)
 {
 	bool wanted;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	wanted = region->reserve.want || region->reserve.have;
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 	if (wanted)
-		look(region);
+		queue_refill(region);
 }
 
 /**
@@ -224,35 +224,37 @@ void peershm_reserve_set(struct peershm_region *region, u64 want)
 	struct peershm_reserve *reserve = &region->reserve;
 	struct mem_cgroup *memcg = NULL;
 
-	lockdep_assert_held(&region->resize);
+	lockdep_assert_held(&region->resize_mutex);
 	if (want)
 		memcg = get_mem_cgroup_from_mm(current->mm);
 	swap(memcg, reserve->memcg);
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	reserve->want = want;
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 	mem_cgroup_put(memcg);
 }
 
-static unsigned long count(struct shrinker *self, struct shrink_control *sc)
+static unsigned long count_reserves(struct shrinker *self,
+				    struct shrink_control *sc)
 {
 	struct peershm_region *region;
 	unsigned long pages = 0;
 
-	spin_lock(&lock);
+	spin_lock(&givers_lock);
 	list_for_each_entry(region, &givers, reserve.node)
 		if (!region->reserve.pressed)
 			pages += READ_ONCE(region->reserve.have) >> PAGE_SHIFT;
-	spin_unlock(&lock);
+	spin_unlock(&givers_lock);
 	return pages ?: SHRINK_EMPTY;
 }
 
-static unsigned long scan(struct shrinker *self, struct shrink_control *sc)
+static unsigned long press_reserves(struct shrinker *self,
+				    struct shrink_control *sc)
 {
 	struct peershm_region *region;
 	unsigned long pages = 0;
 
-	spin_lock(&lock);
+	spin_lock(&givers_lock);
 	list_for_each_entry(region, &givers, reserve.node) {
 		if (pages >= sc->nr_to_scan)
 			break;
@@ -260,9 +262,9 @@ static unsigned long scan(struct shrinker *self, struct shrink_control *sc)
 			continue;
 		region->reserve.pressed = true;
 		pages += READ_ONCE(region->reserve.have) >> PAGE_SHIFT;
-		look(region);
+		queue_refill(region);
 	}
-	spin_unlock(&lock);
+	spin_unlock(&givers_lock);
 	sc->nr_scanned = pages;
 	return pages ?: SHRINK_STOP;
 }
@@ -278,8 +280,8 @@ int peershm_reserve_init(void)
 	shrinker = shrinker_alloc(0, "peershm");
 	if (!shrinker)
 		goto destroy;
-	shrinker->count_objects = count;
-	shrinker->scan_objects = scan;
+	shrinker->count_objects = count_reserves;
+	shrinker->scan_objects = press_reserves;
 	err = peershm_shrinker_register(shrinker);
 	if (err)
 		goto free;

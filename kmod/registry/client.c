@@ -64,7 +64,7 @@ void peershm_client_put(struct peershm_client *client)
  */
 bool peershm_client_present_locked(const struct peershm_client *client)
 {
-	lockdep_assert_held(&client->region->registry);
+	lockdep_assert_held(&client->region->registry_lock);
 	return client->live && atomic_read(&client->mm->mm_users);
 }
 
@@ -116,12 +116,12 @@ static void leave_locked(struct peershm_client *client)
 	int slot = client->slot;
 	enum peershm_event_type type;
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	if (slot < 0)
 		return;
 	region->clients[slot] = NULL;
-	if (client->keeps)
-		region->leavers[slot] = client;
+	if (client->slot_users)
+		region->kept_slots[slot] = client;
 	WRITE_ONCE(client->slot, -1);
 	if (!client->live)
 		return;
@@ -149,49 +149,49 @@ static void leave_locked(struct peershm_client *client)
  */
 void peershm_client_leave(struct peershm_client *client)
 {
-	spin_lock(&client->region->registry);
+	spin_lock(&client->region->registry_lock);
 	leave_locked(client);
-	spin_unlock(&client->region->registry);
+	spin_unlock(&client->region->registry_lock);
 }
 
 /**
- * peershm_client_keep() - nobody gets the client's slot after it
- * @client: until as many calls of peershm_client_unkeep(), also if it leaves
+ * peershm_client_keep_slot() - nobody gets the client's slot after it
+ * @client: until as many calls of peershm_client_free_slot(), also if it leaves
  *
  * A slot that is kept counts as one of its user's clients.
  *
  * Returns: 0, or -ENOTCONN if it has left already.
  */
-int peershm_client_keep(struct peershm_client *client)
+int peershm_client_keep_slot(struct peershm_client *client)
 {
 	int err = 0;
 
-	spin_lock(&client->region->registry);
+	spin_lock(&client->region->registry_lock);
 	if (client->slot < 0)
 		err = -ENOTCONN;
 	else
-		client->keeps++;
-	spin_unlock(&client->region->registry);
+		client->slot_users++;
+	spin_unlock(&client->region->registry_lock);
 	return err;
 }
 
-void peershm_client_unkeep(struct peershm_client *client)
+void peershm_client_free_slot(struct peershm_client *client)
 {
 	struct peershm_region *region = client->region;
 
-	spin_lock(&region->registry);
-	if (!--client->keeps && client->slot < 0)
-		region->leavers[client->entry] = NULL;
-	spin_unlock(&region->registry);
+	spin_lock(&region->registry_lock);
+	if (!--client->slot_users && client->slot < 0)
+		region->kept_slots[client->entry] = NULL;
+	spin_unlock(&region->registry_lock);
 }
 
 bool peershm_client_live(struct peershm_client *client)
 {
 	bool live;
 
-	spin_lock(&client->region->registry);
+	spin_lock(&client->region->registry_lock);
 	live = client->live;
-	spin_unlock(&client->region->registry);
+	spin_unlock(&client->region->registry_lock);
 	return live;
 }
 
@@ -243,7 +243,7 @@ void peershm_client_trim_locked(struct peershm_region *region, u64 limit)
 	struct peershm_client *client;
 	unsigned int slot;
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	for (slot = 0; slot < region->max_clients; slot++) {
 		client = region->clients[slot];
 		if (!client || client->mapped <= limit)
@@ -267,7 +267,7 @@ void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end,
 {
 	struct peershm_region *region = client->region;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	end = min(end, region->size);
 	if (shrinks != region->shrinks)
 		goto unlock;
@@ -281,7 +281,7 @@ void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end,
 	}
 	peershm_deferred_reached_locked(client, start, end);
 unlock:
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 }
 
 /**
@@ -296,12 +296,12 @@ void peershm_client_partial(struct peershm_client *client, u64 start, u64 end,
 {
 	struct peershm_region *region = client->region;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	client->partial = true;
 	if (shrinks == region->shrinks)
 		peershm_deferred_reached_locked(client, start,
 						min(end, region->size));
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 }
 
 static int same_name(struct peershm_client *other)
@@ -316,6 +316,63 @@ static int same_name(struct peershm_client *other)
 	return 0;
 }
 
+/* Take out those that died. -EAGAIN: some may be left for the next time. */
+static int sweep_dead_locked(struct peershm_region *region)
+{
+	struct peershm_client *client;
+	unsigned int slot, left = 0;
+
+	for (slot = 0; slot < region->max_clients; slot++) {
+		client = region->clients[slot];
+		if (!client || !client->live ||
+		    (peershm_client_present_locked(client) &&
+		     !peershm_client_ended(client)))
+			continue;
+		leave_locked(client);
+		if (++left == LEAVE_AT_ONCE)
+			return -EAGAIN;
+	}
+	return 0;
+}
+
+/* Is there such a client already? */
+static int check_unique_locked(const struct peershm_client *client)
+{
+	struct peershm_region *region = client->region;
+	struct peershm_client *other;
+	unsigned int slot;
+	int err = 0;
+
+	for (slot = 0; !err && slot < region->max_clients; slot++) {
+		other = region->clients[slot];
+		if (other && other->mm == client->mm)
+			err = -EALREADY;
+		else if (other && !strcmp(other->name, client->name))
+			err = same_name(other);
+	}
+	return err;
+}
+
+/* A slot that nobody has or keeps, or -ENOSPC: all, or the user's share. */
+static int free_slot_locked(const struct peershm_client *client)
+{
+	struct peershm_region *region = client->region;
+	const struct peershm_client *other;
+	unsigned int slot, users = 0;
+	int free = -ENOSPC;
+
+	for (slot = 0; slot < region->max_clients; slot++) {
+		other = region->clients[slot] ?: region->kept_slots[slot];
+		if (!other && free < 0)
+			free = slot;
+		if (other && uid_eq(other->uid, client->uid))
+			users++;
+	}
+	if (client->limited && !peershm_limits_share(users))
+		return -ENOSPC;
+	return free;
+}
+
 /*
  * Put @client into a free slot, not yet shown. The name of a client that is
  * dying is -EINPROGRESS, until it has had time enough to stop running. -EAGAIN:
@@ -324,46 +381,27 @@ static int same_name(struct peershm_client *other)
 static int try_enter(struct peershm_client *client)
 {
 	struct peershm_region *region = client->region;
-	struct peershm_client *other;
-	unsigned int users = 0, left = 0;
-	unsigned int slot;
-	int free = -1;
-	int err = 0;
+	int slot, err;
 
-	spin_lock(&region->registry);
-	for (slot = 0; slot < region->max_clients; slot++) {
-		other = region->clients[slot];
-		if (other && other->live &&
-		    (!peershm_client_present_locked(other) ||
-		     peershm_client_ended(other))) {
-			leave_locked(other);
-			if (++left == LEAVE_AT_ONCE)
-				err = -EAGAIN;
-		} else if (other && other->mm == client->mm) {
-			err = -EALREADY;
-		} else if (other && !strcmp(other->name, client->name)) {
-			err = same_name(other);
-		}
-		other = region->clients[slot] ?: region->leavers[slot];
-		if (other && uid_eq(other->uid, client->uid))
-			users++;
-		if (free < 0 && !other)
-			free = slot;
-		if (err)
-			break;
+	spin_lock(&region->registry_lock);
+	err = sweep_dead_locked(region);
+	if (!err)
+		err = check_unique_locked(client);
+	if (err)
+		goto unlock;
+	slot = free_slot_locked(client);
+	if (slot < 0) {
+		err = slot;
+		goto unlock;
 	}
-	if (!err && (free < 0 ||
-		     (client->limited && !peershm_limits_share(users))))
-		err = -ENOSPC;
-	if (!err) {
-		client->id = ++region->next_client_id;
-		client->generation =
-			peershm_name_last_locked(region, client->name) + 1;
-		client->slot = free;
-		client->entry = free;
-		region->clients[free] = client;
-	}
-	spin_unlock(&region->registry);
+	client->id = ++region->next_client_id;
+	client->generation =
+		peershm_name_last_locked(region, client->name) + 1;
+	client->slot = slot;
+	client->entry = slot;
+	region->clients[slot] = client;
+unlock:
+	spin_unlock(&region->registry_lock);
 	return err;
 }
 

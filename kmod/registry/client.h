@@ -14,8 +14,8 @@ struct peershm_client *peershm_client_new(struct peershm_region *region,
 void peershm_client_put(struct peershm_client *client);
 int peershm_client_enter(struct peershm_client *client);
 void peershm_client_leave(struct peershm_client *client);
-int peershm_client_keep(struct peershm_client *client);
-void peershm_client_unkeep(struct peershm_client *client);
+int peershm_client_keep_slot(struct peershm_client *client);
+void peershm_client_free_slot(struct peershm_client *client);
 bool peershm_client_present_locked(const struct peershm_client *client);
 bool peershm_client_live(struct peershm_client *client);
 bool peershm_client_ended(const struct peershm_client *client);

@@ -51,7 +51,7 @@ static void add_locked(struct peershm_client *client, u64 start)
 {
 	struct peershm_region *region = client->region;
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	if (!client->live || start >= region->size)
 		return;
 	if (client->behind == PEERSHM_NOT_BEHIND) {
@@ -69,9 +69,9 @@ static void add_locked(struct peershm_client *client, u64 start)
  */
 void peershm_deferred_add(struct peershm_client *client, u64 start)
 {
-	spin_lock(&client->region->registry);
+	spin_lock(&client->region->registry_lock);
 	add_locked(client, start);
-	spin_unlock(&client->region->registry);
+	spin_unlock(&client->region->registry_lock);
 }
 
 /**
@@ -83,7 +83,7 @@ void peershm_deferred_add_all_locked(struct peershm_region *region, u64 start)
 {
 	unsigned int slot;
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	for (slot = 0; slot < region->max_clients; slot++)
 		if (region->clients[slot])
 			add_locked(region->clients[slot], start);
@@ -98,7 +98,7 @@ void peershm_deferred_add_all_locked(struct peershm_region *region, u64 start)
 void peershm_deferred_reached_locked(struct peershm_client *client, u64 start,
 				     u64 end)
 {
-	lockdep_assert_held(&client->region->registry);
+	lockdep_assert_held(&client->region->registry_lock);
 	if (client->behind < start || client->behind > end)
 		return;
 	client->behind = end;
@@ -112,7 +112,7 @@ void peershm_deferred_reached_locked(struct peershm_client *client, u64 start,
  */
 void peershm_deferred_gone_locked(struct peershm_client *client)
 {
-	lockdep_assert_held(&client->region->registry);
+	lockdep_assert_held(&client->region->registry_lock);
 	if (client->behind == PEERSHM_NOT_BEHIND)
 		return;
 	client->behind = PEERSHM_NOT_BEHIND;
@@ -122,7 +122,7 @@ void peershm_deferred_gone_locked(struct peershm_client *client)
 
 static bool deferred_locked(const struct peershm_client *client)
 {
-	lockdep_assert_held(&client->region->registry);
+	lockdep_assert_held(&client->region->registry_lock);
 	return client->live && client->behind != PEERSHM_NOT_BEHIND;
 }
 
@@ -140,7 +140,7 @@ struct peershm_client *peershm_deferred_next(struct peershm_region *region,
 	struct peershm_client *found = NULL;
 	struct peershm_client *client;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	for (; !found && *slot < region->max_clients; ++*slot) {
 		client = region->clients[*slot];
 		if (!client || !deferred_locked(client))
@@ -150,7 +150,7 @@ struct peershm_client *peershm_deferred_next(struct peershm_region *region,
 		peershm_region_get(region);
 		found = client;
 	}
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 	return found;
 }
 
@@ -169,7 +169,7 @@ bool peershm_deferred_range(struct peershm_client *client, u64 *start, u64 *end,
 	struct peershm_region *region = client->region;
 	bool more = false;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	if (deferred_locked(client) && client->behind >= region->size) {
 		caught_up_locked(client);	/* what it lacked is gone */
 	} else if (deferred_locked(client)) {
@@ -178,7 +178,7 @@ bool peershm_deferred_range(struct peershm_client *client, u64 *start, u64 *end,
 		*shrinks = region->shrinks;
 		more = true;
 	}
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 	return more;
 }
 
@@ -202,7 +202,7 @@ static bool any_locked(struct peershm_region *region)
  */
 void peershm_deferred_again(struct peershm_region *region, bool moved)
 {
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	if (any_locked(region)) {
 		if (moved)
 			region->pause_ms = MIN_PAUSE_MS;
@@ -211,7 +211,7 @@ void peershm_deferred_again(struct peershm_region *region, bool moved)
 					       MAX_PAUSE_MS);
 		queue_follow(region, moved ? 0 : region->pause_ms);
 	}
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 }
 
 int peershm_deferred_init(void)

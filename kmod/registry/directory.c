@@ -36,7 +36,7 @@ static const struct {
 };
 
 /* The region list lock: names and addresses. */
-static DEFINE_MUTEX(list_lock);
+static DEFINE_MUTEX(list_mutex);
 static LIST_HEAD(list);			/* all that live, by base */
 static unsigned int nr_regions;		/* all that live; read without lock */
 static u64 last_id;
@@ -45,7 +45,7 @@ static struct peershm_region *find_locked(const char *name, u64 id)
 {
 	struct peershm_region *region;
 
-	lockdep_assert_held(&list_lock);
+	lockdep_assert_held(&list_mutex);
 	list_for_each_entry(region, &list, node) {
 		if (!region->linked)
 			continue;
@@ -68,7 +68,7 @@ struct peershm_region *peershm_directory_find(const char *name, u64 id,
 {
 	struct peershm_region *region;
 
-	mutex_lock(&list_lock);
+	mutex_lock(&list_mutex);
 	region = find_locked(name, id);
 	if (!region)
 		region = ERR_PTR(-ENOENT);
@@ -76,7 +76,7 @@ struct peershm_region *peershm_directory_find(const char *name, u64 id,
 		region = ERR_PTR(-EACCES);
 	else
 		peershm_region_get(region);
-	mutex_unlock(&list_lock);
+	mutex_unlock(&list_mutex);
 	return region;
 }
 
@@ -86,7 +86,7 @@ static bool place_at(struct peershm_region *region, unsigned long base)
 	struct peershm_region *other;
 	struct list_head *next = &list;
 
-	lockdep_assert_held(&list_lock);
+	lockdep_assert_held(&list_mutex);
 	list_for_each_entry(other, &list, node) {
 		if (other->base + other->capacity <= base)
 			continue;
@@ -107,7 +107,7 @@ static bool place_in(struct peershm_region *region, unsigned long start,
 	struct peershm_region *other;
 	unsigned long base = start;
 
-	lockdep_assert_held(&list_lock);
+	lockdep_assert_held(&list_mutex);
 	if (end > TASK_SIZE || region->capacity > end - start)
 		return false;
 	list_for_each_entry(other, &list, node) {
@@ -139,7 +139,7 @@ static bool user_may_add(kuid_t uid, u64 capacity)
 	u64 total = capacity;
 	unsigned int n = 1;
 
-	lockdep_assert_held(&list_lock);
+	lockdep_assert_held(&list_mutex);
 	list_for_each_entry(region, &list, node) {
 		if (!uid_eq(region->uid, uid))
 			continue;
@@ -155,7 +155,7 @@ static u64 granted_to(kuid_t uid, const struct peershm_region *except)
 	struct peershm_region *region;
 	u64 total = 0;
 
-	lockdep_assert_held(&list_lock);
+	lockdep_assert_held(&list_mutex);
 	list_for_each_entry(region, &list, node)
 		if (region != except && uid_eq(region->uid, uid) &&
 		    !peershm_backing_pooled(region->backing))
@@ -185,22 +185,22 @@ bool peershm_directory_grant(struct peershm_region *region, u64 size,
 	u64 bytes = size + min(reserve, region->capacity - size);
 	bool yes;
 
-	lockdep_assert_held(&region->resize);
-	mutex_lock(&list_lock);
+	lockdep_assert_held(&region->resize_mutex);
+	mutex_lock(&list_mutex);
 	yes = bytes <= region->granted || user_may_have(region, bytes);
 	if (yes)
 		region->granted = bytes;
-	mutex_unlock(&list_lock);
+	mutex_unlock(&list_mutex);
 	return yes;
 }
 
 /* Nobody uses the region any more. */
 static void remove(struct peershm_region *region)
 {
-	mutex_lock(&list_lock);
+	mutex_lock(&list_mutex);
 	list_del(&region->node);
 	WRITE_ONCE(nr_regions, nr_regions - 1);
-	mutex_unlock(&list_lock);
+	mutex_unlock(&list_mutex);
 }
 
 static int place(struct peershm_region *region, u64 base)
@@ -230,7 +230,7 @@ int peershm_directory_add(struct peershm_region *region, u64 base, u64 *id)
 {
 	int err;
 
-	mutex_lock(&list_lock);
+	mutex_lock(&list_mutex);
 	err = place(region, base);
 	if (err)
 		goto unlock;
@@ -238,15 +238,15 @@ int peershm_directory_add(struct peershm_region *region, u64 base, u64 *id)
 	region->remove = remove;
 	*id = region->id;
 	WRITE_ONCE(nr_regions, nr_regions + 1);
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	region->linked = true;
 	peershm_header_begin(region);
 	peershm_header_set_place(region);
 	peershm_header_set_region(region);
 	peershm_header_end(region);
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 unlock:
-	mutex_unlock(&list_lock);
+	mutex_unlock(&list_mutex);
 	return err;
 }
 
@@ -264,17 +264,17 @@ bool peershm_directory_unlink(struct peershm_region *region,
 {
 	bool was_linked;
 
-	mutex_lock(&list_lock);
+	mutex_lock(&list_mutex);
 	was_linked = region->linked;
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	region->linked = false;
 	if (was_linked) {
 		peershm_header_show_region(region);
 		peershm_event_record_locked(region, PEERSHM_EVENT_UNLINKED,
 					    client, 0, 0);
 	}
-	spin_unlock(&region->registry);
-	mutex_unlock(&list_lock);
+	spin_unlock(&region->registry_lock);
+	mutex_unlock(&list_mutex);
 
 	if (was_linked)
 		peershm_region_put(region);
@@ -301,7 +301,7 @@ u32 peershm_directory_describe(struct peershm_region_info *infos, u32 room)
 	struct peershm_region *region;
 	u32 n = 0;
 
-	mutex_lock(&list_lock);
+	mutex_lock(&list_mutex);
 	list_for_each_entry(region, &list, node) {
 		if (!region->linked || !peershm_region_may(region, MAY_READ))
 			continue;
@@ -309,6 +309,6 @@ u32 peershm_directory_describe(struct peershm_region_info *infos, u32 room)
 			peershm_region_describe(region, &infos[n]);
 		n++;
 	}
-	mutex_unlock(&list_lock);
+	mutex_unlock(&list_mutex);
 	return n;
 }

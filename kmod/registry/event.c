@@ -73,7 +73,7 @@ static struct peershm_event_record *record_at(struct peershm_event_log *log,
 }
 
 /* Also who waits for nothing but the end: an event may be that. */
-static void wake(struct work_struct *work)
+static void wake_work(struct work_struct *work)
 {
 	struct peershm_event_reader *reader =
 		container_of(work, struct peershm_event_reader, wake);
@@ -86,7 +86,7 @@ static void wake_readers_locked(struct peershm_region *region)
 {
 	struct peershm_event_reader *reader;
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	list_for_each_entry(reader, &region->events.readers, node) {
 		/*
 		 * Who waits is in its queue before it looks for events, under
@@ -107,7 +107,7 @@ static void record_locked(struct peershm_region *region,
 	u64 sequence = log->next++;
 	struct peershm_event_record *record = record_at(log, sequence);
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	put_pid(record->pid);
 	record->pid = get_pid(client ? client->pid : task_tgid(current));
 	record->event = *event;
@@ -169,8 +169,8 @@ void peershm_event_root_locked(struct peershm_region *region,
 void peershm_event_reader_init(struct peershm_event_reader *reader)
 {
 	init_waitqueue_head(&reader->wait);
-	INIT_WORK(&reader->wake, wake);
-	mutex_init(&reader->turn);
+	INIT_WORK(&reader->wake, wake_work);
+	mutex_init(&reader->read_mutex);
 	INIT_LIST_HEAD(&reader->node);
 }
 
@@ -178,15 +178,15 @@ void peershm_event_reader_init(struct peershm_event_reader *reader)
 void peershm_event_reader_free(struct peershm_event_reader *reader)
 {
 	if (reader->region) {
-		spin_lock(&reader->region->registry);
+		spin_lock(&reader->region->registry_lock);
 		list_del_init(&reader->node);
 		reader->region->events.nr_watchers--;
-		spin_unlock(&reader->region->registry);
+		spin_unlock(&reader->region->registry_lock);
 		mmdrop(reader->mm);
 	}
 	/* In no list of readers any more, so nothing queues it again. */
 	cancel_work_sync(&reader->wake);
-	mutex_destroy(&reader->turn);
+	mutex_destroy(&reader->read_mutex);
 }
 
 /**
@@ -199,7 +199,7 @@ void peershm_event_connect_locked(struct peershm_region *region,
 				  struct peershm_event_reader *reader,
 				  struct peershm_client *client)
 {
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	reader->next = region->events.next;
 	reader->session++;
 	list_add_tail(&reader->node, &region->events.readers);
@@ -216,7 +216,7 @@ void peershm_event_leave_locked(struct peershm_client *client)
 {
 	struct peershm_event_reader *reader = client->reader;
 
-	lockdep_assert_held(&client->region->registry);
+	lockdep_assert_held(&client->region->registry_lock);
 	if (!reader)
 		return;
 	list_del_init(&reader->node);
@@ -232,12 +232,12 @@ void peershm_event_leave_locked(struct peershm_client *client)
 void peershm_event_disconnect(struct peershm_region *region,
 			      struct peershm_event_reader *reader)
 {
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	list_del_init(&reader->node);
 	if (reader->client)
 		reader->client->reader = NULL;
 	reader->client = NULL;
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 }
 
 /**
@@ -252,7 +252,7 @@ int peershm_event_readiness_locked(struct peershm_region *region,
 {
 	__poll_t mask = 0;
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	if (reader->next != region->events.next)
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (!region->linked)
@@ -289,7 +289,7 @@ int peershm_event_peek_locked(struct peershm_region *region,
 	u64 oldest = log->next - min_t(u64, log->next, log->size);
 	struct peershm_event_record *record;
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	if (reader->next == log->next)
 		return region->linked ? -EAGAIN : 0;
 	step->session = reader->session;
@@ -316,7 +316,7 @@ int peershm_event_take_locked(struct peershm_region *region,
 			      struct peershm_event_reader *reader,
 			      struct peershm_event_step *step)
 {
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	if (reader->session == step->session)
 		reader->next = step->next;
 	return 0;
@@ -333,7 +333,7 @@ peershm_event_watched_by_locked(const struct peershm_region *region, kuid_t uid)
 	const struct peershm_event_reader *reader;
 	unsigned int n = 0;
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	list_for_each_entry(reader, &region->events.readers, node)
 		if (reader->region && uid_eq(reader->uid, uid))
 			n++;
@@ -348,7 +348,7 @@ peershm_event_watched_by_locked(const struct peershm_region *region, kuid_t uid)
 void peershm_event_watch_locked(struct peershm_region *region,
 				struct peershm_event_reader *reader)
 {
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	mmgrab(current->mm);
 	reader->region = region;
 	reader->mm = current->mm;

@@ -94,7 +94,7 @@ int peershm_header_mmap(const struct peershm_region *region,
  */
 void peershm_header_begin(struct peershm_region *region)
 {
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	preempt_disable();
 	WRITE_ONCE(region->header->seq, ++region->header_seq);
 	smp_wmb(); /* seq is odd before any field changes */
@@ -106,7 +106,7 @@ void peershm_header_begin(struct peershm_region *region)
  */
 void peershm_header_set_place(struct peershm_region *region)
 {
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	region->header->region = region->id;
 	region->header->base = region->base;
 }
@@ -120,7 +120,7 @@ void peershm_header_set_region(struct peershm_region *region)
 {
 	struct peershm_header *header = region->header;
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	WRITE_ONCE(header->size, region->size);
 	WRITE_ONCE(header->watermark, min(region->watermark, region->size));
 	WRITE_ONCE(header->root,
@@ -142,7 +142,7 @@ void peershm_header_set_client(struct peershm_region *region, unsigned int slot,
 {
 	struct peershm_header_client *e = entry(region->header, slot);
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	memset(e, 0, sizeof(*e));
 	if (!client)
 		return;
@@ -163,7 +163,7 @@ void peershm_header_set_client(struct peershm_region *region, unsigned int slot,
  */
 void peershm_header_end(struct peershm_region *region)
 {
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	smp_wmb(); /* every field has changed before seq is even */
 	WRITE_ONCE(region->header->seq, ++region->header_seq);
 	preempt_enable();

@@ -20,7 +20,7 @@ static struct peershm_name *place_of(const struct peershm_region *region,
 	struct peershm_name *place = &region->names[0];
 	unsigned int i;
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	for (i = 0; i < region->max_clients; i++) {
 		if (!strcmp(region->names[i].name, name))
 			return &region->names[i];

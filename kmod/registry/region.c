@@ -75,7 +75,7 @@ static void free_region(struct peershm_region *region)
 	peershm_header_free(region->header);
 	peershm_root_free_all(region);
 	kvfree(region->names);
-	kvfree(region->leavers);
+	kvfree(region->kept_slots);
 	kvfree(region->clients);
 	put_pid_ns(region->pid_ns);
 	put_user_ns(region->user_ns);
@@ -89,13 +89,13 @@ static int alloc_parts(struct peershm_region *region)
 
 	region->clients = kvcalloc(n, sizeof(*region->clients),
 				   GFP_KERNEL_ACCOUNT);
-	region->leavers = kvcalloc(n, sizeof(*region->leavers),
-				   GFP_KERNEL_ACCOUNT);
+	region->kept_slots = kvcalloc(n, sizeof(*region->kept_slots),
+				      GFP_KERNEL_ACCOUNT);
 	region->names = kvcalloc(n, sizeof(*region->names),
 				 GFP_KERNEL_ACCOUNT);
 	region->header = peershm_header_alloc(region);
 	if (peershm_event_log_init(&region->events, n) || !region->clients ||
-	    !region->leavers || !region->names || !region->header)
+	    !region->kept_slots || !region->names || !region->header)
 		return -ENOMEM;
 	return 0;
 }
@@ -120,9 +120,9 @@ struct peershm_region *peershm_region_new(const struct peershm_create *args,
 	__module_get(THIS_MODULE);	/* the open file holds one already */
 	kref_init(&region->users);
 	kref_init(&region->ref);
-	mutex_init(&region->resize);
-	init_rwsem(&region->tables);
-	spin_lock_init(&region->registry);
+	mutex_init(&region->resize_mutex);
+	init_rwsem(&region->tables_rwsem);
+	spin_lock_init(&region->registry_lock);
 	INIT_LIST_HEAD(&region->roots);
 	memcpy(region->name, args->name, sizeof(region->name));
 	region->backing = args->backing;
@@ -227,7 +227,7 @@ void peershm_region_describe(struct peershm_region *region,
 	info->mode = region->mode;
 	memcpy(info->name, region->name, sizeof(info->name));
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	info->active = region->size;
 	info->reserve = region->reserve.want;
 	info->reserved = region->reserve.have;
@@ -237,5 +237,5 @@ void peershm_region_describe(struct peershm_region *region,
 	info->generation = region->generation;
 	info->nr_clients = region->nr_clients;
 	info->flags = region->linked ? 0 : PEERSHM_HEADER_UNLINKED;
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 }

@@ -32,7 +32,7 @@ static struct peershm_root *find_locked(struct peershm_region *region,
 {
 	struct peershm_root *root;
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	if (!name[0])
 		return &region->root;
 	list_for_each_entry(root, &region->roots, node)
@@ -74,8 +74,8 @@ void peershm_root_trim(struct peershm_region *region,
 {
 	struct peershm_root *root, *next;
 
-	lockdep_assert_held(&region->resize);
-	spin_lock(&region->registry);
+	lockdep_assert_held(&region->resize_mutex);
+	spin_lock(&region->registry_lock);
 	if (region->root.address &&
 	    !peershm_region_has_locked(region, region->root.address))
 		change_locked(region, client, &region->root, 0);
@@ -85,7 +85,7 @@ void peershm_root_trim(struct peershm_region *region,
 		withdraw_locked(region, client, root);
 		kfree(root);
 	}
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 }
 
 /**
@@ -204,7 +204,7 @@ u32 peershm_root_list_locked(const struct peershm_region *region,
 	struct peershm_root *root;
 	u32 n = 0;
 
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->registry_lock);
 	list_for_each_entry(root, &region->roots, node) {
 		if (!is_there(region, root))
 			continue;

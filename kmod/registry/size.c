@@ -35,8 +35,8 @@ static void set_size_locked(struct peershm_region *region, u64 size)
 {
 	bool shrinks = size < region->size;
 
-	lockdep_assert_held(&region->resize);
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->resize_mutex);
+	lockdep_assert_held(&region->registry_lock);
 	if (shrinks)
 		region->shrinks++;
 	WRITE_ONCE(region->size, size);
@@ -54,8 +54,8 @@ static u64 cut_locked(struct peershm_region *region)
 {
 	u64 mapped = peershm_size_mapped(region, region->size);
 
-	lockdep_assert_held(&region->resize);
-	lockdep_assert_held(&region->registry);
+	lockdep_assert_held(&region->resize_mutex);
+	lockdep_assert_held(&region->registry_lock);
 	if (mapped == region->size)
 		return mapped;
 	region->shrinks++;	/* who is mapping now may have been too early */
@@ -76,9 +76,9 @@ u64 peershm_size_cut(struct peershm_region *region)
 {
 	u64 mapped;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	mapped = cut_locked(region);
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 	return mapped;
 }
 
@@ -90,9 +90,9 @@ u64 peershm_size_cut(struct peershm_region *region)
  */
 void peershm_size_given_back(struct peershm_region *region)
 {
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	peershm_deferred_add_all_locked(region, cut_locked(region));
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 }
 
 /**
@@ -106,12 +106,12 @@ void peershm_size_grown(struct peershm_region *region,
 {
 	u64 old_size = region->size;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	region->announcer = NULL;
 	set_size_locked(region, new_size);
 	peershm_event_record_locked(region, PEERSHM_EVENT_GREW, client,
 				    old_size, new_size);
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 }
 
 /**
@@ -129,13 +129,13 @@ int peershm_size_begin_shrink(struct peershm_region *region,
 {
 	int err = 0;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	if (announced && (!client || region->announcer != client ||
 			  region->watermark != new_size))
 		err = -ECANCELED;
 	else
 		set_size_locked(region, new_size);
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 	return err;
 }
 
@@ -146,9 +146,9 @@ int peershm_size_begin_shrink(struct peershm_region *region,
  */
 void peershm_size_undo_shrink(struct peershm_region *region, u64 old_size)
 {
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	set_size_locked(region, old_size);
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 }
 
 /**
@@ -163,7 +163,7 @@ void peershm_size_end_shrink(struct peershm_region *region,
 			     const struct peershm_client *client, u64 old_size)
 {
 	peershm_root_trim(region, client);
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	if (region->announcer) {
 		peershm_region_unannounce_locked(region);
 		peershm_header_show_region(region);
@@ -171,7 +171,7 @@ void peershm_size_end_shrink(struct peershm_region *region,
 	if (region->size < old_size)
 		peershm_event_record_locked(region, PEERSHM_EVENT_SHRUNK,
 					    client, old_size, region->size);
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 }
 
 static int check_announcement(const struct peershm_region *region,
@@ -205,7 +205,7 @@ int peershm_size_announce(struct peershm_region *region,
 {
 	int err;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	*size = region->size;
 	err = check_announcement(region, client, new_size, cancel);
 	if (!err) {
@@ -219,6 +219,6 @@ int peershm_size_announce(struct peershm_region *region,
 					    client, region->size,
 					    region->watermark);
 	}
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 	return err;
 }

@@ -68,7 +68,7 @@ static void page_release(struct dentry *dentry)
 {
 	struct peershm_client *client = dentry->d_fsdata;
 
-	peershm_client_unkeep(client);
+	peershm_client_free_slot(client);
 	peershm_client_put(client);
 }
 
@@ -81,13 +81,13 @@ static struct file *open_own(struct peershm_client *client)
 	struct file *file;
 	int err;
 
-	err = peershm_client_keep(client);
+	err = peershm_client_keep_slot(client);
 	if (err)
 		return ERR_PTR(err);
 	file = peershm_mapfile_open(client->region->control, O_RDWR, &page_ops,
 				    client);
 	if (IS_ERR(file))
-		peershm_client_unkeep(client);
+		peershm_client_free_slot(client);
 	else
 		kref_get(&client->ref);
 	return file;

@@ -40,7 +40,7 @@ static bool may_catch_up(const struct peershm_map_call *call)
 }
 
 /* About as many page tables as one call needs for so many bytes. */
-static unsigned long tables(u64 bytes)
+static unsigned long tables_for(u64 bytes)
 {
 	return bytes / PMD_SIZE + 1;
 }
@@ -49,7 +49,7 @@ static unsigned long tables(u64 bytes)
 static bool may_be_helped(const struct peershm_client *client, u64 bytes)
 {
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(client->mm);
-	bool yes = peershm_parallel_charges(memcg, tables(bytes));
+	bool yes = peershm_parallel_charges(memcg, tables_for(bytes));
 
 	mem_cgroup_put(memcg);
 	return yes;
@@ -124,7 +124,7 @@ struct self_map {
  * A helper does not wait for the mmap lock as long as it takes, as no signal ends
  * that, but for whoever only holds it for a moment.
  */
-static bool lock_for_helper(const struct self_map *call)
+static bool lock_mm_for_helper(const struct self_map *call)
 {
 	unsigned int i;
 
@@ -138,12 +138,12 @@ static bool lock_for_helper(const struct self_map *call)
 	return false;
 }
 
-static bool lock_for(const struct self_map *call)
+static bool lock_mm(const struct self_map *call)
 {
 	if (current == call->caller)
 		return !mmap_read_lock_killable(call->client->mm);
 	return may_be_helped(call->client, call->share) &&
-	       lock_for_helper(call);
+	       lock_mm_for_helper(call);
 }
 
 /* Nothing depends on how far it gets: the caller comes by once more. */
@@ -155,7 +155,7 @@ static void map_share(void *context, unsigned int index)
 	bool whole;
 
 	if (READ_ONCE(call->failed) || fatal_signal_pending(call->caller) ||
-	    !lock_for(call))
+	    !lock_mm(call))
 		return;
 	peershm_populate_charged(client, call->caller, start,
 				 min(call->size, start + call->share), &whole);
@@ -265,7 +265,7 @@ static void collect(struct peershm_map_call *call,
 	struct peershm_map_job *job;
 	unsigned int slot;
 
-	spin_lock(&region->registry);
+	spin_lock(&region->registry_lock);
 	for (slot = 0; slot < region->max_clients; slot++) {
 		client = region->clients[slot];
 		if (!client || !client->live)
@@ -283,7 +283,7 @@ static void collect(struct peershm_map_call *call,
 		job->shrinks = region->shrinks;
 		job->result = PEERSHM_PEER_DEFERRED;
 	}
-	spin_unlock(&region->registry);
+	spin_unlock(&region->registry_lock);
 }
 
 /* One client, if it is not done. */

@@ -43,7 +43,10 @@ static unsigned long skip_ptes(pmd_t pmd, unsigned long addr, unsigned long end)
 /* Huge pages are looked at so many at a time. */
 #define BLOCK 32
 
-/* Just as it lies there: a kernel that can be a guest calls for pmd_val(). */
+/*
+ * The value of an entry as memory has it. On a kernel that can run as a guest,
+ * pmd_val() is a call of the hypervisor's.
+ */
 static pmdval_t entry(const pmd_t *pmdp)
 {
 	BUILD_BUG_ON(sizeof(pmd_t) != sizeof(pmdval_t));
@@ -185,10 +188,10 @@ static enum outcome fault_shared(struct peershm_region *region,
 	enum outcome outcome;
 
 	if (PEERSHM_FAULTS_LOOK_UNLOCKED)
-		down_read(&region->tables);
+		down_read(&region->tables_rwsem);
 	outcome = fault(vma, addr);
 	if (PEERSHM_FAULTS_LOOK_UNLOCKED)
-		up_read(&region->tables);
+		up_read(&region->tables_rwsem);
 	return outcome;
 }
 
@@ -253,19 +256,110 @@ static void map_around(struct vm_area_struct *vma, unsigned long addr,
 }
 
 /*
- * What is done at least before a thread of the client that waits for its mmap
- * lock is let in: so many faults and stretches of small pages. One which always
- * waits would leave no time to map anything otherwise.
+ * A thread of the client that waits for its mmap lock is let in after so many
+ * steps: faults, and stretches of small pages. Without that minimum, a thread
+ * that always waits would leave no time to map anything.
  */
-#define TURNS 16
+#define MIN_STEPS 16
 
 /* The way through a range. */
-struct trip {
+struct progress {
 	unsigned long end;		/* constant */
 	struct task_struct *caller;	/* constant */
-	unsigned int turns;
+	unsigned int steps;
+	unsigned long last;		/* address of the last fault */
+	unsigned int faults;		/* taken there */
 	bool whole;			/* nothing was left out so far */
 };
+
+static bool must_stop(const struct peershm_client *client,
+		      struct progress *progress)
+{
+	if (fatal_signal_pending(progress->caller)) {
+		progress->whole = false;
+		return true;
+	}
+	return progress->steps >= MIN_STEPS &&
+	       mmap_lock_is_contended(client->mm);
+}
+
+/* Huge pages of the pool whose page tables clients may share. */
+static bool shares_tables(const struct peershm_region *region)
+{
+	return peershm_backing_pooled(region->backing) &&
+	       region->page_size >= PMD_SIZE;
+}
+
+/*
+ * Take a fault at an address where nothing is mapped.
+ *
+ * Returns: the same address, to be looked at again; the end of its @page, which
+ * cannot be had; or the end of the range, if there is nothing more to try.
+ */
+static unsigned long fault_in(const struct peershm_client *client,
+			      struct vm_area_struct *vma, unsigned long addr,
+			      unsigned long page, struct progress *progress)
+{
+	struct peershm_region *region = client->region;
+	enum outcome outcome;
+
+	progress->faults = addr == progress->last ? progress->faults + 1 : 1;
+	progress->last = addr;
+	outcome = shares_tables(region) ? fault_shared(region, vma, addr) :
+					  fault(vma, addr);
+	cond_resched();
+	if (outcome == FAULTED && progress->faults < MAX_FAULTS)
+		return addr;
+	/* If the region shrank meanwhile, there is no more. */
+	if (addr - region->base >= READ_ONCE(region->size))
+		return progress->end;
+	progress->whole = false;
+	if (outcome == NO_MEMORY)
+		return progress->end;
+	/* One bad page is not to keep the others from being mapped. */
+	return round_down(addr, page) + page;
+}
+
+static unsigned long populate_pooled(const struct peershm_client *client,
+				     struct vm_area_struct *vma,
+				     unsigned long addr, unsigned long end,
+				     struct progress *progress)
+{
+	const struct peershm_region *region = client->region;
+
+	for (;;) {
+		addr = shares_tables(region) ?
+			       skip_shared(vma, addr, end) :
+			       skip_present(client->mm, addr, end, false);
+		if (addr >= end || must_stop(client, progress))
+			return addr;
+		progress->steps++;
+		addr = fault_in(client, vma, addr, region->page_size, progress);
+	}
+}
+
+static unsigned long populate_tmpfs(const struct peershm_client *client,
+				    struct vm_area_struct *vma,
+				    unsigned long addr, unsigned long end,
+				    struct progress *progress)
+{
+	bool thp = client->region->page_size > PAGE_SIZE;
+	unsigned long tried = 0;
+
+	for (;;) {
+		addr = skip_present(client->mm, addr, end, false);
+		if (addr >= end || must_stop(client, progress))
+			return addr;
+		progress->steps++;
+		if (addr != tried) {
+			map_around(vma, addr, end, thp);
+			cond_resched();
+			tried = addr;
+		} else {
+			addr = fault_in(client, vma, addr, PAGE_SIZE, progress);
+		}
+	}
+}
 
 /*
  * One piece of the window.
@@ -276,51 +370,11 @@ struct trip {
 static unsigned long populate_piece(const struct peershm_client *client,
 				    struct vm_area_struct *vma,
 				    unsigned long addr, unsigned long end,
-				    struct trip *trip)
+				    struct progress *progress)
 {
-	const struct peershm_region *region = client->region;
-	bool pooled = peershm_backing_pooled(region->backing);
-	unsigned long page = pooled ? region->page_size : PAGE_SIZE;
-	bool huge = pooled && page >= PMD_SIZE;
-	bool thp = !pooled && region->page_size > PAGE_SIZE;
-	unsigned long tried = 0, last = 0;
-	unsigned int faults = 0;
-	enum outcome outcome;
-
-	for (;;) {
-		addr = huge ? skip_shared(vma, addr, end) :
-			      skip_present(client->mm, addr, end, false);
-		if (addr >= end)
-			return end;
-		if (fatal_signal_pending(trip->caller)) {
-			trip->whole = false;
-			return addr;
-		}
-		if (trip->turns >= TURNS && mmap_lock_is_contended(client->mm))
-			return addr;
-		trip->turns++;
-		if (!pooled && addr != tried) {
-			map_around(vma, addr, end, thp);
-			cond_resched();
-			tried = addr;
-			continue;
-		}
-		faults = addr == last ? faults + 1 : 1;
-		last = addr;
-		outcome = huge ? fault_shared(client->region, vma, addr) :
-				 fault(vma, addr);
-		cond_resched();
-		if (outcome == FAULTED && faults < MAX_FAULTS)
-			continue;
-		/* If the region shrank meanwhile, there is no more. */
-		if (addr - region->base >= READ_ONCE(region->size))
-			return trip->end;
-		trip->whole = false;
-		if (outcome == NO_MEMORY)
-			return trip->end;
-		/* One bad page is not to keep the others from being mapped. */
-		addr = round_down(addr, page) + page;
-	}
+	return peershm_backing_pooled(client->region->backing) ?
+		       populate_pooled(client, vma, addr, end, progress) :
+		       populate_tmpfs(client, vma, addr, end, progress);
 }
 
 /**
@@ -342,7 +396,11 @@ unsigned long peershm_populate(const struct peershm_client *client,
 			       struct task_struct *caller, unsigned long addr,
 			       unsigned long end, bool *whole)
 {
-	struct trip trip = { .end = end, .caller = caller, .whole = true };
+	struct progress progress = {
+		.end = end,
+		.caller = caller,
+		.whole = true,
+	};
 	struct mm_struct *mm = client->mm;
 	struct vm_area_struct *vma;
 	unsigned long stop;
@@ -351,7 +409,7 @@ unsigned long peershm_populate(const struct peershm_client *client,
 	while (addr < end) {
 		vma = find_vma_intersection(mm, addr, end);
 		if (!vma || addr < vma->vm_start)
-			trip.whole = false;
+			progress.whole = false;
 		if (!vma) {
 			addr = end;
 			break;
@@ -360,15 +418,16 @@ unsigned long peershm_populate(const struct peershm_client *client,
 		stop = min(end, vma->vm_end);
 		if (peershm_window_owns(client, vma, addr) &&
 		    vma->vm_flags & VM_READ && !userfaultfd_armed(vma)) {
-			addr = populate_piece(client, vma, addr, stop, &trip);
+			addr = populate_piece(client, vma, addr, stop,
+					      &progress);
 			if (addr != stop)
 				break;
 		} else {
-			trip.whole = false;
+			progress.whole = false;
 			addr = stop;
 		}
 	}
-	*whole = trip.whole;
+	*whole = progress.whole;
 	return addr;
 }
 

@@ -3,10 +3,10 @@
  * The locks of hugetlb VMAs: whoever has none shares no page tables.
  *
  * mremap() of such a VMA can wait for itself for ever (from Linux 6.1 to 7.3 at
- * least), and then everybody waits who wants the file's i_mmap_rwsem. move_hugetlb_page_tables()
- * holds it for writing, and huge_pte_alloc() takes it for reading when it looks
- * for a page table to share: where the VMA has all that one table maps, and
- * there is none yet.
+ * least), and then everybody waits who wants the file's i_mmap_rwsem:
+ * move_hugetlb_page_tables() holds it for writing, and huge_pte_alloc() takes it
+ * for reading when it looks for a page table to share. It looks where the VMA
+ * has all that one table maps, and there is no table yet.
  *
  * So a window that is being moved shares none. Its VMA at the new place starts
  * without a lock, as if there had been no memory for one, and gets its own when
@@ -27,7 +27,7 @@
 
 #include "window/vmalock.h"
 
-static DEFINE_MUTEX(ops_lock);
+static DEFINE_MUTEX(ops_mutex);
 
 /* Of hugetlbfs, which does not export its own, and with what is mended. */
 static const struct vm_operations_struct *hugetlb_ops;
@@ -73,19 +73,19 @@ static int vmalock_mremap(struct vm_area_struct *vma)
 }
 
 /**
- * peershm_vmalock_mend() - let a VMA be moved, and what else is said above
+ * peershm_vmalock_replace_ops() - let a VMA be moved, and what else is said above
  * @vma: new, with its file of hugetlbfs, under its mmap lock
  */
-void peershm_vmalock_mend(struct vm_area_struct *vma)
+void peershm_vmalock_replace_ops(struct vm_area_struct *vma)
 {
-	mutex_lock(&ops_lock);
+	mutex_lock(&ops_mutex);
 	if (!hugetlb_ops) {
 		hugetlb_ops = vma->vm_ops;
 		ops = *hugetlb_ops;
 		ops.open = vmalock_open;
 		ops.mremap = vmalock_mremap;
 	}
-	mutex_unlock(&ops_lock);
+	mutex_unlock(&ops_mutex);
 	vma->vm_ops = &ops;
 	/*
 	 * All that it does for a shared mapping is to free the lock. Faults and

@@ -4,6 +4,6 @@
 
 struct vm_area_struct;
 
-void peershm_vmalock_mend(struct vm_area_struct *vma);
+void peershm_vmalock_replace_ops(struct vm_area_struct *vma);
 
 #endif /* PEERSHM_VMALOCK_H */

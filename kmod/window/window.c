@@ -99,7 +99,7 @@ int peershm_window_mmap(struct peershm_client *client,
 		return err;
 	vma_set_file(vma, client->window);
 	if (is_vm_hugetlb_page(vma))
-		peershm_vmalock_mend(vma);
+		peershm_vmalock_replace_ops(vma);
 	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND);
 	/* A dump looks at every page of the capacity, which takes minutes. */
 	if (!client->dump)

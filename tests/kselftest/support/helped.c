@@ -50,7 +50,7 @@ bool helpers_came(void)
 	file = fopen(TRACE, "re");
 	assert_non_null(file);
 	while (!yes && fgets(line, sizeof(line), file))
-		yes = strstr(line, "function help [peershm]");
+		yes = strstr(line, "function help_work [peershm]");
 	fclose(file);
 	empty_the_trace();
 	return yes;
