@@ -33,9 +33,10 @@
 #endif
 
 /*
- * Without a page table, and none ready, map_pages() maps a huge page and leaves
- * alone what needs one, from 6.7 on, and from 6.1.68 ("mm: fix oops when
- * filemap_map_pmd() without prealloc_pte"). Not where a huge page has one too.
+ * May map_pages() be called where there is no page table, and none allocated for
+ * it? It then maps a huge page, and leaves small pages alone, from 6.7 on and from
+ * 6.1.68 ("mm: fix oops when filemap_map_pmd() without prealloc_pte"). Not on an
+ * architecture that deposits a page table for each huge page.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0) || \
 	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 68) && \
@@ -46,9 +47,9 @@
 #endif
 
 /*
- * What a write to a file begins with: a locked page, as large as there is one
- * for the length, not up to date if it is new. Struct page went away in 6.12, and
- * the file in 6.17.
+ * Begin a write to a file: get a locked folio, as large as the length allows. A
+ * new one is not up to date. The operation took a struct page before 6.12, and a
+ * file before 6.17.
  */
 static inline int peershm_write_begin(struct file *file, loff_t pos,
 				      unsigned int length,
@@ -99,15 +100,16 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #endif
 
 /*
- * Before 6.3 hugetlb_fault() first looks for the entry without a lock, and so may
- * read from a page table that it just loses, and that its last owner frees.
+ * Before 6.3 hugetlb_fault() looks for the page table entry without a lock. A
+ * truncation can take the shared page table away meanwhile, and the exit of the
+ * last process that has it frees the table: the fault then reads freed memory.
  */
 #define PEERSHM_FAULTS_LOOK_UNLOCKED \
 	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0))
 
 /*
- * On arm64 what it reads then need not even be memory, and the same goes for all
- * who look at page tables. Windows there do without sharing (vmalock.c).
+ * On arm64 such a read can be an oops, in a fault and in everything else that
+ * looks at page tables. Windows share no page tables there (vmalock.c).
  */
 #if defined(CONFIG_ARM64) && defined(CONFIG_ARCH_WANT_HUGE_PMD_SHARE)
 #define PEERSHM_SHARES_NO_TABLES PEERSHM_FAULTS_LOOK_UNLOCKED

@@ -257,13 +257,13 @@ static int truncate(const struct backing *b, struct file *file,
 }
 
 /*
- * A signal ends a grow. But one whose handler asks for system calls to be
- * restarted must not: a periodic timer would have it start over for ever. Such
- * a handler runs when the grow is done.
+ * A signal ends a grow, unless its handler has system calls restarted
+ * (SA_RESTART): with a periodic timer the grow would start over for ever. Such a
+ * handler runs when the grow is done.
  */
 static void block_restarting_signals(sigset_t *old)
 {
-	/* A task that runs keeps its own. */
+	/* The running task's own sighand cannot go away. */
 	struct sighand_struct *sighand =
 		rcu_dereference_protected(current->sighand, true);
 	sigset_t restarting;
@@ -283,8 +283,8 @@ static void block_restarting_signals(sigset_t *old)
 }
 
 /*
- * Was it no signal that broke something off, but task work, such as io_uring's,
- * that the task is to do on its way back to user space? It can wait.
+ * Was the allocation interrupted by task work, such as io_uring's, and not by a
+ * signal? Task work can wait until the task returns to user space.
  */
 static bool put_off_task_work(void)
 {
@@ -295,8 +295,8 @@ static bool put_off_task_work(void)
 }
 
 /*
- * What several CPUs fill before fallocate() comes to it: not so much that under
- * pressure the first of it is swapped out by then.
+ * Several CPUs fill no more than this ahead of fallocate(): with more, memory
+ * pressure could swap out the first pages before fallocate() gets there.
  */
 #define AHEAD SZ_32M
 
@@ -305,7 +305,7 @@ static u64 piece_of(const struct backing *b)
 	return max_t(u64, PEERSHM_ALLOC_PIECE, b->page_size);
 }
 
-/* Returns: up to where nobody else helps any more. */
+/* Returns: up to where helpers have filled, or @end if they no longer help. */
 static u64 fill_ahead(const struct backing *b, struct file *file, u64 start,
 		      u64 end)
 {
@@ -318,8 +318,8 @@ static u64 fill_ahead(const struct backing *b, struct file *file, u64 start,
 }
 
 /*
- * Piece by piece, so that task work breaks off little: the next try is for half
- * as much, down to a page.
+ * Piece by piece, so that task work interrupts a small piece. After that the next
+ * piece is half as large, down to a page.
  */
 static int allocate_pieces(const struct backing *b, struct file *file,
 			   u64 start, u64 end)
@@ -353,11 +353,11 @@ static int allocate_pieces(const struct backing *b, struct file *file,
 }
 
 /*
- * A grow that meets the memory cgroup's limit is to fail, not to have a process
- * killed. The mask is the file's, and fallocate() takes no other: it is changed
- * by whoever keeps others from changing the size, and put back. Meanwhile it is
- * that of page faults, too, which allocate what has to come from swap: one that
- * gets no memory so is taken once more by the process that took it.
+ * At the limit of the memory cgroup a grow fails, and no process is killed:
+ * __GFP_RETRY_MAYFAIL does that. fallocate() takes the gfp mask of the file, so
+ * that is changed for as long as the caller keeps others from changing the size.
+ * Page faults that bring pages back from swap use the same mask meanwhile. A
+ * process whose fault gets no memory because of that takes the fault again.
  */
 static int allocate(const struct backing *b, struct file *file, u64 start,
 		    u64 end)

@@ -2,15 +2,14 @@
 /*
  * Zeroing memory of tmpfs, by one CPU or by several.
  *
- * fallocate() holds the inode's lock, so it allocates on one CPU; and where pages
- * come zeroed from the allocator (init_on_alloc), to allocate them is to zero
- * them. A write to a file allocates with no lock but the page's, and beyond the
- * size, too. So several CPUs begin writes ahead of fallocate(), which then finds
- * pages that are there already.
+ * fallocate() holds the inode's lock, so only one CPU allocates; where the
+ * allocator zeroes pages (init_on_alloc), that CPU zeroes them, too. A write to a
+ * file allocates under the lock of the page alone, also beyond the size. So
+ * several CPUs begin writes ahead of fallocate(), which then finds the pages.
  *
- * Nothing depends on how far they got: fallocate() fills what they left out, is
- * what keeps all of it (a huge page that is split loses what lies beyond the size
- * and was not fallocated), and has the last word on what cannot be had.
+ * Nothing depends on how far they get. fallocate() allocates what they left out,
+ * and decides what cannot be had. It also makes the pages stay: when a huge page
+ * is split, what lies beyond the size and was not fallocated is lost.
  */
 #include <linux/cred.h>
 #include <linux/fs.h>
@@ -30,7 +29,7 @@
 /* Another CPU can help from about so many bytes on. */
 #define WORTH_HELP SZ_8M
 
-/* Make a locked page what a peer's page tables take. */
+/* Zero a locked folio if need be, and mark it so that it can be mapped. */
 static void finish(struct folio *folio, bool zeroed)
 {
 	unsigned long n;
@@ -64,10 +63,10 @@ static bool comes_zeroed(struct address_space *mapping)
  * @start: of what fallocate() has allocated
  * @end: likewise
  *
- * fallocate() leaves the pages of tmpfs not up to date; a peer's page tables
- * take only pages that are. Reading them in by the usual way would zero pages
- * that the allocator already zeroed (init_on_alloc), so go through the page
- * cache: that is 1.04 instead of 2.2 times the cost of a memset.
+ * fallocate() leaves the pages of tmpfs not up to date, and fault-around maps
+ * only pages that are. To read them in the usual way would zero pages that the
+ * allocator has zeroed already (init_on_alloc). Going through the page cache costs
+ * 1.04 instead of 2.2 times as much as a memset.
  *
  * Returns: 0, or -EINTR for a signal or task work.
  */
@@ -85,7 +84,7 @@ int peershm_fill(struct file *file, u64 start, u64 end)
 				release(folio);
 			return -EINTR;
 		}
-		/* Swapped out since, and therefore made up to date before. */
+		/* Swapped out since: it was made up to date for that. */
 		if (IS_ERR_OR_NULL(folio)) {
 			index++;
 			continue;
@@ -137,9 +136,9 @@ static void fill_range(struct ahead *a, u64 start, u64 end)
 }
 
 /*
- * A helper does it in the caller's name: its memory cgroup pays, and what is
- * left for the administrator or for other processes (overcommit_memory) is
- * refused to it as it is to the caller.
+ * A helper acts as the caller: the caller's memory cgroup is charged, and the
+ * helper is refused what the caller would be refused (overcommit_memory keeps
+ * memory for the administrator and for other processes).
  */
 static void fill_piece(void *context, unsigned int index)
 {
@@ -197,7 +196,10 @@ bool peershm_fill_ahead(struct file *file, u64 start, u64 end, u64 piece)
 	if (!worth_help(&a))
 		return false;
 	a.memcg = get_mem_cgroup_from_mm(current->mm);
-	/* For want of room nothing is killed here, and only one piece is tried. */
+	/*
+	 * No room is asked for (0 pages): to run out of it kills nothing, by
+	 * the file's gfp mask, and ends this after one piece.
+	 */
 	if (peershm_parallel_charges(a.memcg, 0))
 		peershm_parallel(fill_piece, &a,
 				 DIV_ROUND_UP_ULL(end - start, piece));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Work that is spread over CPUs. The caller does all of it by itself, unless
- * others come to help: it never waits for one that has not begun.
+ * Work that is spread over CPUs. The caller does all of it, but for what helpers
+ * take from it: it never waits for a helper that has not begun.
  */
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
@@ -15,7 +15,7 @@
 
 #include "memory/parallel.h"
 
-/* They live on the caller's stack, so that none can be missing. */
+/* Helpers live on the caller's stack, so that no allocation can fail. */
 #define MAX_HELPERS 7U
 
 struct run {
@@ -48,9 +48,9 @@ static void help_work(struct work_struct *work)
 /**
  * peershm_parallel_anywhere() - would helpers allocate where the caller does?
  *
- * They have no memory policy, and all nodes. What a file's policy does not say they
- * allocate on their own node, which is as a rule the caller's if that has a CPU
- * to spare.
+ * Helpers have no memory policy of their own, and may use all nodes. Where the
+ * file has no policy either, they allocate on the node they run on. That is mostly
+ * the caller's, if that has a CPU to spare.
  */
 bool peershm_parallel_anywhere(void)
 {
@@ -66,10 +66,11 @@ bool peershm_parallel_anywhere(void)
  * @memcg: which
  * @pages: about how many it has to have room for, or 0
  *
- * Who is over memory.high or memory.swap.high is made to sleep, and who finds no
- * room looks for what to kill, under the locks that it holds. That has to be
- * somebody whom a signal wakes, and ends if he is what is to be killed. Ask anew
- * for a few pages at a time: others take what there is, too.
+ * A task that goes over memory.high or memory.swap.high is made to sleep, and one
+ * that finds no room starts the OOM killer, both while it holds its locks. A
+ * signal has to be able to wake such a task, and to end it if it is the one to be
+ * killed; no signal does that to a kernel thread. Ask again for each few pages:
+ * others take what there is, too.
  */
 bool peershm_parallel_charges(struct mem_cgroup *memcg, unsigned long pages)
 {
@@ -89,8 +90,9 @@ bool peershm_parallel_charges(struct mem_cgroup *memcg, unsigned long pages)
 }
 
 /*
- * Helpers are kernel threads like any: nobody who waits for a CPU longer, or less
- * long, than those gets one.
+ * Helpers run with the priority of ordinary kernel threads. A task whose own
+ * priority is lower or higher gets no helpers: they would do its work at another
+ * priority than the one it was given.
  */
 static bool is_ordinary(const struct task_struct *task)
 {

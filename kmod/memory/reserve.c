@@ -3,11 +3,11 @@
  * The reserve of a region: memory that lies ready beyond its size, so that a
  * grow has nothing to allocate and nothing to zero.
  *
- * Each region has a work item of low priority that fills its reserve, a chunk at
- * a time, so that who is charged for one and slowed down by a limit slows down
- * no other. It never waits for the region: who changes a size goes first. When
- * memory runs short, the shrinker asks for reserves and the works give them
- * back; it cannot be done at once, as reclaim may hold the inode's lock.
+ * Each region has a work item of its own, of low priority, that fills its reserve
+ * a chunk at a time: the limit of one memory cgroup slows down no other region.
+ * The work only tries the resize_mutex: a change of the size goes first. When
+ * memory runs short, the shrinker marks reserves, and the works give them back;
+ * the shrinker itself cannot, as reclaim may hold the inode's lock.
  *
  * Lock order: the region's resize_mutex, givers_lock, the region's registry_lock.
  */
@@ -75,7 +75,7 @@ static int give_back(struct peershm_region *region)
 				     &region->tables_rwsem,
 				     size + reserve->have, size);
 	if (!err) {
-		/* Who sees that it is gone sees who lost something with it. */
+		/* Before `have` shows that it is gone: clients lost page tables. */
 		reserve->given_back(region);
 		set_have(region, 0);
 	}

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The control pages of a region: what clients tell each other without entering
- * the kernel. A page for all, then a page for each entry of the header. The
- * module gives a new client an empty page and looks at none.
+ * the kernel. There is one page for all, and one for each entry of the header.
+ * The module gives a new client an empty page, and never reads any of them.
  *
- * A client that may not write the region can write its own page alone, so that
- * it can say where it reads, and do no harm to what others say. Nor to what the
- * next one in its entry says: it maps the page through a file of its own
- * (mapfile.c), and the entry is kept until that is released. Who pinned the page
- * (io_uring, RDMA) has it for longer, but the next client gets another one.
+ * A read-only client can write its own page alone: enough to say where it reads,
+ * and too little to harm what others say. It maps that page through a file of its
+ * own (mapfile.c), and its slot of the registry is kept until that file is
+ * released: so it cannot write what the next client in the slot says, either. A
+ * page that it pinned (io_uring, RDMA) stays with it for longer, but the next
+ * client gets another page.
  */
 #include <linux/dcache.h>
 #include <linux/err.h>

@@ -73,7 +73,7 @@ static void advance(struct peershm_map_call *call, struct peershm_map_job *job)
 	       (job->next >= call->start || may_catch_up(call))) {
 		stop = min_t(u64, call->end,
 			     round_down(job->next, chunk) + chunk);
-		/* What a helper may not do the caller is going to. */
+		/* The caller does what a helper may not do. */
 		if (current != call->caller &&
 		    !may_be_helped(client, stop - job->next))
 			break;
@@ -121,8 +121,8 @@ struct self_map {
 };
 
 /*
- * A helper does not wait for the mmap lock as long as it takes, as no signal ends
- * that, but for whoever only holds it for a moment.
+ * No signal ends a helper's wait for the mmap lock. So it only waits for whoever
+ * holds the lock for a moment.
  */
 static bool lock_mm_for_helper(const struct self_map *call)
 {
@@ -146,7 +146,7 @@ static bool lock_mm(const struct self_map *call)
 	       lock_mm_for_helper(call);
 }
 
-/* Nothing depends on how far it gets: the caller comes by once more. */
+/* Nothing depends on how far this gets: the caller maps what is left out. */
 static void map_share(void *context, unsigned int index)
 {
 	struct self_map *call = context;
@@ -166,8 +166,8 @@ static void map_share(void *context, unsigned int index)
 }
 
 /*
- * A table of huge pages is for one CPU: it has one lock, under which the pages'
- * mappings are counted, and that is most of the work.
+ * One CPU does a whole page table of huge pages: most of the work is to count the
+ * mappings of the pages, under the one lock of the table.
  */
 static u64 share_of(const struct peershm_region *region)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files of their own for mappings of memory that others map, too: they are on
- * its inode, and every piece of the mapping holds the file. When its dentry is
- * released, nothing is mapped through it any more. That comes from fput(), in
- * the task itself before its death can be seen, and with no lock held, in
- * particular no mmap lock.
+ * A file of its own for one mapping of memory that others map, too. The file is
+ * on the memory's inode, and every piece of the mapping holds the file. When its
+ * dentry is released, nothing is mapped through it any more. fput() releases it
+ * with no lock held, in particular no mmap lock; if a process ends, in that
+ * process, before its parent can see the end.
  */
 #include <linux/dcache.h>
 #include <linux/err.h>

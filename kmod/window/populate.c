@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Filling the page tables of a client, by ordinary faults that are taken on its
- * behalf, or by what a fault does for the pages around its address: the core mm
- * does all accounting, and this file only reads page tables, to do nothing that
- * is not needed. What one step brings in depends on the backing: some pages of
- * small memory, a huge page, or, where the kernel shares the page tables of huge
- * pages between clients, a whole GiB that another client has already. Whatever it
- * was, the next look finds out.
+ * Filling the page tables of a client: by ordinary faults on its behalf, and by
+ * fault-around. The core mm does all the accounting. This file never writes page
+ * tables; it reads them, to find what is not mapped yet. How much one step brings
+ * in depends on the backing: some small pages, a huge page, or, where clients
+ * share the page tables of huge pages, a whole GiB that another client has mapped
+ * already. The next look at the page tables finds out.
  */
 #include <linux/fs.h>
 #include <linux/irqflags.h>
@@ -40,7 +39,7 @@ static unsigned long skip_ptes(pmd_t pmd, unsigned long addr, unsigned long end)
 	return addr;
 }
 
-/* Huge pages are looked at so many at a time. */
+/* So many entries for huge pages are looked at in one go. */
 #define BLOCK 32
 
 /*
@@ -61,8 +60,8 @@ static pmdval_t eight_entries(const pmd_t *pmdp)
 }
 
 /*
- * Are all of a block there? A bit that says so of each of them is in their
- * conjunction. Not for memory of which a part may be mapped by small pages.
+ * Are all entries of a block present? A bit that is set in each of them is set in
+ * their conjunction. Only for memory that is never mapped by small pages.
  */
 static bool block_present(const pmd_t *pmdp)
 {
@@ -74,7 +73,9 @@ static bool block_present(const pmd_t *pmdp)
 	return pmd_present(pmd) && pmd_leaf(pmd);
 }
 
-/* Up to the end of one table of leaves, so that interrupts are not off long. */
+/*
+ * Looks no further than the end of one page table, as interrupts are off.
+ */
 static unsigned long skip_pmds(pud_t *pudp, pud_t pud, unsigned long addr,
 			       unsigned long end, bool huge)
 {
@@ -94,8 +95,8 @@ static unsigned long skip_pmds(pud_t *pudp, pud_t pud, unsigned long addr,
 		if (!pmd_present(pmd))
 			break;
 		/*
-		 * A table of huge pages can be another's by now, and no longer
-		 * one of pages: do not follow what it says.
+		 * A table of huge pages may have been freed and used anew by
+		 * now. What it holds must not be followed as a page table.
 		 */
 		if (!pmd_leaf(pmd))
 			return huge ? addr : skip_ptes(pmd, addr, next);
@@ -127,9 +128,9 @@ static unsigned long skip(struct mm_struct *mm, unsigned long addr,
 }
 
 /*
- * The first address from @addr on that is not in the page tables. Those of small
- * pages can be taken out under the mmap lock held for reading (khugepaged), but
- * are freed by RCU then: not before interrupts are on again.
+ * The first address from @addr on that is not in the page tables. khugepaged can
+ * take out a page table of small pages although the mmap lock is held for
+ * reading. It is freed by RCU then: not before interrupts are on again.
  */
 static unsigned long skip_present(struct mm_struct *mm, unsigned long addr,
 				  unsigned long end, bool huge)
@@ -148,8 +149,8 @@ static unsigned long skip_present(struct mm_struct *mm, unsigned long addr,
 }
 
 /*
- * A truncation takes tables of huge pages that processes share out of all but
- * one, whose exit frees them at once. The lock keeps it from that.
+ * A truncation takes a shared page table away from all processes but one, and the
+ * exit of that one frees the table at once. i_mmap_rwsem keeps both from it.
  */
 static unsigned long skip_shared(struct vm_area_struct *vma, unsigned long addr,
 				 unsigned long end)
@@ -179,8 +180,8 @@ static enum outcome fault(struct vm_area_struct *vma, unsigned long addr)
 }
 
 /*
- * One in huge pages of the pool, of which clients may share page tables. It waits
- * for a truncation under the client's mmap lock, as it would for i_mmap.
+ * A fault on huge pages of the pool, whose page tables clients may share. It waits
+ * for a truncation under the client's mmap lock, as a fault waits for i_mmap.
  */
 static enum outcome fault_shared(struct peershm_region *region,
 				 struct vm_area_struct *vma, unsigned long addr)
@@ -195,7 +196,7 @@ static enum outcome fault_shared(struct peershm_region *region,
 	return outcome;
 }
 
-/* So many small pages are mapped at a time, as the page table is locked then. */
+/* So many small pages are mapped while the page table is locked. */
 #define AROUND 64
 
 /*
@@ -228,11 +229,10 @@ static pmd_t *page_table(struct mm_struct *mm, unsigned long addr, bool empty)
 }
 
 /*
- * Map pages of tmpfs without a fault for each few of them: what a fault does for
- * those around its address, as many as the system is set to, is done for a
- * longer stretch of a page table that is there already. A huge page needs none,
- * but a fault would allocate one, to free it again. It never waits, and leaves
- * out what it cannot have at once.
+ * Map pages of tmpfs by fault-around, for a longer stretch than a fault does
+ * (fault_around_bytes), where there is a page table already. For a huge page none
+ * is needed, which a fault would allocate and free again. This never waits, and
+ * leaves out what it cannot have at once.
  */
 static void map_around(struct vm_area_struct *vma, unsigned long addr,
 		       unsigned long end, bool huge)
