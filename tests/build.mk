@@ -25,9 +25,9 @@ $(BUILD)/holder/holder: $(BUILD)/obj/tests/kselftest/holder.o
 	$(call say,LD,$@)
 	$(call link)
 
-$(BUILD)/stress/stress: $(BUILD)/obj/tests/stress/stress.o $(BUILD)/libpeershm.so.0
+$(BUILD)/stress/stress: $(BUILD)/obj/tests/stress/stress.o $(support) $(BUILD)/libpeershm.so.0
 	$(call say,LD,$@)
-	$(call link,$(beside))
+	$(call link,$(beside),-lcmocka -luring)
 
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libpeershm.a
 	$(call say,LD,$@)

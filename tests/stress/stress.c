@@ -9,21 +9,15 @@
  *
  *   stress [ROUNDS [SEED]]     the same seed gives the same decisions
  */
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <peershm.h>
+
+#include "support/harness.h"
 
 #define WORKERS 32
 #define MAX_PAGES 512
@@ -39,17 +33,9 @@ struct node {
 	uint64_t checksum;
 };
 
-/* What a worker is told to do. Its answer is a long: 0 or a negative errno value. */
-struct order {
-	char what; /* 'g'row or 's'hrink */
-	uint64_t size;
-};
-
 static struct worker {
-	pid_t pid; /* 0: not running */
-	int socket;
+	struct peer *peer; /* NULL: not running */
 	bool stopped;
-	bool owes; /* an answer */
 } workers[WORKERS];
 
 /*
@@ -99,20 +85,12 @@ __attribute__((noreturn)) static void end_failed(void)
 	exit(1);
 }
 
-#define fail(...)                                                                   \
+#define broken(...)                                                                 \
 	do {                                                                        \
 		printf("# seed %" PRIu64 ", round %" PRIu64 ": ", seed, round_now); \
 		printf(__VA_ARGS__);                                                \
 		end_failed();                                                       \
 	} while (0)
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /*
  * Walk the list. Returns the number of nodes, or -1 if the list is broken. While the writer links
@@ -135,100 +113,80 @@ static long walk(bool writer)
 
 /* Worker. */
 
-static long obey(const struct order *order)
+struct order {
+	char what; /* 'g'row or 's'hrink */
+	uint64_t size;
+};
+
+static long obey(void *arg)
 {
+	const struct order *order = arg;
+
 	return order->what == 'g' ? peershm_grow(shm, order->size, NULL) :
 				    peershm_shrink(shm, order->size, SHRINK_MS);
 }
 
-__attribute__((noreturn)) static void work(int number, int socket)
+static void read_list(void)
 {
-	char name[32];
-	long answer;
+	if (peershm_read_lock(shm))
+		_exit(2);
+	if (walk(false) < 0)
+		_exit(3);
+	peershm_read_unlock(shm);
+}
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	snprintf(name, sizeof(name), "worker-%d", number);
+static long open_region(void *name)
+{
+	int err;
+
 	shm = NULL;
-	answer = peershm_open(&shm, region, name, 0, NULL);
-	for (;;) {
-		struct pollfd pollfd = { .fd = socket, .events = POLLIN };
-		struct order order;
-
-		if (write(socket, &answer, sizeof(answer)) != (ssize_t)sizeof(answer) || !shm)
-			_exit(0);
-		while (poll(&pollfd, 1, 2) == 0) {
-			if (peershm_read_lock(shm))
-				_exit(2);
-			if (walk(false) < 0)
-				_exit(3);
-			peershm_read_unlock(shm);
-		}
-		if (read(socket, &order, sizeof(order)) != (ssize_t)sizeof(order))
-			_exit(0);
-		answer = obey(&order);
-	}
+	err = peershm_open(&shm, region, name, 0, NULL);
+	if (!err)
+		peer_idle = read_list;
+	return err;
 }
 
 /* The parent, which decides. */
 
-static long answer_of(struct worker *w)
+static long answer_of(const struct worker *w)
 {
-	struct pollfd pollfd = { .fd = w->socket, .events = POLLIN };
-	long answer = 0;
-	int status;
+	long answer = peer_finish_within(w->peer, NULL, 0, ANSWER_MS);
+	int status = 0;
 
-	if (poll(&pollfd, 1, ANSWER_MS) != 1)
-		fail("worker %d does not answer", (int)(w - workers));
-	if (read(w->socket, &answer, sizeof(answer)) != (ssize_t)sizeof(answer)) {
-		waitpid(w->pid, &status, 0);
-		fail("worker %d ended: status 0x%x (0x200: no section, 0x300: list broken)",
-		     (int)(w - workers), status);
+	if (answer == -ESRCH) {
+		waitpid(w->peer->pid, &status, 0);
+		broken("worker %d ended: status 0x%x (0x200: no section, 0x300: list broken)",
+		       (int)(w - workers), status);
 	}
-	w->owes = false;
+	if (w->peer->busy)
+		broken("worker %d does not answer", (int)(w - workers));
 	return answer;
 }
 
 static void start(struct worker *w)
 {
-	int pair[2];
+	char name[32];
 	long err;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
-		fail("socketpair: %s", strerror(errno));
-	fflush(NULL);
-	w->pid = fork();
-	if (w->pid < 0)
-		fail("fork: %s", strerror(errno));
-	if (!w->pid) {
-		for (int i = 0; i < WORKERS; i++) {
-			if (workers[i].pid && &workers[i] != w)
-				close(workers[i].socket);
-		}
-		close(pair[0]);
-		work((int)(w - workers), pair[1]);
-	}
-	close(pair[1]);
-	w->socket = pair[0];
+	snprintf(name, sizeof(name), "worker-%d", (int)(w - workers));
+	w->peer = peer_new();
 	w->stopped = false;
-	w->owes = true;
+	peer_start(w->peer, open_region, name, sizeof(name));
 	err = answer_of(w);
 	if (err)
-		fail("worker %d cannot open: %s", (int)(w - workers), strerror((int)-err));
+		broken("worker %d cannot open: %s", (int)(w - workers), strerror((int)-err));
 }
 
 static void end(struct worker *w)
 {
-	kill(w->pid, SIGKILL);
-	waitpid(w->pid, NULL, 0);
-	close(w->socket);
-	w->pid = 0;
-	w->owes = false;
+	peer_end(w->peer);
+	w->peer = NULL;
 }
 
 static void stop_or_go_on(struct worker *w)
 {
 	w->stopped = !w->stopped;
-	kill(w->pid, w->stopped ? SIGSTOP : SIGCONT);
+	kill(w->peer->pid, w->stopped ? SIGSTOP : SIGCONT);
 }
 
 /* Link a node for each page that has none yet. */
@@ -274,12 +232,10 @@ static void resize(const struct decision *d, struct worker *w, bool kill_it)
 		return;
 	if (order.what == 's')
 		unlink_from(pages);
-	if (!w || !w->pid || w->stopped) {
+	if (!w || w->stopped) {
 		err = obey(&order);
 	} else {
-		w->owes = true;
-		if (write(w->socket, &order, sizeof(order)) != (ssize_t)sizeof(order))
-			fail("worker %d is gone", (int)(w - workers));
+		peer_start(w->peer, obey, &order, sizeof(order));
 		if (kill_it) {
 			usleep(d->delay_us);
 			end(w);
@@ -290,18 +246,18 @@ static void resize(const struct decision *d, struct worker *w, bool kill_it)
 	}
 	now = peershm_size(shm) / page;
 	if (now != old && now != pages)
-		fail("size is %" PRIu64 " pages, neither %" PRIu64 " nor %" PRIu64, now, old,
-		     pages);
+		broken("size is %" PRIu64 " pages, neither %" PRIu64 " nor %" PRIu64, now, old,
+		       pages);
 	if (err && (err != -ETIMEDOUT || now != old))
-		fail("%s to %" PRIu64 " pages: %s", order.what == 'g' ? "growing" : "shrinking",
-		     pages, strerror((int)-err));
+		broken("%s to %" PRIu64 " pages: %s", order.what == 'g' ? "growing" : "shrinking",
+		       pages, strerror((int)-err));
 	link_all();
 }
 
 static bool runs(pid_t pid)
 {
 	for (int i = 0; i < WORKERS; i++) {
-		if (workers[i].pid == pid)
+		if (workers[i].peer && workers[i].peer->pid == pid)
 			return true;
 	}
 	return pid == getpid();
@@ -371,7 +327,7 @@ static bool registry_agrees(void)
 	int n = peershm_clients(shm, infos, WORKERS + 8);
 
 	for (int i = 0; i < WORKERS; i++)
-		expected += workers[i].pid != 0;
+		expected += workers[i].peer != NULL;
 	if (n != expected || peershm_header_clients(shm, clients, WORKERS + 8) != expected)
 		return false;
 	for (int i = 0; i < n; i++) {
@@ -388,14 +344,14 @@ static void check(const struct worker *w)
 	long nodes = walk(true);
 
 	if (nodes != (long)pages - 1)
-		fail("the list has %ld nodes in %" PRIu64 " pages", nodes, pages);
+		broken("the list has %ld nodes in %" PRIu64 " pages", nodes, pages);
 	while (!registry_agrees()) {
 		if (now_ms() > deadline)
-			fail("registry, header and /proc do not agree on the clients");
+			broken("registry, header and /proc do not agree on the clients");
 		usleep(1000);
 	}
-	if (w && w->pid && !has_window(w->pid, (uintptr_t)peershm_base(shm)))
-		fail("/proc shows no window in worker %d", (int)(w - workers));
+	if (w && w->peer && !has_window(w->peer->pid, (uintptr_t)peershm_base(shm)))
+		broken("/proc shows no window in worker %d", (int)(w - workers));
 }
 
 /* A worker that is in D state leaves it before the deadline. */
@@ -406,14 +362,14 @@ static void nobody_hangs(void)
 		uint64_t started;
 		char state = 0;
 
-		if (!workers[i].pid)
+		if (!workers[i].peer)
 			continue;
 		do {
-			if (!read_stat(workers[i].pid, &state, &started))
-				fail("worker %d is not in /proc", i);
+			if (!read_stat(workers[i].peer->pid, &state, &started))
+				broken("worker %d is not in /proc", i);
 		} while (state == 'D' && now_ms() < deadline);
 		if (state == 'D')
-			fail("worker %d is in D state", i);
+			broken("worker %d is in D state", i);
 	}
 }
 
@@ -432,7 +388,7 @@ static void one_round(void)
 	struct decision d = decide();
 	struct worker *w = d.worker;
 
-	if (!w->pid)
+	if (!w->peer)
 		start(w);
 	else if (d.what < 15)
 		end(w);
@@ -476,11 +432,11 @@ int main(int argc, char **argv)
 	snprintf(region, sizeof(region), "stress-%d", getpid());
 	err = peershm_open(&shm, region, "stress", PEERSHM_CREATE | PEERSHM_EXCLUSIVE, &options);
 	if (err)
-		fail("%s", peershm_strerror(err));
+		broken("%s", peershm_strerror(err));
 	page = peershm_page_size(shm);
 	err = peershm_grow(shm, 2 * page, NULL);
 	if (err)
-		fail("%s", peershm_strerror(err));
+		broken("%s", peershm_strerror(err));
 	node_at(0)->checksum = checksum(node_at(0));
 	link_all();
 	for (round_now = 1; round_now <= rounds; round_now++) {
@@ -491,7 +447,7 @@ int main(int argc, char **argv)
 	}
 	alarm(0);
 	for (int i = 0; i < WORKERS; i++) {
-		if (workers[i].pid)
+		if (workers[i].peer)
 			end(&workers[i]);
 	}
 	check(NULL);

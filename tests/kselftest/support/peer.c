@@ -31,6 +31,7 @@ struct answer {
 #endif
 
 struct client self = { .fd = -1 };
+void (*peer_idle)(void);
 
 static struct peer peers[MAX_PEERS];
 static size_t nr_peers;
@@ -39,8 +40,13 @@ static void serve(int fd)
 {
 	static struct order order;
 	static struct answer answer;
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
 
-	while (read(fd, &order, sizeof(order)) == (ssize_t)sizeof(order)) {
+	for (;;) {
+		while (peer_idle && !poll(&pollfd, 1, PEER_IDLE_MS))
+			peer_idle();
+		if (read(fd, &order, sizeof(order)) != (ssize_t)sizeof(order))
+			break;
 		answer.result = order.function(order.arg);
 		memcpy(answer.arg, order.arg, sizeof(answer.arg));
 		if (write(fd, &answer, sizeof(answer)) != (ssize_t)sizeof(answer))

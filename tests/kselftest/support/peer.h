@@ -28,6 +28,10 @@ struct peer {
 /* In the peer: the client that it is. */
 extern struct client self;
 
+/* In the peer: called every 2 ms while it waits for an order, if a function that it ran set it. */
+#define PEER_IDLE_MS 2
+extern void (*peer_idle)(void);
+
 typedef long (*peer_function)(void *arg);
 
 /* A new peer. It is ended after the test at the latest. */
