@@ -81,8 +81,8 @@ class Runner(unittest.TestCase):
         self.assertEqual(self.run_suites({"stub": f"setsid sleep 60 & {GOOD}"})[0], 0)
 
     def test_a_hang_is_ended(self):
-        code = f"import sys; sys.path.insert(0, 'tests'); from runner import process; " \
-               f"sys.exit(process.run(['sh', '-c', 'sleep 60 & wait'], print, 1))"
+        code = "import sys; sys.path.insert(0, 'tests'); from runner import process; " \
+               "sys.exit(process.run(['sh', '-c', 'sleep 60 & wait'], print, 1))"
         began = time.monotonic()
         ended = subprocess.run([sys.executable, "-c", code], check=False)
         self.assertEqual(ended.returncode, 124)

@@ -7,7 +7,6 @@
 
 #include "support/harness.h"
 
-
 /* An attempt to get write access to memory by mapping a page of its file anew. */
 struct remap {
 	char region[PEERSHM_NAME_SIZE];
