@@ -75,34 +75,20 @@ fuzz-programs: $(BUILD)/fuzz/device
 unit: unit-programs
 	$(Q)tests/unit/run $(unit) $(if $(sanitized),$(unit:$(BUILD)/%=$(BUILD)/san/%))
 
-##  device       run the device tests in the virtual machine (SCALE=0.1: fewer rounds)
+# needs what nothing else does before it: Python
+run = $(Q)tools/setup build && MAKE='$(MAKE)' tests/run
+
+##  device       the device tests in the virtual machine (SCALE=0.1: fewer rounds)
 device:
-	$(call ready,build vm test,all device-programs)
-	$(Q)$(MAKE) --no-print-directory device-run
+	$(run) $(KERNEL) --dose $(or $(SCALE),1) -- $(SELFTEST)
 
-# what goes into the machine, for every kernel of that architecture
-device-programs: kselftest
-	$(Q)arch=$$(tools/vm/kernels/kernel $(KERNEL) arch) && case $$arch in \
-		amd64) $(MAKE) --no-print-directory -C tests install ;; \
-		*) tools/vm/kernels/userspace $$arch ;; \
-	esac
-
-# with what is there, and the module for that kernel
-device-run: module
-	$(Q)tools/vm/run $(VM) --timeout 3000 $(if $(VM_LOG),--log $(VM_LOG)) -- \
-		env PEERSHM_TEST_SCALE=$(or $(SCALE),1) /kselftest/run_kselftest.sh $(SELFTEST)
-
-##  check-kernels  the device tests on every kernel of tools/vm/kernels/suites (KERNELS="6.12 ..." SCALE=)
+##  check-kernels  the same on every kernel of tools/vm/kernels/suites (KERNELS="6.12 ..." SCALE=)
 check-kernels:
-	$(call ready,build vm test,lib tools kselftest)
-	$(Q)MAKE='$(MAKE)' SCALE='$(SCALE)' tests/check-kernels $(KERNELS)
+	$(run) $(or $(KERNELS),kernels) --dose $(or $(SCALE),0.05)
 
-##  check-debug  the device tests on kernels with every checker on, built once
+##  check-debug  the same on kernels with every checker on, built once (DEBUG="kasan kcsan")
 check-debug:
-	$(Q)tools/setup debug
-	$(call ready,build vm test,all kselftest)
-	$(Q)$(MAKE) --no-print-directory -C tests install
-	$(Q)tests/check-debug $(DEBUG)
+	$(run) $(or $(DEBUG),kasan kcsan)
 
 ##  coverage     which lines of module and library the tests reach, and why not the others
 coverage:
@@ -110,12 +96,9 @@ coverage:
 	$(call ready,build vm test,all)
 	$(Q)MAKE='$(MAKE)' tests/coverage/run
 
-##  check-mutants  do the device tests catch the mistakes in tests/mutants?
+##  check-mutants  do the device tests catch the mistakes in tests/mutants? (MUTANTS="NAME ...")
 check-mutants:
-	$(Q)tools/setup debug
-	$(call ready,build vm test,all kselftest)
-	$(Q)$(MAKE) --no-print-directory -C tests install
-	$(Q)tests/check-mutants $(MUTANTS)
+	$(run) mutants $(if $(MUTANTS),-- $(MUTANTS))
 
 ##  fuzz         fuzz the device on the debug kernel (OPS=, SEED=, SAVE=1 keeps the corpus)
 fuzz: setup-debug
@@ -131,27 +114,22 @@ fuzz-minimise: setup-debug
 fuzz-decoders: setup-build setup-fuzz $(decoders)
 	$(Q)tests/fuzz/decoders/run $(or $(SECONDS),20) $(decoders)
 
-##  check        set up, build and test everything; ends with the count
+##  check        what .ci/run runs: build, lint, and the tests in a small dose; ends with the count
 check:
-	$(Q)tools/setup build vm test lint bench
-	$(Q)MAKE='$(MAKE)' tests/check
+	$(run) --tier submission
+
+##  check-full   what .ci/nightly runs: all there is
+check-full:
+	$(run) --tier nightly
 
 ##  stress       random attach, grow, shrink, kill, stop, restart: ROUNDS=10000 SEED=
 stress:
-	$(call ready,build vm test,all kselftest)
-	$(Q)$(MAKE) --no-print-directory -C tests install
-	$(Q)tools/vm/run $(VM) --timeout $(or $(TIMEOUT),3600) $(if $(VM_LOG),--log $(VM_LOG)) -- \
-		/kselftest/stress $(or $(ROUNDS),10000) $(SEED)
+	$(run) stress -- $(or $(ROUNDS),10000) $(SEED)
 
 ##  check-model  read sections, in every state that the model in tests/model has
 check-model:
 	$(Q)tools/setup model
 	$(Q)tests/model/check
-
-##  check-full   and the other kernels, the debug kernels, stress, fuzzer, two mutants
-check-full:
-	$(Q)tools/setup build vm test lint bench debug arm64
-	$(Q)MAKE='$(MAKE)' tests/check --full
 
 ##  lint         every static check there is
 lint: setup-lint lib tools kselftest unit-programs
