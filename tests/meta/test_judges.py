@@ -66,9 +66,6 @@ ktap_totals
 # a file that has a function with one line that has a reason in tests/coverage/reasons
 ATTACH = Path("kmod/command/attach.c")
 
-# tests/alone.sh in a directory, and then a command
-ALONE = '. "$1"; cd "$2"; alone judge; shift 2; "$@"'
-
 
 class Judges(unittest.TestCase):
     def setUp(self):
@@ -113,12 +110,6 @@ class Judges(unittest.TestCase):
             "not ok 6 - ends_its_program",
             "ok 7 - passes_at_last"])
         self.assertIn("# what hung is cleaned up\n", self.output)
-
-    def test_two_of_a_name_do_not_run_in_one_tree(self):
-        command = ["bash", "-c", ALONE, "sh", Path("tests/alone.sh").absolute(), self.work]
-        self.assertEqual(self.status(*command), 0)
-        self.assertEqual(self.status(*command, *command), 2)
-        self.assertEqual(self.status(*command), 0)
 
     def test_an_empty_list_of_tests_is_no_run(self):
         for file in "tests/kselftest/run_kselftest.sh", "tests/ktap.sh", "tools/vm/forbidden":

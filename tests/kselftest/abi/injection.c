@@ -3,7 +3,7 @@
  * Every allocation and every copy from and to user space that a command passes fails once,
  * one at a time: the first, the second, and so on until the command passes without one left
  * to fail. Whatever fails, the command either succeeds all the same or gives an error after
- * which nothing has changed. Needs a kernel with fault injection (make check-debug).
+ * which nothing has changed. Needs a kernel with fault injection (tests/run kasan).
  */
 #include "support/command.h"
 #include "support/fault.h"

@@ -2,7 +2,7 @@
 /*
  * Every command runs beside every other, in two clients, and in two threads of one client with
  * one file. Whichever comes first, and whatever the other one answers, the region is consistent
- * when both are done. With KCSAN (make check-debug) this finds data races between commands.
+ * when both are done. With KCSAN (tests/run kcsan) this finds data races between commands.
  * PEERSHM_TEST_OPERATIONS=NAME,... tries only pairs of these commands.
  */
 #include <pthread.h>
