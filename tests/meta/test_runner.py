@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What must not look like success to tests/run: it runs programs that fail in every way."""
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -29,12 +31,12 @@ class Runner(unittest.TestCase):
         self.work = Path(directory.name)
         self.environment = os.environ | {"PEERSHM_RUN": str(self.work / "run"), "MAKE": "true"}
 
-    def command(self, suites, *options, places=0):
+    def command(self, suites, *options, places=0, how=""):
         """tests/run on suites of that name, each a script."""
         lines = []
         for name, script in suites.items():
             (self.work / name).write_text(script + "\n", encoding="utf-8")
-            lines.append(f"{name} - - all all {places} - sh {self.work / name}\n")
+            lines.append(f"{name} - - all all {places} - {how} sh {self.work / name}\n")
         (self.work / "suites").write_text("".join(lines), encoding="utf-8")
         return ["tests/run", "--table", str(self.work / "suites"), *(options or suites)]
 
@@ -76,6 +78,10 @@ class Runner(unittest.TestCase):
         self.fails("echo 1..1; echo '  # because of this'; echo '  not ok 1 case'; echo not ok 1 program;"
                    f"{totals(0, 1)}; exit 1", "stub:   # because of this\nstub:   not ok 1 case\n")
         self.assertIn("\nstub: not ok 1 case\nstub: not ok 1 program\n\n", self.output)
+
+    def test_a_status_can_be_the_test(self):
+        self.assertEqual(self.run_suites({"stub": "exit 0"}, how="status"), (0, "2 passed, 0 failed, 0 skipped"))
+        self.assertEqual(self.run_suites({"stub": "exit 1"}, how="status"), (1, "1 passed, 1 failed, 0 skipped"))
 
     def test_an_output_that_never_ends_is_no_hang(self):
         self.assertEqual(self.run_suites({"stub": f"setsid sleep 60 & {GOOD}"})[0], 0)
@@ -129,7 +135,8 @@ class Runner(unittest.TestCase):
         stub.out, stub.log = self.work / "out", self.work / "log"
         stub.show = lambda line: None
         stub.began = time.monotonic()
-        stub.run()
+        with contextlib.redirect_stdout(io.StringIO()):
+            stub.run()
         return stub.clean, stub.failed
 
     def test_a_forbidden_line_in_the_kernel_log_is_a_failure(self):
@@ -152,7 +159,7 @@ class Runner(unittest.TestCase):
         self.assertLessEqual(kernels, suites.keys())
         for suite in suites.values():
             self.assertIn(suite.kernel, kernels | {"-", "kasan", "kcsan"})
-            command = suite.command[0]
+            command = suite.command[0].replace("status", "make")
             self.assertTrue(command in ("vm", "make") or os.access(command, os.X_OK), command)
 
     def test_without_a_record_everything_has_changed(self):

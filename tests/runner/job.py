@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What tests/run runs: suites, before them the build, and beside it the kernels."""
 
+import contextlib
 import os
 import subprocess
 import threading
@@ -15,6 +16,7 @@ from .places import lock
 WORK = Path(os.environ.get("PEERSHM_RUN") or "build/run")  # its own tests take another
 TIERS = ("words", "submission", "nightly")
 LIMIT = 2 * 3600  # seconds, for a suite that does not end by itself
+MACHINE_LIMIT = 3600  # for a machine
 MAKE = os.environ.get("MAKE") or "make"
 
 _print_lock = threading.Lock()
@@ -57,13 +59,14 @@ class Job:
         self.places = suite.places if suite else 0
         self.kernel = machine.Kernel(suite.kernel) if suite and suite.kernel != "-" else None
         self.in_machine = bool(suite) and suite.command[0] == "vm"
+        self.status_alone = bool(suite) and suite.command[0] == "status"
         self.reader = Reader()
         self.began = self.thread = None
-        self.ended = False
+        self.ended, self.release = False, "-"
         self.seconds, self.clean, self.notes, self.failures = 0, "-", [], []
         self.passed = self.failed = self.skipped = 0
         if suite:
-            words = suite.command
+            words = suite.command[1:] if self.status_alone else suite.command
             if options and "run_kselftest.sh" in words[1]:
                 words = [*words[:2], "-u", *options]
             elif options:
@@ -73,14 +76,16 @@ class Job:
     def argv(self):
         if not self.in_machine:
             return [MAKE, "--no-print-directory", *self.command[1:]] if self.command[0] == "make" else self.command
-        return self.kernel.machine(self.log, LIMIT - 600) + self.kernel.report(
+        return self.kernel.machine(self.log, MACHINE_LIMIT) + self.kernel.report(
             ["env", f"PEERSHM_TEST_SCALE={self.dose}", *self.command[1:]])
 
     def show(self, line):
         say(f"{self.name}: {line}")
 
-    def start(self, held, failed):
+    def start(self, held, preparation):
         self.began = time.monotonic()
+        self.release = preparation.release if preparation else "-"
+        failed = preparation.failed if preparation else None
         self.thread = threading.Thread(target=self.run, args=(held, failed), daemon=True)
         self.thread.start()
 
@@ -117,6 +122,12 @@ class Job:
         self.show(self.failures[-1])
 
     def judge(self, status):
+        if self.status_alone:
+            self.passed = int(status == 0)
+            if status:
+                self.fail(f"exit status {status}")
+                self.tail()
+            return
         reader = self.reader
         if self.in_machine:
             found = machine.findings(self.log)
@@ -155,8 +166,7 @@ class Job:
         self.show(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped in {self.seconds} s")
 
     def row(self):
-        release = self.kernel.release() if self.kernel and self.began else "-"
-        return (self.name, release, self.passed, self.failed, self.skipped, self.clean, self.seconds,
+        return (self.name, self.release, self.passed, self.failed, self.skipped, self.clean, self.seconds,
                 "FAILED" if self.failed else "ok" if self.began else "not run")
 
 
@@ -169,7 +179,9 @@ class Build(Job):
         targets = ["all", "kselftest"]
         targets += ["unit-programs"] * any("unit" in job.suite.needs for job in jobs)
         targets += ["bench-programs"] * ("bench" in needs)
-        self.setup = ["tools/setup", "build", "test", *sorted(needs - {"test"})]
+        self.setup = [["tools/setup", "build", "test", *sorted(needs - {"test"})]]
+        if any(job.kernel for job in jobs):  # before others ask apt for their kernels
+            self.setup.append([*machine.Kernel("6.1").tool, "release"])
         make = [MAKE, "--no-print-directory", f"-j{os.cpu_count()}"]
         self.steps = [[*make, *targets], [*make, "-C", "tests", "install"]]
         self.ready = threading.Event()  # for the kernels: what builds them is installed
@@ -179,14 +191,15 @@ class Build(Job):
         self.show("begins")
         mode = "w"
         with lock(WORK / "build.lock"):  # one make at a time in a tree
-            for step in [self.setup, *self.steps]:
+            for step in [*self.setup, *self.steps]:
                 status = self.execute(step, mode=mode)
                 mode = "a"
                 if status:
                     self.fail(f"{' '.join(step)}: exit status {status}")
                     self.tail()
                     break
-                self.ready.set()
+                if step is self.setup[-1]:
+                    self.ready.set()
         self.passed = int(not self.failed)
         self.end()
 
@@ -194,24 +207,29 @@ class Build(Job):
 class Preparation(threading.Thread):
     """Fetches or builds a kernel, and what its machines need, beside everything else."""
 
+    _one_debug_kernel = threading.Lock()  # at a time: each takes all CPUs, and asks apt
+
     def __init__(self, kernel, with_module, build):
         super().__init__(daemon=True)
         self.kernel, self.with_module, self.build = kernel, with_module, build
         self.out = WORK / f"{kernel.name}.prepare"
-        self.done, self.failed = threading.Event(), None
+        self.done, self.failed, self.release = threading.Event(), None, "-"
 
     def run(self):
         self.build.ready.wait()
         try:
             with open(self.out, "w", encoding="utf-8") as out:
-                def steps():
-                    yield from self.kernel.fetch()
-                    if self.with_module:
-                        yield from self.kernel.build()
-                for step in steps():
-                    status = process.run(step, lambda text: print(text, file=out, flush=True), LIMIT)
-                    if status:
-                        raise OSError(f"{' '.join(step)}: exit status {status}")
+                with self._one_debug_kernel if self.kernel.debug else contextlib.nullcontext():
+                    self.step(self.kernel.fetch(), out)
+                self.release = self.kernel.field("release")
+                for command in self.kernel.build() if self.with_module else []:
+                    self.step(command, out)
         except (OSError, subprocess.CalledProcessError) as error:
             self.failed = f"kernel {self.kernel.name}: {error} ({self.out})"
-        self.done.set()
+        finally:
+            self.done.set()
+
+    def step(self, command, out):
+        status = process.run(command, lambda text: print(text, file=out, flush=True), LIMIT)
+        if status:
+            raise OSError(f"{' '.join(command)}: exit status {status}")
