@@ -4,7 +4,7 @@
 # Run the installed device tests, the kselftest way.
 
 here=$(dirname "$(readlink -f "$0")")
-# shellcheck source=tests/ktap.sh
+# shellcheck source=tests/kselftest/ktap.sh
 . "$here/ktap.sh"
 
 usage() {

@@ -58,7 +58,7 @@ ACPI: PM: Preparing to enter system sleep state S5
 PROGRAM = """\
 count=$1
 mktemp() { echo "$count"; }
-. tests/ktap.sh
+. tests/kselftest/ktap.sh
 ktap_program "a program" 10 printf "$2"
 ktap_totals
 """
@@ -112,7 +112,7 @@ class Judges(unittest.TestCase):
         self.assertIn("# what hung is cleaned up\n", self.output)
 
     def test_an_empty_list_of_tests_is_no_run(self):
-        for file in "tests/kselftest/run_kselftest.sh", "tests/ktap.sh", "tools/vm/forbidden":
+        for file in "tests/kselftest/run_kselftest.sh", "tests/kselftest/ktap.sh", "tools/vm/forbidden":
             shutil.copy(file, self.work)
         tests = self.work / "kselftest-list.txt"
         tests.write_text("")
