@@ -43,7 +43,7 @@ beside := -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..'
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all module modules_install lib tools unit device device-programs device-run check check-full check-kernels \
+.PHONY: all module modules_install lib tools unit device check check-full check-kernels \
 	check-debug check-mutants check-model coverage stress lint fuzz fuzz-minimise fuzz-decoders demo shell \
 	install clean help FORCE
 

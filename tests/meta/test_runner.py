@@ -69,7 +69,7 @@ class Runner(unittest.TestCase):
         self.fails(f"echo 1..0; {totals(0, 0)}", "nothing passed")
 
     def test_fewer_results_than_planned_are_a_failure(self):
-        self.fails(f"echo 1..2; echo ok 1 fine; {totals(1, 0)}", "1 results where 2 were planned", passed=2)
+        self.fails(f"echo 1..2; echo ok 1 fine; {totals(1, 0)}", "1 of 2 results", passed=2)
 
     def test_a_command_that_is_not_there_is_a_failure(self):
         self.fails("exec /nonexistent", "exit status 127")

@@ -45,8 +45,8 @@ def read_suites(path):
         if not line.strip() or line.startswith("#"):
             continue
         name, kernel, *doses, places, needs, command = line.split(None, 4 + len(TIERS))
-        suites[name] = Suite(name, kernel, dict(zip(TIERS, doses)), int(places), set(needs.split(",")),
-                             command.split())
+        suites[name] = Suite(name, kernel, dict(zip(TIERS, doses)), int(places),
+                             set(needs.split(",")), command.split())
     return suites
 
 
@@ -74,8 +74,10 @@ class Job:
             self.command = [word.format(dose=dose, last=landed.commit()) for word in words]
 
     def argv(self):
+        if self.command[0] == "make":
+            return [MAKE, "--no-print-directory", *self.command[1:]]
         if not self.in_machine:
-            return [MAKE, "--no-print-directory", *self.command[1:]] if self.command[0] == "make" else self.command
+            return self.command
         return self.kernel.machine(self.log, MACHINE_LIMIT) + self.kernel.report(
             ["env", f"PEERSHM_TEST_SCALE={self.dose}", *self.command[1:]])
 
@@ -132,7 +134,8 @@ class Job:
         if self.in_machine:
             found = machine.findings(self.log)
             self.clean = "none" if found is None else "dirty" if found else "clean"
-        self.passed, self.failed, self.skipped = reader.passed or 0, reader.failed or 0, reader.skipped or 0
+        self.passed, self.failed = reader.passed or 0, reader.failed or 0
+        self.skipped = reader.skipped or 0
         self.failures = list(reader.failures)
         if self.failed and not self.failures:
             self.failures.append(f"{self.failed} not ok, see {self.out}")
@@ -140,7 +143,7 @@ class Job:
         if reader.passed is None:
             self.fail(f"no totals, exit status {status}")
         elif reader.results != reader.planned:
-            self.fail(f"{reader.results} results where {reader.planned} were planned, exit status {status}")
+            self.fail(f"{reader.results} of {reader.planned} results, exit status {status}")
         elif status and not explained:
             self.fail(f"exit status {status}")
         elif not self.passed and not explained:
@@ -163,11 +166,12 @@ class Job:
     def end(self):
         self.seconds = round(time.monotonic() - self.began)
         self.ended = True
-        self.show(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped in {self.seconds} s")
+        self.show(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped "
+                  f"in {self.seconds} s")
 
     def row(self):
-        return (self.name, self.release, self.passed, self.failed, self.skipped, self.clean, self.seconds,
-                "FAILED" if self.failed else "ok" if self.began else "not run")
+        return (self.name, self.release, self.passed, self.failed, self.skipped, self.clean,
+                self.seconds, "FAILED" if self.failed else "ok" if self.began else "not run")
 
 
 class Build(Job):

@@ -74,7 +74,8 @@ class Reader:
             name, skip, why = rest.partition(" # SKIP")
             if skip:
                 program = "" if outermost else f"{self._program}: "
-                self.skips.append((program + name, why.strip() or self._reason or "no reason given"))
+                why = why.strip() or self._reason or "no reason given"
+                self.skips.append((program + name, why))
             if outermost:
                 shown = [line]
         self._before, self._reason = [], ""

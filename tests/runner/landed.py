@@ -68,6 +68,7 @@ def record():
         return False
     hashes = {"commit": _git("rev-parse", "HEAD"), "tree": _git("rev-parse", "HEAD:")}
     hashes.update((path, _git("rev-parse", f"HEAD:{path}")) for path in MODULE)
-    RECORD.write_text("# What the last .ci/nightly passed on, which writes this: git's hashes.\n" +
-                      "".join(f"{name} {value}\n" for name, value in hashes.items()), encoding="utf-8")
+    lines = ["# What the last .ci/nightly passed on, which writes this: git's hashes."]
+    lines += [f"{name} {value}" for name, value in hashes.items()]
+    RECORD.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return True
