@@ -16,8 +16,6 @@ class Kernel:
         self.name = name
         self.debug = name in ("kasan", "kcsan")
         self.tool = ["tools/vm/kernels/kernel", name]
-        if self.debug:
-            self.tool = ["tools/vm/kernels/debug-kernel", *["--kcsan"] * (name == "kcsan")]
 
     def field(self, field):
         return subprocess.run([*self.tool, field], stdin=subprocess.DEVNULL, check=True,
@@ -27,10 +25,6 @@ class Kernel:
         """The command that sees to it that the kernel is there, the newest there is."""
         if self.debug:  # ten minutes of both CPUs, which leaves them to whatever else is going on
             return ["nice", "-n", "19", *self.tool, "release"]
-        with open("tools/vm/kernels/suites", encoding="utf-8") as suites:
-            rows = [line.split() for line in suites]
-        if [self.name, "host"] in [[row[0], row[2]] for row in rows if len(row) > 2]:
-            return [*self.tool, "release"]  # the build has asked the computer's own apt
         # without a network, what was fetched before will do
         return ["sh", "-c", 'tools/vm/kernels/kernel --update "$1" || tools/vm/kernels/kernel "$1"',
                 "sh", self.name]
