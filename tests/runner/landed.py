@@ -35,6 +35,11 @@ def commit():
     return passed and _git("rev-parse", "--verify", "--quiet", f"{passed}^{{commit}}")
 
 
+def head():
+    """The commit that is checked out; something else without a repository."""
+    return _git("rev-parse", "HEAD") or "0"
+
+
 def _uncommitted(*paths):
     listed = _git("status", "--porcelain", "--", *paths)
     return None if listed is None else [line.split()[-1] for line in listed.splitlines()]
@@ -66,7 +71,7 @@ def record():
     """Writes the record, unless the tree is not the one that a commit has. True if it did."""
     if _uncommitted(".") != []:
         return False
-    hashes = {"commit": _git("rev-parse", "HEAD"), "tree": _git("rev-parse", "HEAD:")}
+    hashes = {"commit": head(), "tree": _git("rev-parse", "HEAD:")}
     hashes.update((path, _git("rev-parse", f"HEAD:{path}")) for path in MODULE)
     lines = ["# What the last .ci/nightly passed on, which writes this: git's hashes."]
     lines += [f"{name} {value}" for name, value in hashes.items()]
