@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The commands, for the table in device.c. @arg is the command's struct in
- * kernel memory. What a check says depends on nothing but that. A command for a
+ * kernel memory. A check looks at that, and at no region. A command for a
  * region is given a reference to it, and to the caller's client there, if any.
  */
 #ifndef PEERSHM_COMMANDS_H

@@ -23,7 +23,7 @@
 
 /*
  * A command. Its struct may grow, but never be less than it first was. @check
- * looks at the arguments alone. A command for a region has @run, and gets the
+ * looks at the arguments, and at no region. A command for a region has @run, and gets the
  * region that it may use so, and the caller's client there or NULL; one for the
  * open file has @run_file. @undo takes back what @run_file did when the caller
  * cannot be told.
@@ -58,13 +58,26 @@ struct region_choice {
 		__VA_ARGS__ \
 	}
 
+/* Is what says which region it is where struct region_choice has it? */
+#define CHOOSES_BY_ID(type) \
+	(offsetof(struct type, region) == \
+		 offsetof(struct region_choice, region) && \
+	 sizeof_field(struct type, region) == sizeof(u64))
+#define CHOOSES_BY_NAME(type) \
+	(offsetof(struct type, name) == offsetof(struct region_choice, name) && \
+	 sizeof_field(struct type, name) == PEERSHM_NAME_SIZE)
+
 #define REGION_COMMAND(nr_, type, last, verb, access_, ...) \
 	COMMAND(nr_, type, last, verb, .run = peershm_ ## verb ## _run, \
 		.access = (access_) + \
-			  BUILD_BUG_ON_ZERO(offsetof(struct type, region) != \
-					    offsetof(struct region_choice, \
-						     region)), \
+			  BUILD_BUG_ON_ZERO(!CHOOSES_BY_ID(type)), \
 		__VA_ARGS__)
+
+/* For a region that is given by its name, or by its id if that is empty. */
+#define NAMED_REGION_COMMAND(nr_, type, last, verb, access_) \
+	REGION_COMMAND(nr_, type, last, verb, access_, \
+		       .by_name = true + \
+				  BUILD_BUG_ON_ZERO(!CHOOSES_BY_NAME(type)))
 
 #define FILE_COMMAND(nr_, type, last, verb, ...) \
 	COMMAND(nr_, type, last, verb, .run_file = peershm_ ## verb ## _run, \
@@ -93,19 +106,14 @@ static const struct command commands[] = {
 	REGION_COMMAND(PEERSHM_IOC_RESOLVE, peershm_resolve, reserved, resolve,
 		       PEERSHM_ACCESS_READ),
 	FILE_COMMAND(PEERSHM_IOC_REGIONS, peershm_regions, reserved, regions),
-	REGION_COMMAND(PEERSHM_IOC_STAT, peershm_stat, info, stat,
-		       PEERSHM_ACCESS_READ, .by_name = true),
-	REGION_COMMAND(PEERSHM_IOC_UNLINK, peershm_unlink, name, unlink,
-		       PEERSHM_ACCESS_OWNER, .by_name = true),
+	NAMED_REGION_COMMAND(PEERSHM_IOC_STAT, peershm_stat, info, stat,
+			     PEERSHM_ACCESS_READ),
+	NAMED_REGION_COMMAND(PEERSHM_IOC_UNLINK, peershm_unlink, name, unlink,
+			     PEERSHM_ACCESS_OWNER),
 	REGION_COMMAND(PEERSHM_IOC_SET_RESERVE, peershm_set_reserve, reserve,
 		       set_reserve, PEERSHM_ACCESS_WRITE),
 	FILE_COMMAND(PEERSHM_IOC_WATCH, peershm_watch, region, watch),
 };
-
-static_assert(offsetof(struct peershm_stat, name) ==
-	      offsetof(struct region_choice, name));
-static_assert(offsetof(struct peershm_unlink, name) ==
-	      offsetof(struct region_choice, name));
 
 /* Room for the struct of any command. */
 union argument {

@@ -90,9 +90,9 @@ bool peershm_parallel_charges(struct mem_cgroup *memcg, unsigned long pages)
 }
 
 /*
- * Helpers run with the priority of ordinary kernel threads. A task whose own
- * priority is lower or higher gets no helpers: they would do its work at another
- * priority than the one it was given.
+ * Helpers run with the priority of ordinary kernel threads. A task that is nice,
+ * or has a real-time or idle policy, gets no helpers: they would do its work at
+ * another priority than the one it was given.
  */
 static bool is_ordinary(const struct task_struct *task)
 {

@@ -9,7 +9,8 @@
  * memory runs short, the shrinker marks reserves, and the works give them back;
  * the shrinker itself cannot, as reclaim may hold the inode's lock.
  *
- * Lock order: the region's resize_mutex, givers_lock, the region's registry_lock.
+ * Lock order: the region's resize_mutex, then givers_lock or the region's
+ * registry_lock, never both.
  */
 #include <linux/err.h>
 #include <linux/fs.h>

@@ -109,6 +109,9 @@ void peershm_size_grown(struct peershm_region *region,
 	spin_lock(&region->registry_lock);
 	region->announcer = NULL;
 	set_size_locked(region, new_size);
+	/* The client may have left while the caller waited for resize_mutex. */
+	if (client && !client->live)
+		client = NULL;
 	peershm_event_record_locked(region, PEERSHM_EVENT_GREW, client,
 				    old_size, new_size);
 	spin_unlock(&region->registry_lock);

@@ -95,8 +95,8 @@ static unsigned long skip_pmds(pud_t *pudp, pud_t pud, unsigned long addr,
 		if (!pmd_present(pmd))
 			break;
 		/*
-		 * A table of huge pages may have been freed and used anew by
-		 * now. What it holds must not be followed as a page table.
+		 * Huge pages have no page tables below them. What else stands
+		 * here must not be followed as one.
 		 */
 		if (!pmd_leaf(pmd))
 			return huge ? addr : skip_ptes(pmd, addr, next);

@@ -93,12 +93,11 @@ enum peershm_backing {
  * in the order of the entries. Each has control_length / (1 + max_clients)
  * bytes, the system's page size.
  *
- * A client maps all pages at once, or its own page alone. A client that
- * attached read-only can map all pages PROT_READ only. It can map its own page
- * writable if it opened the device for reading and writing. While a client has
- * its own page mapped, no other client gets its entry, even after it has left.
- * Every other client can write to every page, so a reader must not trust what
- * it finds there.
+ * A client can map any of the pages. A client that attached read-only can map
+ * them PROT_READ, and its own page alone writable, if it opened the device for
+ * reading and writing. While it has its own page mapped alone, no other client
+ * gets its entry, even after it has left. Every other client can write to every
+ * page, so a reader must not trust what it finds there.
  */
 
 /*
