@@ -23,14 +23,14 @@
 #include "types.h"
 
 /*
- * How long a process that is being killed may take to stop running, from when
- * somebody first waited for its name.
+ * A process that is being killed may take this long to stop running. The time
+ * begins when somebody first waits for the client's name.
  */
 #define DYING_MS 1000
 
 /*
- * How many of those that died are taken out of the registry in one go: each
- * changes the header and wakes all who read events.
+ * This many dead clients are taken out of the registry before the registry
+ * lock is dropped: each changes the header and wakes all readers of events.
  */
 #define LEAVE_AT_ONCE 8
 
@@ -59,8 +59,8 @@ void peershm_client_put(struct peershm_client *client)
  * peershm_client_present_locked() - is it attached, with an address space?
  * @client: in the registry
  *
- * Somebody else may hold the window's file for longer, such as a child of fork
- * after MADV_DOFORK.
+ * A client without an address space can still be in the registry, as somebody
+ * else may hold its window's file, such as a child of fork after MADV_DOFORK.
  */
 bool peershm_client_present_locked(const struct peershm_client *client)
 {
@@ -69,10 +69,10 @@ bool peershm_client_present_locked(const struct peershm_client *client)
 }
 
 /**
- * peershm_client_ended() - has the process ended, or become another program?
- * @client: whose old memory may still be being torn down
+ * peershm_client_ended() - has the process ended, or executed another program?
+ * @client: the kernel may still be tearing down its old memory
  *
- * What it was named is free then.
+ * If so, another client can have its name.
  */
 bool peershm_client_ended(const struct peershm_client *client)
 {
@@ -88,7 +88,7 @@ bool peershm_client_ended(const struct peershm_client *client)
 	return dead;
 }
 
-/* Is the process being killed, or dumping core? Its threads stop any moment. */
+/* Is the process being killed, or dumping core? Its threads stop soon, then. */
 static bool dying(const struct peershm_client *client)
 {
 	struct task_struct *task;
@@ -101,14 +101,14 @@ static bool dying(const struct peershm_client *client)
 	return yes;
 }
 
-/* Did it go because its process did? */
+/* Does the client leave because its process ends? Else it has detached. */
 static bool died(const struct peershm_client *client)
 {
 	return !peershm_client_present_locked(client) ||
 	       peershm_client_ended(client) || dying(client);
 }
 
-/* Out of the registry; nothing if it is out already. */
+/* Take a client out of the registry, if it is there. */
 static void leave_locked(struct peershm_client *client)
 {
 	struct peershm_region *region = client->region;
@@ -155,10 +155,11 @@ void peershm_client_leave(struct peershm_client *client)
 }
 
 /**
- * peershm_client_keep_slot() - nobody gets the client's slot after it
- * @client: until as many calls of peershm_client_free_slot(), also if it leaves
+ * peershm_client_keep_slot() - give the client's slot to nobody else
+ * @client: in the registry
  *
- * A slot that is kept counts as one of its user's clients.
+ * Lasts until peershm_client_free_slot() was called as often, also when the
+ * client has left. A slot that is kept counts as one of its user's clients.
  *
  * Returns: 0, or -ENOTCONN if it has left already.
  */
@@ -199,8 +200,8 @@ bool peershm_client_live(struct peershm_client *client)
  * peershm_client_pid() - a client's PID for the caller
  * @client: which
  *
- * Another process may go on with the memory of one that has ended, whose PID is
- * then free for a third.
+ * A client can outlive its process, if another process still uses the window.
+ * The PID may then belong to a third process, so it is not given out.
  *
  * Returns: the PID in the caller's PID namespace, 0 if it has none there or the
  * process has ended.
@@ -234,8 +235,8 @@ struct peershm_client *peershm_client_of(struct peershm_file *pf)
 }
 
 /**
- * peershm_client_trim_locked() - no client has more mapped than that
- * @region: of which a change of the header has begun
+ * peershm_client_trim_locked() - note that no client has more mapped than this
+ * @region: the caller has begun to change its header
  * @limit: bytes from the base
  */
 void peershm_client_trim_locked(struct peershm_region *region, u64 limit)
@@ -259,8 +260,8 @@ void peershm_client_trim_locked(struct peershm_region *region, u64 limit)
  * @client: whose
  * @start: in bytes from the base
  * @end: likewise
- * @shrinks: how often the region had shrunk when mapping began: what was
- *           mapped before a shrink says nothing about memory granted after it
+ * @shrinks: how often the region had shrunk when mapping began. If it has shrunk
+ *           since, what was mapped may be gone, and nothing is noted.
  */
 void peershm_client_mapped(struct peershm_client *client, u64 start, u64 end,
 			   u64 shrinks)
@@ -285,8 +286,9 @@ unlock:
 }
 
 /**
- * peershm_client_partial() - the client has been at its window
- * @client: for which no peer map tries again what it could not map
+ * peershm_client_partial() - note that a part of a range could not be mapped
+ * @client: it has unmapped, protected or replaced that part of its window, so
+ *          no later peer map tries the part again by itself
  * @start: what was tried, in bytes from the base
  * @end: likewise
  * @shrinks: as for peershm_client_mapped()
@@ -316,7 +318,7 @@ static int same_name(struct peershm_client *other)
 	return 0;
 }
 
-/* Take out those that died. -EAGAIN: some may be left for the next time. */
+/* Take dead clients out. -EAGAIN: call it again, some may be left. */
 static int sweep_dead_locked(struct peershm_region *region)
 {
 	struct peershm_client *client;
@@ -335,7 +337,7 @@ static int sweep_dead_locked(struct peershm_region *region)
 	return 0;
 }
 
-/* Is there such a client already? */
+/* Is a client of this process, or of this name, there already? */
 static int check_unique_locked(const struct peershm_client *client)
 {
 	struct peershm_region *region = client->region;
@@ -353,7 +355,7 @@ static int check_unique_locked(const struct peershm_client *client)
 	return err;
 }
 
-/* A slot that nobody has or keeps, or -ENOSPC: all, or the user's share. */
+/* Find a free slot. -ENOSPC: none is free, or the user has its share. */
 static int free_slot_locked(const struct peershm_client *client)
 {
 	struct peershm_region *region = client->region;
@@ -374,9 +376,9 @@ static int free_slot_locked(const struct peershm_client *client)
 }
 
 /*
- * Put @client into a free slot, not yet shown. The name of a client that is
- * dying is -EINPROGRESS, until it has had time enough to stop running. -EAGAIN:
- * there is more to tidy up than the lock should be held for.
+ * Put @client into a free slot; the header does not show it yet. -EINPROGRESS:
+ * a dying client still has the name, and gets some time to stop running. -EAGAIN:
+ * there are more dead clients than should be taken out under the lock at once.
  */
 static int try_enter(struct peershm_client *client)
 {
@@ -406,10 +408,10 @@ unlock:
 }
 
 /**
- * peershm_client_enter() - get an entry of the registry, which is not shown yet
- * @client: new; its id and generation are set
+ * peershm_client_enter() - put a client into the registry, not yet shown
+ * @client: new; gets its id and generation
  *
- * Waits for a client of that name which is dying.
+ * Waits for a dying client that still has the name.
  *
  * Returns: 0, -EEXIST, -EALREADY, -ENOSPC or -ERESTARTSYS.
  */
@@ -429,8 +431,8 @@ int peershm_client_enter(struct peershm_client *client)
 }
 
 /**
- * peershm_client_new() - the calling process, to become a client
- * @region: of which, for as long as the object lives
+ * peershm_client_new() - make an object for the calling process as a client
+ * @region: which it attaches to; the object keeps the region's struct
  * @args: of its ATTACH
  *
  * Returns: a reference, or NULL without memory.

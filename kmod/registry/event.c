@@ -8,9 +8,9 @@
  * is the region's and does not depend on who attaches or watches. A reader that
  * is overtaken can tell from the sequence numbers how many records it lost.
  *
- * A file can be in any number of epolls, each of which is told when it wakes. So
- * each reader is woken by a work item of its own: how long that takes is no
- * matter of the region's, nor of its other readers.
+ * Waking a reader runs the callback of every epoll that its file is in, and a
+ * file can be in any number of them. So a work item of the reader's own wakes
+ * it: neither the region nor its other readers wait for those callbacks.
  */
 #include <linux/cred.h>
 #include <linux/ktime.h>
@@ -29,15 +29,15 @@
 #include "registry/event.h"
 #include "types.h"
 
-/* Room for the deaths of all clients at once, and for some life before. */
+/* Room for the deaths of all clients at once, and for some events before. */
 #define MIN_LOG_SIZE 64U
 
-/* Of high priority: a reader's own may be high. */
+/* Of high priority, as a reader may have a high priority itself. */
 static struct workqueue_struct *queue;
 
 /*
- * As it is read, but for the PID: that depends on who reads, and the process it
- * was may be gone.
+ * An event as it is read, without the PID: that depends on the reader's PID
+ * namespace, so the record keeps the struct pid, also of a process that ended.
  */
 struct peershm_event_record {
 	struct peershm_event event;
@@ -72,7 +72,7 @@ static struct peershm_event_record *record_at(struct peershm_event_log *log,
 	return &log->ring[sequence & (log->size - 1)];
 }
 
-/* Also who waits for nothing but the end: an event may be that. */
+/* EPOLLHUP for those who wait for the unlinking alone: it may be the event. */
 static void wake_work(struct work_struct *work)
 {
 	struct peershm_event_reader *reader =
@@ -89,9 +89,9 @@ static void wake_readers_locked(struct peershm_region *region)
 	lockdep_assert_held(&region->registry_lock);
 	list_for_each_entry(reader, &region->events.readers, node) {
 		/*
-		 * Who waits is in its queue before it looks for events, under
-		 * the locks that connect it to the region. So either it sees
-		 * what has just been recorded, or it is seen here.
+		 * A waiter enters the wait queue before it looks for events
+		 * under the registry lock, which is held here. So either it
+		 * sees the new record, or waitqueue_active() sees the waiter.
 		 */
 		if (waitqueue_active(&reader->wait))
 			queue_work(queue, &reader->wake);

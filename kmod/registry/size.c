@@ -18,19 +18,19 @@
 #include "types.h"
 
 /**
- * peershm_size_mapped() - what is still mapped when nothing beyond a size is
- * @region: of which
- * @size: in bytes
+ * peershm_size_mapped() - how much clients still have mapped after a truncation
+ * @region: the region
+ * @size: what it was truncated to, in bytes
  *
- * Clients share the page tables of huge pages, and lose a table with the first
- * page that goes from it.
+ * Clients share the page tables of huge pages. A truncation that takes a single
+ * page from such a table takes the whole table from all clients but one.
  */
 u64 peershm_size_mapped(const struct peershm_region *region, u64 size)
 {
 	return round_down(size, peershm_backing_align(region->backing));
 }
 
-/* The size as it now is, for everyone to see. */
+/* Set the size, and publish it in the header. */
 static void set_size_locked(struct peershm_region *region, u64 size)
 {
 	bool shrinks = size < region->size;
@@ -58,7 +58,7 @@ static u64 cut_locked(struct peershm_region *region)
 	lockdep_assert_held(&region->registry_lock);
 	if (mapped == region->size)
 		return mapped;
-	region->shrinks++;	/* who is mapping now may have been too early */
+	region->shrinks++;	/* who is mapping now must not note it as mapped */
 	peershm_header_begin(region);
 	peershm_client_trim_locked(region, mapped);
 	peershm_header_end(region);
@@ -69,8 +69,8 @@ static u64 cut_locked(struct peershm_region *region)
  * peershm_size_cut() - memory beyond the size has been taken away
  * @region: whose resize lock is held
  *
- * Returns: from where on clients may have lost page tables with it, which the
- * caller maps again.
+ * Returns: the offset from which on clients may have lost page tables with that
+ * memory. The caller maps that part again.
  */
 u64 peershm_size_cut(struct peershm_region *region)
 {
@@ -86,7 +86,8 @@ u64 peershm_size_cut(struct peershm_region *region)
  * peershm_size_given_back() - the reserve has been given back
  * @region: whose resize lock is held
  *
- * What clients lost of their page tables with it follows in the background.
+ * Clients may have lost page tables with it; work in the background maps again
+ * what they lost.
  */
 void peershm_size_given_back(struct peershm_region *region)
 {
