@@ -101,14 +101,14 @@ struct peershm_reserve {
 };
 
 /*
- * A region has its memory and its address while it is linked (has its name),
- * while a window of it is mapped, and during commands: these are its users.
- * The struct alone lives on while a client's struct refers to it: what an open
- * file that nobody uses any more can hold is that, and the module.
+ * A region has its memory and its address while it has a user: its name (it is
+ * linked), a mapped window, or a command that is running. The struct lives on
+ * without them while a client's struct refers to it. So an open file of the
+ * device that nobody uses any more pins a few structs and the module, no memory.
  */
 struct peershm_region {
 	struct kref users;
-	struct kref ref;		/* the users have one */
+	struct kref ref;		/* all users together have one */
 
 	/* Constant after creation. */
 	u64 id;
@@ -130,7 +130,7 @@ struct peershm_region {
 	struct peershm_header *header;	/* content: registry_lock */
 
 	struct list_head node;		/* list_mutex; by base */
-	/* Off the list, by whom put it there; NULL: it is not in it. */
+	/* Takes the region out of the list; NULL while it is not in it. */
 	void (*remove)(struct peershm_region *region);
 	u64 granted;			/* list_mutex; resize_mutex, too */
 
@@ -138,12 +138,12 @@ struct peershm_region {
 	struct mutex resize_mutex;
 	struct peershm_reserve reserve;
 
-	/* Read: clients' page tables are not taken away (populate.c). */
+	/* Held for reading: no page table of a client is taken away. */
 	struct rw_semaphore tables_rwsem;
 
 	spinlock_t registry_lock;		/* protects what follows */
 	u64 size;			/* written with resize_mutex, too */
-	/* A shrink to it is announced, by that client; else the size, NULL. */
+	/* An announced shrink: to which size, by whom. None: the size, NULL. */
 	u64 watermark;
 	struct peershm_client *announcer;
 	struct peershm_root root;	/* the one without a name */
@@ -184,23 +184,23 @@ struct peershm_client {
 	u64 id;
 	u64 start_time;
 	u64 generation;			/* of the name: 1 for its first */
-	unsigned int entry;		/* of the header: its slot, also later */
+	unsigned int entry;		/* of the header; its slot while it has one */
 	u32 flags;
 	bool dump;			/* its window is part of core dumps */
-	bool limited;			/* one of so many of its user */
+	bool limited;			/* counts for its user's share */
 	kuid_t uid;
 	char name[PEERSHM_NAME_SIZE];
 
 	/* Protected by the region's registry lock. */
 	int slot;			/* -1: not in the registry */
-	unsigned int slot_users;	/* keep the slot, also when it has left */
+	unsigned int slot_users;	/* the slot stays taken while there are any */
 	bool live;			/* attached: shown, and a peer */
-	bool partial;			/* has been at its window */
-	unsigned long awaited;		/* its name, dying: since (jiffies), or 0 */
+	bool partial;			/* a part could not be mapped */
+	unsigned long awaited;		/* jiffies since its name is waited for; 0: not */
 	u64 mapped;
 	struct peershm_event_reader *reader; /* of the file, if connected */
 	u64 behind;			/* deferred from there on */
-	u64 mapped_before;		/* when it became one */
+	u64 mapped_before;		/* `mapped` when it was deferred */
 
 	struct file *window;		/* of the attaching task; then NULL */
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What commands tell their callers beyond their own struct: arrays, and how a
- * peer map went for each client.
+ * Answers that do not fit into a command's own struct: arrays of records, and
+ * the result of a peer map for each client.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -57,7 +57,7 @@ int peershm_answer_begin(struct peershm_answer *answer,
 
 	answer->peers = kvcalloc(answer->max_peers, sizeof(*answer->peers),
 				 GFP_KERNEL_ACCOUNT);
-	/* Can it be written? Better to know before than after. */
+	/* Find out that it cannot be written before anything is done. */
 	if (!answer->peers)
 		err = -ENOMEM;
 	else

@@ -26,8 +26,8 @@
 #include "types.h"
 
 /*
- * From here on every grow maps this client; what was granted before is up to
- * the caller, who reads the size after.
+ * Make the client live: from here on every grow maps it. The caller maps what
+ * was there before, so it reads the size after this.
  */
 static int go_live(struct peershm_file *pf, struct peershm_client *client,
 		   struct peershm_attach *args, u64 *shrinks)
@@ -57,7 +57,7 @@ static int go_live(struct peershm_file *pf, struct peershm_client *client,
 	return err;
 }
 
-/* Take the file for an ATTACH by this task. */
+/* Claim the file for an ATTACH by this task, or fail if it has a client. */
 static int claim(struct peershm_file *pf)
 {
 	struct peershm_client *client, *old = NULL;
@@ -86,7 +86,7 @@ static int claim(struct peershm_file *pf)
 	return err;
 }
 
-/* The end of it; takes the file's reference away from a client that failed. */
+/* End the ATTACH. A client that failed loses the file's reference. */
 static void settle(struct peershm_file *pf, bool keep)
 {
 	struct peershm_client *client = NULL;
@@ -118,10 +118,10 @@ static int map_window(struct peershm_file *pf, struct peershm_client *client)
 }
 
 /*
- * To map, hugetlbfs takes the lock of its inode, which a grow holds for as long
- * as it allocates. Wait for that here, where the caller can be killed and keeps
- * none of its threads from its memory. The lock is not kept: the mmap lock of
- * the caller may be stuck.
+ * The mmap operation of hugetlbfs takes the inode's lock, which a grow holds for
+ * as long as it allocates. Wait for the grow here first: the caller can still be
+ * killed, and does not hold its mmap lock, which its threads need. Do not keep
+ * resize_mutex, as somebody may hold the caller's mmap lock for long.
  */
 static int await_grow(struct peershm_region *region)
 {
@@ -162,7 +162,7 @@ static int attach(struct peershm_file *pf, struct peershm_client *client,
 	err = go_live(pf, client, args, &shrinks);
 	if (!err)
 		err = peershm_map_self(client, args->active, shrinks);
-	/* What cannot be unmapped goes with the process. */
+	/* A window that cannot be unmapped goes when the process ends. */
 	if (err && peershm_window_unmap(client))
 		pr_debug("peershm: a window that was not wanted stays\n");
 put_window:
@@ -273,7 +273,7 @@ long peershm_detach_run(struct peershm_file *pf, void *arg)
 	return detach(pf, 0);
 }
 
-/* The caller of ATTACH could not be told; it may have detached since. */
+/* The answer could not be written. The client may have detached since. */
 void peershm_attach_undo(struct peershm_file *pf, void *arg)
 {
 	struct peershm_attach *args = arg;

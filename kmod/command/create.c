@@ -104,13 +104,13 @@ long peershm_create_run(struct peershm_file *pf, void *arg)
 		err = peershm_set_reserve(region, args->reserve);
 	if (!err)
 		err = peershm_directory_add(region, args->base, &args->region);
-	/* The one user that it began with is its name now. */
+	/* The name now stands for the one user that the region began with. */
 	if (err)
 		peershm_region_put(region);
 	return err;
 }
 
-/* The caller could not be told. */
+/* The answer could not be written. */
 void peershm_create_undo(struct peershm_file *pf, void *arg)
 {
 	struct peershm_create *args = arg;

@@ -19,9 +19,9 @@
 #include "types.h"
 
 /*
- * What a grow did, and what is to be mapped into the clients then: what it
- * added, or what they lost of their page tables with the memory that a grow
- * which failed has freed.
+ * How a grow ended, and what is to be mapped into the clients after it: the new
+ * memory; or, where the grow failed and has freed memory again, the part whose
+ * page tables the clients lost with that.
  */
 struct grow_result {
 	int err;
@@ -73,7 +73,7 @@ static struct grow_result grow_locked(struct peershm_region *region,
 		result.end = new_size;
 		return result;
 	}
-	/* The limit of all regions stops a grow before anything has changed. */
+	/* -ENOSPC comes before anything has been allocated, so nothing was freed. */
 	if (result.err != -ENOSPC) {
 		peershm_reserve_used(region, 0);
 		result.start = peershm_size_cut(region);
@@ -102,7 +102,7 @@ long peershm_grow_run(struct peershm_region *region,
 	result = grow_locked(region, client, args);
 	mutex_unlock(&region->resize_mutex);
 	err = result.err;
-	/* Also if it was that large: another grow may still be mapping. */
+	/* Also if the size was that large: another grow may still be mapping. */
 	if (!err || result.start < result.end)
 		peershm_map_peers(&answer.call, NULL, result.start, result.end);
 	peershm_reserve_refill(region);

@@ -57,7 +57,7 @@ long peershm_regions_run(struct peershm_file *pf, void *arg)
 			return -ENOMEM;
 	}
 	n = peershm_directory_describe(infos, room);
-	/* There would be room, but not here: made since, so not told. */
+	/* Regions made since the array was allocated are not in the answer. */
 	if (args->nr_regions >= there)
 		n = min(n, room);
 	err = peershm_answer_array(args->regions, infos, min(n, room),

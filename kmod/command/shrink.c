@@ -15,7 +15,7 @@
 #include "window/map.h"
 #include "types.h"
 
-/* How long a shrink waits for a client that it could not reach at once. */
+/* How long a shrink waits for a client whose mmap lock is taken. */
 #define REMAP_MS 1
 
 int peershm_shrink_check(const void *arg)
@@ -46,7 +46,7 @@ static int shrink_locked(struct peershm_region *region,
 		return -EINVAL;
 	if (args->new_size == old_size && !args->flags)
 		return 0;
-	/* The header first. */
+	/* The header first, so that nobody learns of memory that is going. */
 	err = peershm_size_begin_shrink(region, client,
 					args->flags & PEERSHM_SHRINK_ANNOUNCED,
 					args->new_size);

@@ -156,7 +156,7 @@ static int with_source(struct peershm_file *pf,
 	region = client ? client->region : pf->reader.region;
 	if (region) {
 		spin_lock(&region->registry_lock);
-		/* The kernel itself polls for whoever submitted that. */
+		/* A kernel thread may poll for the task that asked it to. */
 		if (client)
 			mine = client->live &&
 			       (!current->mm || client->mm == current->mm);
@@ -177,7 +177,7 @@ static __poll_t readiness(struct peershm_file *pf)
 	return mask < 0 ? EPOLLERR : (__force __poll_t)mask;
 }
 
-/* Whole records, as many as there are and fit. A record is lost by no error. */
+/* Read as many whole records as fit. An error loses no record. */
 static ssize_t read_records(struct peershm_file *pf, struct iov_iter *to,
 			    bool wait)
 {

@@ -176,8 +176,8 @@ static bool user_may_have(const struct peershm_region *region, u64 bytes)
  * @size: what the region is going to have
  * @reserve: and what is to lie ready beyond it
  *
- * If so it counts from now on, so that two regions of one user cannot both take
- * what is left. Never refused for less than there was.
+ * If so, it counts as the owner's from now on, so that two regions of one user
+ * cannot both take what is left. A smaller amount than before is never refused.
  */
 bool peershm_directory_grant(struct peershm_region *region, u64 size,
 			     u64 reserve)
@@ -194,7 +194,7 @@ bool peershm_directory_grant(struct peershm_region *region, u64 size,
 	return yes;
 }
 
-/* Nobody uses the region any more. */
+/* Take a region that nobody uses any more out of the list. */
 static void remove(struct peershm_region *region)
 {
 	mutex_lock(&list_mutex);
@@ -255,7 +255,7 @@ unlock:
  * @region: that the caller uses
  * @client: who does it, or NULL
  *
- * Whoever is first drops the name's use of the region.
+ * The first caller also drops the use of the region that its name stands for.
  *
  * Returns: whether it still had its name.
  */

@@ -89,8 +89,8 @@ int peershm_header_mmap(const struct peershm_region *region,
  * @region: whose registry lock is held until the end
  *
  * Nothing in between may sleep. On a real-time kernel the lock alone does not
- * keep a reader of high priority from preempting the change, which it would then
- * wait for in vain.
+ * disable preemption: a reader of high priority could preempt the change, and
+ * then spin for ever while it waits for the end of that change.
  */
 void peershm_header_begin(struct peershm_region *region)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Limits: how much of everything there may be, and how much of it one user may
- * have. What there is now is counted by whoever asks.
+ * Limits: how much of everything there may be in all, and how much one user may
+ * have. The callers count what there is now.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>

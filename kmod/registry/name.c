@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Names that clients of a region have left, so that who takes one again can be
- * told from who had it. Bounded, as anyone who may attach can make up names:
- * the names that were left last are remembered. A client's name need not be
- * remembered while it lives, as the client itself has the generation.
+ * Names of clients that have left a region, so that the next client of such a
+ * name gets the next generation. Anyone who may attach can make up names, so only
+ * the names that were left last are remembered. Live clients are not among them:
+ * they have the generation themselves.
  */
 #include <linux/lockdep.h>
 #include <linux/string.h>

@@ -2,9 +2,9 @@
 /*
  * Roots: the pointers that a region keeps for its clients.
  *
- * A root whose address is beyond the size counts as none. So a shrink needs to
- * change no root before it is done, and one that fails has nothing to put back;
- * what it cut off is dropped after it, before the region can grow again.
+ * A root whose address is beyond the size counts as not set. So a shrink changes
+ * no root before it is done, and has none to put back if it fails. The roots that
+ * it has cut off are dropped after it, before the region can grow again.
  */
 #include <linux/lockdep.h>
 #include <linux/slab.h>
@@ -20,7 +20,7 @@ static bool is_named(const struct peershm_root *root)
 	return root->name[0];
 }
 
-/* A named root that a shrink is just cutting off counts as not there. */
+/* A named root beyond the size counts as not there: a shrink is cutting it off. */
 static bool is_there(const struct peershm_region *region,
 		     const struct peershm_root *root)
 {
@@ -41,7 +41,7 @@ static struct peershm_root *find_locked(struct peershm_region *region,
 	return NULL;
 }
 
-/* A root has another address now, for everyone to see. */
+/* Set a root's address, and publish it. */
 static void change_locked(struct peershm_region *region,
 			  const struct peershm_client *client,
 			  struct peershm_root *root, u64 address)
@@ -54,7 +54,7 @@ static void change_locked(struct peershm_region *region,
 	peershm_event_root_locked(region, client, root->name, old, address);
 }
 
-/* Out of the list; the caller frees it. */
+/* Take a root out of the list; the caller frees it. */
 static void withdraw_locked(struct peershm_region *region,
 			    const struct peershm_client *client,
 			    struct peershm_root *root)
