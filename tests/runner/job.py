@@ -17,6 +17,7 @@ WORK = Path(os.environ.get("PEERSHM_RUN") or "build/run")  # its own tests take 
 TIERS = ("words", "submission", "nightly")
 LIMIT = 2 * 3600  # seconds, for a suite that does not end by itself
 MACHINE_LIMIT = 3600  # for a machine
+TURNS = 6
 MAKE = os.environ.get("MAKE") or "make"
 
 _print_lock = threading.Lock()
@@ -37,6 +38,10 @@ class Suite:
     places: int
     needs: set
     command: list
+
+    def usual_dose(self):
+        """Of one that is named: nightly's, or that of the one tier that takes it."""
+        return next((dose for dose in reversed(self.doses.values()) if dose != "-"), "-")
 
 
 def read_suites(path):
@@ -71,7 +76,9 @@ class Job:
                 words = [*words[:2], "-u", *options]
             elif options:
                 words = [word for word in words if word != "{dose}"] + list(options)
-            self.command = [word.format(dose=dose, last=landed.commit()) for word in words]
+            self.turn = int(landed.head(), 16) % TURNS + 1
+            self.command = [word.format(dose=dose, last=landed.commit(), turn=self.turn)
+                            for word in words]
 
     def argv(self):
         if self.command[0] == "make":
