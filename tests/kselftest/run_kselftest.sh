@@ -15,6 +15,7 @@ Prints KTAP. Needs /dev/peershm: load the module first (insmod peershm.ko).
 
   -t, --test NAME    only this one (as -l prints it, or its last part); repeatable
   -c, --case NAME    only cases of this name, in which * and ? may stand for anything
+  -e, --except NAME  all but this one
   -p, --part I/N     of all tests every Nth, from the Ith on
   -l, --list         list the tests
   -s, --summary      one line a test; the details go to output.log in this directory
@@ -32,6 +33,7 @@ limit=900 # a case has a deadline of its own (support/deadline.c)
 tests=
 unload=0
 rounds=
+except=
 part=
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -48,6 +50,9 @@ while [ $# -gt 0 ]; do
 		shift 2 ;;
 	-c | --case)
 		export PEERSHM_TEST_FILTER="$2"
+		shift 2 ;;
+	-e | --except)
+		except=$2
 		shift 2 ;;
 	-p | --part)
 		part=$2
@@ -79,7 +84,7 @@ while [ $# -gt 0 ]; do
 		exit 2 ;;
 	esac
 done
-[ -n "$tests" ] || tests=$(cat "$list")
+[ -n "$tests" ] || tests=$(grep -vx "peershm:$except" "$list")
 if [ -n "$part" ]; then
 	# shellcheck disable=SC2086 # one word a test
 	tests=$(printf '%s\n' $tests | awk -v i="${part%/*}" -v n="${part#*/}" 'NR % n == i % n')
