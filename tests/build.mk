@@ -39,7 +39,7 @@ $(BUILD)/unit/injection: private wrap := $(patsubst %,-Wl$(,)--wrap=%, \
 	getrlimit open)
 
 # with what it tests, which is no part of the library
-$(BUILD)/unit/demo_structures: $(call objects,$(patsubst %,tools/demo/%.c,arena hash symbols table tree))
+$(BUILD)/unit/demo_structures: $(call objects,$(patsubst %,tools/demo/%.c,key table))
 
 $(BUILD)/fuzz/device: $(call objects,tests/fuzz/device/*.c)
 	$(call say,LD,$@)

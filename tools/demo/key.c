@@ -1,141 +1,99 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "key.h"
-#include "symbols.h"
 
 /* The last symbol is taken to have this length, as no other one follows it. */
 #define LAST_LENGTH 16
-
-/* The key while it is being made. The names of the entries are offsets into `names`. */
-struct draft {
-	struct key_entry *entries;
-	size_t entries_length; /* in bytes */
-	char *names;
-	size_t names_length;
-	size_t count;
-};
-
-struct place {
-	uint64_t address;
-	size_t entry;
-};
+#define ROOM (128UL << 20) /* for the key while it is made */
 
 static int by_address(const void *a, const void *b)
 {
-	uint64_t x = ((const struct place *)a)->address;
-	uint64_t y = ((const struct place *)b)->address;
+	uint64_t x = ((const struct key_symbol *)a)->address;
+	uint64_t y = ((const struct key_symbol *)b)->address;
 
 	return (x > y) - (x < y);
 }
 
-/* A symbol ends where the next address with a symbol is. */
-static int find_ends(struct draft *draft)
+/* Adds the symbol in this line, if there is one; returns where the next name goes. */
+static char *add(struct key *key, char *line, char *name)
 {
-	struct place *sorted = malloc(draft->count * sizeof(*sorted));
+	struct key_symbol *symbol = &key->symbols[key->count];
+	char *end;
+
+	symbol->address = strtoull(line, &end, 16);
+	if (end == line || end[0] != ' ' || !end[1] || end[2] != ' ')
+		return name;
+	line = end + 3;
+	line[strcspn(line, " \t\n")] = '\0';
+	symbol->name = (uint64_t)(name - key->names);
+	key->count++;
+	return stpcpy(name, line) + 1;
+}
+
+/* A symbol ends where the next address with a symbol is. */
+static void sort(struct key *key)
+{
 	uint64_t end = 0;
 
-	if (!sorted)
-		return -ENOMEM;
-	for (size_t i = 0; i < draft->count; i++)
-		sorted[i] = (struct place){ draft->entries[i].address, i };
-	qsort(sorted, draft->count, sizeof(*sorted), by_address);
-	for (size_t i = draft->count; i-- > 0;) {
-		if (i == draft->count - 1)
-			end = sorted[i].address + LAST_LENGTH;
-		else if (sorted[i].address != sorted[i + 1].address)
-			end = sorted[i + 1].address;
-		draft->entries[sorted[i].entry].end = end;
-	}
-	end = sorted[draft->count - 1].address;
-	free(sorted);
-	return end ? 0 : -ENODATA;
-}
-
-static void read_symbols(struct draft *draft, struct symbols *symbols, FILE *entries, FILE *names)
-{
-	size_t name = 0;
-
-	for (; symbols_next(symbols); draft->count++) {
-		struct key_entry entry = { .address = symbols->address, .name = name };
-
-		fwrite(&entry, sizeof(entry), 1, entries);
-		name += fwrite(symbols->name, 1, strlen(symbols->name) + 1, names);
+	qsort(key->symbols, key->count, sizeof(key->symbols[0]), by_address);
+	for (struct key_symbol *at = &key->symbols[key->count]; at-- > key->symbols;) {
+		at->end = end ? end : at->address + LAST_LENGTH;
+		if (at > key->symbols && at[-1].address != at->address)
+			end = at->address;
 	}
 }
 
-static int read_draft(struct draft *draft, const char *path)
+static int fill(struct key *key, int fd, FILE *file)
 {
-	struct symbols symbols;
-	FILE *entries = open_memstream((char **)&draft->entries, &draft->entries_length);
-	FILE *names = open_memstream(&draft->names, &draft->names_length);
-	int err = entries && names ? symbols_open(&symbols, path) : -ENOMEM;
+	char *name = key->names;
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t length;
 
-	if (!err) {
-		read_symbols(draft, &symbols, entries, names);
-		symbols_close(&symbols);
-		if (ferror(entries) || ferror(names))
-			err = -ENOMEM;
-	}
-	if ((entries && fclose(entries)) || (names && fclose(names)))
-		err = -ENOMEM;
-	if (!err && !draft->count)
-		err = -ENODATA;
-	return err ? err : find_ends(draft);
-}
-
-static int write_key(const struct draft *draft, int fd)
-{
-	size_t entries = draft->entries_length;
-	size_t length = sizeof(struct key) + entries + draft->names_length;
-	struct key *key;
-
-	if (ftruncate(fd, (off_t)length) < 0)
-		return -errno;
-	key = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (key == MAP_FAILED)
-		return -errno;
-	key->count = draft->count;
-	key->length = length;
-	for (size_t i = 0; i < draft->count; i++) {
-		key->entries[i] = draft->entries[i];
-		key->entries[i].name += sizeof(*key) + entries;
-	}
-	memcpy((char *)key + sizeof(*key) + entries, draft->names, draft->names_length);
-	munmap(key, length);
-	return 0;
+	while ((length = getline(&line, &room, file)) > 0 && key->count < KEY_SYMBOLS &&
+	       name + length < (char *)key + ROOM)
+		name = add(key, line, name);
+	free(line);
+	sort(key);
+	if (!feof(file))
+		return -EFBIG;
+	if (!key->count || !key->symbols[key->count - 1].address)
+		return -ENODATA;
+	return ftruncate(fd, name - (char *)key) < 0 ? -errno : 0;
 }
 
 int key_make(const char *path)
 {
-	struct draft draft = { 0 };
-	int err = read_draft(&draft, path);
-	int fd = -1;
+	FILE *file = fopen(path, "re");
+	int fd = memfd_create("answer key", MFD_CLOEXEC);
+	struct key *key = MAP_FAILED;
+	int err = 0;
 
-	if (!err) {
-		fd = memfd_create("answer key", MFD_CLOEXEC);
-		err = fd < 0 ? -errno : write_key(&draft, fd);
-	}
-	free(draft.entries);
-	free(draft.names);
-	if (err && fd >= 0)
-		close(fd);
-	return err ? err : fd;
+	if (file && fd >= 0 && !ftruncate(fd, ROOM)) /* what is not written takes no memory */
+		key = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (key == MAP_FAILED)
+		err = -errno;
+	else
+		err = fill(key, fd, file);
+	munmap(key, ROOM);
+	if (file)
+		fclose(file);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
 }
 
 const struct key *key_map(int fd)
 {
 	off_t length = lseek(fd, 0, SEEK_END);
-	void *map;
+	void *map = mmap(NULL, (size_t)length, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
 
-	if (length < (off_t)sizeof(struct key)) {
-		errno = EINVAL;
-		return NULL;
-	}
-	map = mmap(NULL, (size_t)length, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
 	return map == MAP_FAILED ? NULL : map;
 }

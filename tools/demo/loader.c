@@ -1,103 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <peershm.h>
-#include <stdint.h>
+/* The daemon that puts the symbols into the region, which it grows step by step. */
+#include <errno.h>
+#include <string.h>
 
-#include "loader.h"
-#include "message.h"
-#include "symbols.h"
+#include "demo.h"
+#include "key.h"
 #include "table.h"
 
-#define BUCKETS (1u << 16)
 #define PATIENCE_MS 2000 /* the machine is busy, and peers open the region and exit meanwhile */
 
-struct loader {
-	struct peershm *shm;
-	struct arena arena;
-	struct table *table;
-};
-
-/* The arena calls this when it is full: grows the region, and tells the story how that went. */
-static char *more(void *context, size_t length)
+/* Grows the region, tells the story how that went, and returns the new end. */
+static char *grow(struct peershm *shm)
 {
-	struct loader *loader = context;
 	struct message message = { .kind = MESSAGE_GREW };
-	uint64_t step = length > LOADER_STEP ? length : LOADER_STEP;
-	uint64_t start;
-	char *end;
+	struct peershm_report *report = &message.grew.report;
+	uint64_t start = now_ns();
 	int err;
 
-	message.grew.old_size = peershm_size(loader->shm);
-	message.grew.report.peers = message.grew.peers;
-	message.grew.report.max_peers = MESSAGE_PEERS;
-	message.grew.report.timeout_ms = PATIENCE_MS;
-	start = message_now();
-	err = peershm_grow(loader->shm, message.grew.old_size + step, &message.grew.report);
-	message.grew.ns = message_now() - start;
+	report->peers = message.grew.peers;
+	report->max_peers = MESSAGE_PEERS;
+	report->timeout_ms = PATIENCE_MS;
+	err = peershm_grow(shm, peershm_size(shm) + STEP, report);
+	message.grew.ns = now_ns() - start;
 	if (err)
-		message_fail("growing: %s", peershm_strerror(err));
-	message.grew.new_size = peershm_size(loader->shm);
-	message.grew.report.peers = NULL; /* a pointer of this process */
-	message_say(&message);
-
-	end = (char *)peershm_base(loader->shm) + message.grew.new_size;
-	if (loader->table)
-		table_grant(loader->table, end);
-	return end;
+		daemon_fail("growing: %s", peershm_strerror(err));
+	daemon_say(&message);
+	return (char *)peershm_base(shm) + report->new_size;
 }
 
-/* Makes an empty table in the first memory of the region, and sets the root to it. */
-static void begin(struct loader *loader)
+void loader_run(const char *region, const char *client)
 {
-	struct arena *arena = &loader->arena;
+	const struct key *key = key_map(DAEMON_FILE);
+	struct peershm *shm = daemon_open(region, client);
+	struct table *table = peershm_base(shm);
+	struct message message;
 	int err;
 
-	arena->next = peershm_base(loader->shm);
-	arena->end = arena->next;
-	arena->more = more;
-	arena->context = loader;
-	loader->table = table_new(arena, BUCKETS);
-	if (!loader->table)
-		message_fail("no memory for the table");
-	table_grant(loader->table, arena->end);
-	err = peershm_set_root(loader->shm, NULL, loader->table);
+	if (!key)
+		daemon_fail("mapping the symbols: %s", strerror(errno));
+	daemon_ready(table, peershm_root(shm));
+
+	daemon_order(&message);
+	table_init(table, grow(shm));
+	err = peershm_set_root(shm, NULL, table);
 	if (err)
-		message_fail("setting the root: %s", peershm_strerror(err));
-}
+		daemon_fail("setting the root: %s", peershm_strerror(err));
+	for (;; daemon_order(&message)) {
+		while (table_count(table) < message.limit) {
+			const struct key_symbol *symbol = key_nth(key, table_count(table));
 
-static uint64_t load(struct loader *loader, struct symbols *symbols, uint64_t limit)
-{
-	uint64_t count = table_count(loader->table);
-
-	while (count < limit && symbols_next(symbols)) {
-		if (!table_insert(loader->table, &loader->arena, symbols->address, symbols->name))
-			message_fail("no memory for symbol %s", symbols->name);
-		count++;
-	}
-	return count;
-}
-
-int loader_main(const char *region, const char *client)
-{
-	struct loader loader = { 0 };
-	struct symbols symbols;
-	struct message message = { .kind = MESSAGE_READY };
-	int err = peershm_open(&loader.shm, region, client, 0, NULL);
-
-	if (err)
-		message_fail("%s", peershm_strerror(err));
-	err = symbols_open(&symbols, SYMBOLS_FILE);
-	if (err)
-		message_fail("%s: %s", SYMBOLS_FILE, peershm_strerror(err));
-	message.ready.base = (uintptr_t)peershm_base(loader.shm);
-	message.ready.root = (uintptr_t)peershm_root(loader.shm);
-	message_say(&message);
-
-	for (;;) {
-		message_order(&message); /* exits if the story has */
-		if (!loader.table)
-			begin(&loader);
-		message.limit = load(&loader, &symbols, message.limit);
+			while (!table_insert(table, symbol->address, key_name(key, symbol)))
+				table_grant(table, grow(shm));
+		}
 		message.kind = MESSAGE_LOADED;
-		message_say(&message);
+		daemon_say(&message);
 	}
 }

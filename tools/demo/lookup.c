@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* A daemon that answers look-ups through the pointers in the region. */
 #include <errno.h>
-#include <peershm.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 
-#include "faults.h"
+#include "demo.h"
 #include "key.h"
-#include "lookup.h"
-#include "message.h"
 #include "table.h"
 
 #define BATCH 256  /* questions between two checks of the socket */
@@ -24,6 +24,9 @@ struct lookup {
 	struct message so_far;
 };
 
+static sigjmp_buf escape;
+static struct message *touching;
+
 static uint64_t next_random(struct lookup *lookup, uint64_t limit)
 {
 	lookup->random ^= lookup->random << 13;
@@ -33,44 +36,41 @@ static uint64_t next_random(struct lookup *lookup, uint64_t limit)
 }
 
 /* "Which symbol contains this address?" */
-static bool answer_address(struct lookup *lookup, const struct key_entry *expected)
+static bool answer_address(struct lookup *lookup, const struct key_symbol *expected)
 {
-	uint64_t address =
-		expected->address + next_random(lookup, expected->end - expected->address);
-	const struct symbol *found = table_at(lookup->table, address);
+	uint64_t offset = next_random(lookup, expected->end - expected->address);
+	const struct symbol *found = table_at(lookup->table, expected->address + offset);
 
-	if (!found || found->by_address.key != expected->address)
-		return false;
-	while (found && strcmp(found->by_name.name, key_name(lookup->key, expected)) != 0)
-		found = table_alias(found);
-	return found;
+	return found && found->address == expected->address;
 }
 
 /* "Where is this name?" Several symbols may have the same name. */
-static bool answer_name(struct lookup *lookup, const struct key_entry *expected)
+static bool answer_name(struct lookup *lookup, const struct key_symbol *expected)
 {
-	const struct symbol *found = table_find(lookup->table, key_name(lookup->key, expected));
+	const char *name = key_name(lookup->key, expected);
+	const struct symbol *found = table_find(lookup->table, name, NULL);
 
-	while (found && found->by_address.key != expected->address)
-		found = table_find_next(found);
+	while (found && found->address != expected->address)
+		found = table_find(lookup->table, name, found);
 	return found;
 }
 
 static void answer_batch(struct lookup *lookup)
 {
+	struct message *so_far = &lookup->so_far;
 	uint64_t count = table_count(lookup->table);
 
 	for (int i = 0; i < BATCH && count; i++) {
 		uint64_t newest = count < NEWEST ? count : NEWEST;
 		uint64_t which = i & 1 ? count - 1 - next_random(lookup, newest) :
 					 next_random(lookup, count);
-		const struct key_entry *expected = &lookup->key->entries[which];
+		const struct key_symbol *expected = key_nth(lookup->key, which);
 
-		lookup->so_far.answers.lookups += 2;
-		lookup->so_far.answers.wrong += !answer_address(lookup, expected);
-		lookup->so_far.answers.wrong += !answer_name(lookup, expected);
-		if (!lookup->so_far.answers.first_ns && !lookup->so_far.answers.wrong)
-			lookup->so_far.answers.first_ns = message_now();
+		so_far->answers.lookups += 2;
+		so_far->answers.wrong += !answer_address(lookup, expected);
+		so_far->answers.wrong += !answer_name(lookup, expected);
+		if (!so_far->answers.first_ns && !so_far->answers.wrong)
+			so_far->answers.first_ns = now_ns();
 	}
 }
 
@@ -79,7 +79,7 @@ static void touch_new(struct lookup *lookup)
 {
 	const char *end = table_granted(lookup->table);
 
-	for (; lookup->touched < end; lookup->touched += FAULTS_PAGE)
+	for (; lookup->touched < end; lookup->touched += SMALLEST_PAGE)
 		(void)*(const volatile char *)lookup->touched;
 }
 
@@ -87,64 +87,67 @@ static void answer_until_told(struct lookup *lookup)
 {
 	lookup->table = peershm_root(lookup->shm);
 	if (!lookup->table)
-		message_fail("there is no root");
+		daemon_fail("there is no root");
 	do {
 		touch_new(lookup);
 		answer_batch(lookup);
-	} while (!message_order_pending());
+	} while (!daemon_order_pending());
 }
 
 /* Answers one more batch, and sends the totals. */
 static void report(struct lookup *lookup)
 {
-	struct message *answers = &lookup->so_far;
+	struct message *so_far = &lookup->so_far;
 
 	touch_new(lookup);
 	answer_batch(lookup);
-	answers->kind = MESSAGE_ANSWERS;
-	answers->answers.faults = faults_count() - lookup->faults;
-	answers->answers.touched = (uint64_t)(lookup->touched - (char *)peershm_base(lookup->shm));
-	message_say(answers);
+	so_far->kind = MESSAGE_ANSWERS;
+	so_far->answers.faults = daemon_faults() - lookup->faults;
+	so_far->answers.touched = (uint64_t)(lookup->touched - (char *)peershm_base(lookup->shm));
+	daemon_say(so_far);
 }
 
-int lookup_main(const char *region, const char *client)
+static void caught(int signal, siginfo_t *info, void *context)
 {
-	struct lookup lookup = { .random = message_now() | 1 };
-	struct message message = { .kind = MESSAGE_READY };
-	int err;
+	(void)context;
+	touching->touch.signal = signal;
+	touching->touch.address = (uintptr_t)info->si_addr;
+	siglongjmp(escape, 1);
+}
 
-	lookup.key = key_map(MESSAGE_FILE);
+/* Reads one byte; the answer has the signal that this raised, and its address. */
+static void touch(struct message *message)
+{
+	struct sigaction action = { .sa_sigaction = caught, .sa_flags = SA_SIGINFO };
+
+	touching = message;
+	message->kind = MESSAGE_TOUCHED;
+	sigaction(SIGBUS, &action, NULL);
+	if (!sigsetjmp(escape, 1))
+		(void)*(const volatile char *)(uintptr_t)message->touch.address;
+	daemon_say(message);
+}
+
+void lookup_run(const char *region, const char *client)
+{
+	struct lookup lookup = { .random = now_ns() | 1, .key = key_map(DAEMON_FILE) };
+	struct message message;
+
 	if (!lookup.key)
-		message_fail("the answer key: %s", peershm_strerror(errno));
-	err = faults_settle();
-	if (err)
-		message_fail("locking code and stack in memory: %s", strerror(-err));
-	err = peershm_open(&lookup.shm, region, client, 0, NULL);
-	if (err)
-		message_fail("%s", peershm_strerror(err));
-	setpriority(PRIO_PROCESS, 0, NICE);
+		daemon_fail("mapping the answer key: %s", strerror(errno));
+	lookup.shm = daemon_open(region, client);
 	lookup.touched = peershm_base(lookup.shm);
-	message.ready.base = (uintptr_t)lookup.touched;
-	message.ready.root = (uintptr_t)peershm_root(lookup.shm);
-	message_say(&message);
+	setpriority(PRIO_PROCESS, 0, NICE);
+	daemon_ready(lookup.touched, peershm_root(lookup.shm));
 
-	lookup.faults = faults_count();
+	lookup.faults = daemon_faults();
 	for (;;) {
-		message_order(&message); /* exits if the story has */
-		switch (message.kind) {
-		case MESSAGE_STOP:
+		daemon_order(&message);
+		if (message.kind == MESSAGE_TOUCH)
+			touch(&message);
+		if (message.kind == MESSAGE_REPORT || message.kind == MESSAGE_STOP)
 			report(&lookup);
-			break;
-		case MESSAGE_TOUCH:
-			faults_touch(&message);
-			message_say(&message);
-			break;
-		case MESSAGE_REPORT:
-			report(&lookup);
+		if (message.kind == MESSAGE_REPORT || message.kind == MESSAGE_BEGIN)
 			answer_until_told(&lookup);
-			break;
-		default:
-			answer_until_told(&lookup);
-		}
 	}
 }

@@ -5,25 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <stddef.h>
-#include <unistd.h>
 
-#include "child.h"
-#include "compare.h"
-#include "faults.h"
+#include "demo.h"
 #include "key.h"
-#include "loader.h"
-#include "memory.h"
-#include "promise.h"
-#include "story.h"
-#include "symbols.h"
-#include "text.h"
 
+#define SYMBOLS "/proc/kallsyms"
 #define REGION "symbols"
 #define LOOKUPS 3
 #define STOPPED 1 /* the look-up daemon that is stopped */
 #define KILLED 2  /* and the one that is killed */
-#define SECONDS 90
+
+static const char *const lookup_names[LOOKUPS] = { "lookup-1", "lookup-2", "lookup-3" };
 
 struct story {
 	enum peershm_backing backing;
@@ -31,84 +23,76 @@ struct story {
 	uint64_t base;
 	int key;
 	uint64_t symbols;
-	struct child loader;
-	struct child lookups[LOOKUPS];
+	struct child *loader;
+	struct child *lookups[LOOKUPS];
 	uint64_t size; /* of the region, after the loader's last grow */
 	unsigned int grows;
 	uint64_t longest; /* the longest grow so far, in ns */
 };
 
-/* What the loader reported of one part of the story. */
+/* What the loader reports of one part of the story. */
 struct growth {
-	unsigned int grows;
 	uint64_t start; /* the size before it */
-	uint64_t total; /* ns in all calls that grow */
-	unsigned int clients;
-	struct message last; /* its last report */
+	uint64_t total; /* ns in all calls that grow, 0 if there was none */
+	struct message last;
+	bool loaded; /* all of this part is */
 };
 
-static const char *const lookup_names[LOOKUPS] = { "lookup-1", "lookup-2", "lookup-3" };
-
-static bool complain(const char *what, int err)
-{
-	fprintf(stderr, "peershm-demo: %s: %s\n", what, peershm_strerror(err));
-	return false;
-}
-
 /* Receives the loader's next message: the region grew, or this part is loaded. */
-static bool hear_loader(struct story *story, struct growth *growth, bool *loaded)
+static bool hear_loader(struct story *story, struct growth *growth)
 {
 	struct message message;
 	const struct peershm_report *report = &message.grew.report;
 
-	if (!child_hear(&story->loader, MESSAGE_ANY, &message))
+	if (!child_hear(story->loader, &message))
 		return false;
-	*loaded = message.kind == MESSAGE_LOADED;
-	if (message.kind != MESSAGE_GREW)
+	growth->loaded = message.kind == MESSAGE_LOADED;
+	if (growth->loaded)
 		return true;
-	if (!growth->grows)
-		growth->start = message.grew.old_size;
-	growth->grows++;
+	if (!growth->total)
+		growth->start = report->old_size;
 	growth->total += message.grew.ns;
-	growth->clients = report->nr_peers;
 	growth->last = message;
 	story->grows++;
-	story->size = message.grew.new_size;
+	story->size = report->new_size;
 	if (message.grew.ns > story->longest)
 		story->longest = message.grew.ns;
 	promise(report->mapped == report->nr_peers || report->gone,
 		"the grow to %s mapped all %u clients: mapped %u, deferred %u, gone %u, partial %u",
-		text_bytes(message.grew.new_size).s, report->nr_peers, report->mapped,
-		report->deferred, report->gone, report->partial);
+		text_bytes(report->new_size).s, report->nr_peers, report->mapped, report->deferred,
+		report->gone, report->partial);
 	return true;
 }
 
 static bool tell_loader(struct story *story, unsigned int quarter)
 {
-	struct message order = { .kind = MESSAGE_LOAD, .limit = story->symbols * quarter / 4 };
+	return child_tell(story->loader,
+			  &(struct message){ .kind = MESSAGE_LOAD,
+					     .limit = story->symbols * quarter / 4 });
+}
 
-	return child_tell(&story->loader, &order);
+static bool hear_all(struct story *story, struct growth *growth)
+{
+	while (!growth->loaded) {
+		if (!hear_loader(story, growth))
+			return false;
+	}
+	return true;
 }
 
 /* Lets the loader load the symbols up to a quarter, and adds up how the region grew meanwhile. */
 static bool load(struct story *story, unsigned int quarter, struct growth *growth)
 {
-	bool loaded = false;
-
-	if (!tell_loader(story, quarter))
-		return false;
-	while (!loaded) {
-		if (!hear_loader(story, growth, &loaded))
-			return false;
-	}
-	return true;
+	growth->loaded = false;
+	return tell_loader(story, quarter) && hear_all(story, growth);
 }
 
 /* Gets a look-up daemon's report, which it sends after it has read every page, and checks it. */
 static bool check(struct story *story, struct child *child, enum message_kind order,
 		  struct message *report)
 {
-	if (!child_ask(child, order, MESSAGE_ANSWERS, report))
+	report->kind = order;
+	if (!child_ask(child, report, MESSAGE_ANSWERS))
 		return false;
 	promise(!report->answers.wrong, "%s: every answer is right (%" PRIu64 " were wrong)",
 		child->name, report->answers.wrong);
@@ -119,79 +103,81 @@ static bool check(struct story *story, struct child *child, enum message_kind or
 	return true;
 }
 
+/* Finds a client in the registry; if it is not there, `found` has the id 0. */
 static bool find_client(struct story *story, const char *name, struct peershm_client_info *found)
 {
 	struct peershm_client_info clients[2 * LOOKUPS + 2];
-	int n = peershm_clients(story->region, clients, sizeof(clients) / sizeof(clients[0]));
+	int most = sizeof(clients) / sizeof(clients[0]);
+	int n = peershm_clients(story->region, clients, (size_t)most);
 
-	if (n < 0)
-		return complain("the registry", n);
-	for (int i = 0; i < n && i < (int)(sizeof(clients) / sizeof(clients[0])); i++) {
-		if (!strcmp(clients[i].name, name)) {
-			*found = clients[i];
-			return true;
-		}
-	}
 	*found = (struct peershm_client_info){ 0 };
-	return true;
+	for (int i = 0; i < n && i < most; i++) {
+		if (!strcmp(clients[i].name, name))
+			*found = clients[i];
+	}
+	return n >= 0 || complain("the registry", "%s", peershm_strerror(n));
 }
 
 static bool start_lookup(struct story *story, int i, struct message *ready)
 {
-	if (!child_start(&story->lookups[i], "lookup", REGION, lookup_names[i], story->key, ready))
+	story->lookups[i] = child_start("demo-lookup", REGION, lookup_names[i], story->key, ready);
+	if (!story->lookups[i])
 		return false;
 	promise(ready->ready.base == story->base, "%s: the region is at the same address",
 		lookup_names[i]);
 	return true;
 }
 
-static bool begin(struct story *story)
+static bool make_region(struct story *story, struct peershm_region_info *info)
 {
 	struct peershm_options options = { .backing = story->backing };
+	int err = peershm_open(&story->region, REGION, NULL, PEERSHM_CREATE | PEERSHM_EXCLUSIVE,
+			       &options);
+
+	if (err == -EEXIST)
+		return complain(REGION, "there is one: peershmctl rm " REGION " removes it");
+	if (!err)
+		err = peershm_stat(story->region, info);
+	if (err)
+		return complain(REGION, "%s", peershm_strerror(err));
+	story->base = info->base;
+	return true;
+}
+
+static bool begin(struct story *story)
+{
 	struct peershm_region_info info;
 	struct peershm_client_info client;
 	const struct key *key;
 	struct message ready;
 	struct utsname system;
-	int err;
 
-	story->key = key_make(SYMBOLS_FILE);
-	if (story->key == -ENODATA) {
-		fprintf(stderr, "peershm-demo: %s shows no addresses: run it as root\n",
-			SYMBOLS_FILE);
-		return false;
-	}
+	story->key = key_make(SYMBOLS);
+	if (story->key == -ENODATA)
+		return complain(SYMBOLS, "it shows no addresses: run this as root");
 	key = story->key < 0 ? NULL : key_map(story->key);
 	if (!key)
-		return complain(SYMBOLS_FILE, story->key < 0 ? story->key : errno);
+		return complain(SYMBOLS, "%s", strerror(story->key < 0 ? -story->key : errno));
 	story->symbols = key->count;
-
-	err = peershm_open(&story->region, REGION, NULL, PEERSHM_CREATE | PEERSHM_EXCLUSIVE,
-			   &options);
-	if (!err)
-		err = peershm_stat(story->region, &info);
-	if (err) {
-		complain("region " REGION, err);
-		if (err == -EEXIST)
-			fputs("peershm-demo: remove it first: peershmctl rm " REGION "\n", stderr);
+	if (!make_region(story, &info))
 		return false;
-	}
-	story->base = info.base;
 
 	for (int i = 0; i < LOOKUPS; i++) {
 		if (!start_lookup(story, i, &ready))
 			return false;
 		promise(!ready.ready.root, "%s: there is no root yet", lookup_names[i]);
 	}
-	if (!child_start(&story->loader, "loader", REGION, "loader", -1, &ready))
+	story->loader = child_start("demo-loader", REGION, "loader", story->key, &ready);
+	if (!story->loader)
 		return false;
 	promise(ready.ready.base == story->base, "loader: the region is at the same address");
 
 	uname(&system);
 	printf("%sOne loader puts the %s symbols of Linux %s into region \"%s\",%s\n"
-	       "as a search tree and a hash table of raw pointers, and grows it as it goes.\n"
+	       "as a skip list and a hash table of raw pointers, and grows it as it goes.\n"
 	       "Three daemons look symbols up in it all the while, and check every answer.\n\n",
-	       text_bold(), text_number(story->symbols).s, system.release, REGION, text_plain());
+	       text_colour(TEXT_BOLD), text_number(story->symbols).s, system.release, REGION,
+	       text_colour(TEXT_PLAIN));
 	for (int i = 0; i <= LOOKUPS; i++) {
 		const char *name = i ? lookup_names[i - 1] : "loader";
 
@@ -216,42 +202,39 @@ static bool grow_together(struct story *story)
 	if (!load(story, 0, &growth)) /* the table, empty, and the root */
 		return false;
 	for (int i = 0; i < LOOKUPS; i++) {
-		if (!child_tell(&story->lookups[i], &order))
+		if (!child_tell(story->lookups[i], &order))
 			return false;
 	}
 	if (!load(story, 1, &growth))
 		return false;
 	for (int i = 0; i < LOOKUPS; i++) {
-		if (!check(story, &story->lookups[i], MESSAGE_REPORT, &report))
+		if (!check(story, story->lookups[i], MESSAGE_REPORT, &report))
 			return false;
 		faults += report.answers.faults;
 	}
 	printf("  It grew by %s in %s. After each call all new memory is in the page tables\n"
 	       "  of all %u clients; the daemons read every page of it, with %s page faults.\n",
-	       text_bytes(story->size - growth.start).s, text_time(growth.total).s, growth.clients,
-	       text_number(faults).s);
+	       text_bytes(story->size - growth.start).s, text_time(growth.total).s,
+	       growth.last.grew.report.nr_peers, text_number(faults).s);
 	return true;
 }
 
 static const char *result_name(uint32_t result)
 {
-	switch (result) {
-	case PEERSHM_PEER_MAPPED:
-		return "mapped";
-	case PEERSHM_PEER_DEFERRED:
-		return "deferred";
-	case PEERSHM_PEER_GONE:
-		return "gone";
-	case PEERSHM_PEER_PARTIAL:
-		return "partial";
-	default:
-		return "not named";
-	}
+	static const char *const names[] = {
+		[PEERSHM_PEER_MAPPED] = "mapped",
+		[PEERSHM_PEER_DEFERRED] = "deferred",
+		[PEERSHM_PEER_GONE] = "gone",
+		[PEERSHM_PEER_PARTIAL] = "partial",
+	};
+
+	return result < sizeof(names) / sizeof(names[0]) && names[result] ? names[result] :
+									    "not named";
 }
 
 static bool grow_while_stopped(struct story *story)
 {
-	struct child *child = &story->lookups[STOPPED];
+	struct child *child = story->lookups[STOPPED];
 	struct growth growth = { 0 };
 	struct message report;
 	uint32_t result = 0;
@@ -261,9 +244,8 @@ static bool grow_while_stopped(struct story *story)
 	text_heading("2. One daemon is stopped (SIGSTOP); growth does not wait for it");
 	if (!child_stop(child) || !load(story, 2, &growth))
 		return false;
-	if (!promise(growth.grows, "the region grew while %s was stopped", child->name))
-		return true;
-	for (unsigned int i = 0; i < growth.clients && i < MESSAGE_PEERS; i++) {
+	promise(growth.total, "the region grew while %s was stopped", child->name);
+	for (int i = 0; i < MESSAGE_PEERS; i++) {
 		if (!strcmp(growth.last.grew.peers[i].name, child->name))
 			result = growth.last.grew.peers[i].result;
 	}
@@ -278,7 +260,7 @@ static bool grow_while_stopped(struct story *story)
 	printf("  Still stopped, it has %s of the new %s in its page tables (pagemap).\n",
 	       text_bytes(present).s, text_bytes(length).s);
 
-	if (!child_continue(child) || !check(story, child, MESSAGE_REPORT, &report))
+	if (kill(child->pid, SIGCONT) || !check(story, child, MESSAGE_REPORT, &report))
 		return false;
 	printf("  SIGCONT: it reads every new page, with %s page faults since it began.\n",
 	       text_number(report.answers.faults).s);
@@ -287,36 +269,30 @@ static bool grow_while_stopped(struct story *story)
 
 static bool restart_killed(struct story *story)
 {
-	struct child *child = &story->lookups[KILLED];
+	const char *name = lookup_names[KILLED];
 	struct message order = { .kind = MESSAGE_BEGIN };
 	struct peershm_client_info before;
 	struct peershm_client_info after;
 	struct growth growth = { 0 };
 	struct message report;
 	struct message ready;
-	bool loaded = false;
 	uint64_t start;
 
 	text_heading("3. One daemon is killed (SIGKILL) and started again, amid growth");
-	if (!find_client(story, child->name, &before) || !tell_loader(story, 3) ||
-	    !hear_loader(story, &growth, &loaded) || !child_kill(child))
+	if (!find_client(story, name, &before) || !tell_loader(story, 3) ||
+	    !hear_loader(story, &growth) || !child_kill(story->lookups[KILLED]))
 		return false;
-	start = message_now();
-	if (!start_lookup(story, KILLED, &ready) || !child_tell(child, &order) ||
-	    !find_client(story, child->name, &after))
+	start = now_ns();
+	if (!start_lookup(story, KILLED, &ready) || !child_tell(story->lookups[KILLED], &order) ||
+	    !find_client(story, name, &after) || !hear_all(story, &growth) ||
+	    !check(story, story->lookups[KILLED], MESSAGE_REPORT, &report))
 		return false;
-	while (!loaded) {
-		if (!hear_loader(story, &growth, &loaded))
-			return false;
-	}
-	if (!check(story, child, MESSAGE_REPORT, &report))
-		return false;
-	promise(growth.grows, "the region grew while %s was killed and came back", child->name);
-	promise(ready.ready.root, "%s found the root when it opened the region", child->name);
-	promise(after.id && after.id != before.id && after.pid == child->pid,
-		"%s has a new id in the registry, and its new PID", child->name);
+	promise(growth.total, "the region grew while %s was killed and came back", name);
+	promise(ready.ready.root, "%s found the root when it opened the region", name);
+	promise(after.id && after.id != before.id && after.pid == story->lookups[KILLED]->pid,
+		"%s has a new id in the registry, and its new PID", name);
 	printf("  registry:  %s was client %" PRIu64 ", PID %d; it is client %" PRIu64 ", PID %d\n",
-	       child->name, (uint64_t)before.id, before.pid, (uint64_t)after.id, after.pid);
+	       name, (uint64_t)before.id, before.pid, (uint64_t)after.id, after.pid);
 	printf("  root:      0x%" PRIx64 ", handed to it as it opened the region\n",
 	       ready.ready.root);
 	printf("  and so:    first right answer %s after the kill, %s page faults from then on\n",
@@ -338,11 +314,11 @@ static bool finish(struct story *story)
 	printf("  %-10s %12s %8s %13s %13s\n", "", "look-ups", "wrong", "pages read",
 	       "page faults");
 	for (int i = 0; i < LOOKUPS; i++) {
-		if (!check(story, &story->lookups[i], MESSAGE_STOP, &report))
+		if (!check(story, story->lookups[i], MESSAGE_STOP, &report))
 			return false;
 		printf("  %-10s %12s %8s %13s %13s%s\n", lookup_names[i],
 		       text_number(report.answers.lookups).s, text_number(report.answers.wrong).s,
-		       text_number(report.answers.touched / FAULTS_PAGE).s,
+		       text_number(report.answers.touched / SMALLEST_PAGE).s,
 		       text_number(report.answers.faults).s,
 		       i == KILLED ? "  (since its restart)" : "");
 	}
@@ -355,8 +331,7 @@ static bool touch(struct story *story, uint64_t offset, struct message *message)
 		.kind = MESSAGE_TOUCH,
 		.touch.address = story->base + offset,
 	};
-	return child_tell(&story->lookups[0], message) &&
-	       child_hear(&story->lookups[0], MESSAGE_TOUCHED, message);
+	return child_ask(story->lookups[0], message, MESSAGE_TOUCHED);
 }
 
 static bool shrink(struct story *story)
@@ -371,13 +346,13 @@ static bool shrink(struct story *story)
 	text_heading("5. The readers have stopped; the region shrinks");
 	err = peershm_stat(story->region, &info);
 	if (err)
-		return complain("region " REGION, err);
+		return complain(REGION, "%s", peershm_strerror(err));
 	freed = memory_free(&info);
-	ns = message_now();
+	ns = now_ns();
 	err = peershm_shrink_force(story->region, info.page_size);
-	ns = message_now() - ns;
+	ns = now_ns() - ns;
 	if (err)
-		return complain("shrinking", err);
+		return complain("shrinking", "%s", peershm_strerror(err));
 	freed = memory_free(&info) - freed;
 	story->size = peershm_size(story->region);
 	promise(freed > 0, "memory is back with the system");
@@ -395,62 +370,6 @@ static bool shrink(struct story *story)
 	return true;
 }
 
-static void show(const struct compare *columns, int n)
-{
-	static const struct {
-		const char *title;
-		size_t offset;
-	} rows[] = {
-		{ "in the calls that grow", offsetof(struct compare, grow_ns) },
-		{ "in a peer, writing to its new pages", offsetof(struct compare, touch_ns) },
-		{ "until every peer has written to all", offsetof(struct compare, total_ns) },
-	};
-
-	printf("  %-37s", "");
-	for (int i = 0; i < n; i++)
-		printf(" %*s", i ? 16 : 18, columns[i].title);
-	printf("\n  %-37s", "page faults in the peers");
-	for (int i = 0; i < n; i++)
-		printf(" %*s", i ? 16 : 18, text_number(columns[i].faults).s);
-	for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
-		printf("\n  %-37s", rows[row].title);
-		for (int i = 0; i < n; i++) {
-			const char *column = (const char *)&columns[i];
-			const uint64_t *ns = (const uint64_t *)(column + rows[row].offset);
-
-			printf(" %*s", i ? 16 : 18, text_time(*ns).s);
-		}
-	}
-	putchar('\n');
-}
-
-static bool compare(struct story *story, uint64_t total)
-{
-	struct compare columns[3];
-	int n = 2;
-
-	text_heading("6. The same growth, beside memfd + ftruncate");
-	if (!compare_memfd(&columns[0], total, LOADER_STEP) ||
-	    !compare_peershm(&columns[1], PEERSHM_SMALL, total, LOADER_STEP))
-		return false;
-	if (story->backing != PEERSHM_SMALL) {
-		if (!compare_peershm(&columns[2], story->backing, total, LOADER_STEP))
-			return false;
-		n = 3;
-	}
-	printf("  %s in steps of %s; %d peers write to each new page. Median of %d rounds.\n\n",
-	       text_bytes(total).s, text_bytes(LOADER_STEP).s, COMPARE_PEERS, COMPARE_ROUNDS);
-	columns[1].title = "peershm small";
-	if (n == 3)
-		columns[2].title = story->backing == PEERSHM_THP ? "peershm thp" :
-								   "peershm hugetlb";
-	show(columns, n);
-	promise(columns[0].faults, "the peers of the memfd fault (or else nothing was measured)");
-	for (int i = 1; i < n; i++)
-		promise(!columns[i].faults, "%s: no page fault in the peers", columns[i].title);
-	return true;
-}
-
 static bool tell(struct story *story)
 {
 	uint64_t total;
@@ -459,23 +378,21 @@ static bool tell(struct story *story)
 	    !restart_killed(story) || !finish(story))
 		return false;
 	total = story->size;
-	return shrink(story) && compare(story, total);
+	return shrink(story) && compare_tell(story->backing, total);
 }
 
-bool story_run(enum peershm_backing backing)
+bool story_tell(enum peershm_backing backing)
 {
-	struct story story = { .backing = backing, .key = -1 };
+	struct story story = { .backing = backing };
 	bool told;
 
-	child_watch(SECONDS);
+	child_watch();
 	told = tell(&story);
-	child_end_all();
+	child_kill_all();
 	if (story.region) {
 		peershm_close(story.region);
 		if (peershm_unlink(REGION))
-			told = complain("region " REGION, -ENOENT);
+			told = complain(REGION, "it was there no more");
 	}
-	if (story.key >= 0)
-		close(story.key);
 	return promise_verdict(told);
 }

@@ -3,55 +3,18 @@
 
 #include "table.h"
 
-/* Each symbol has a cache line of its own, which no write to another symbol invalidates. */
-#define CACHE_LINE 64
+/* A symbol has cache lines of its own, in pairs as CPUs fetch them: no write to another invalidates it. */
+#define CACHE_LINES 128
 
-struct table *table_new(struct arena *arena, size_t buckets)
+static size_t cache_lines(size_t size)
 {
-	struct table *table = arena_alloc(arena, sizeof(*table), CACHE_LINE);
-	struct hash *hash = arena_alloc(arena, hash_size(buckets), CACHE_LINE);
-
-	if (!table || !hash)
-		return NULL;
-	memset(table, 0, sizeof(*table));
-	memset(hash, 0, hash_size(buckets));
-	hash->mask = buckets - 1;
-	table->by_name = hash;
-	return table;
+	return (size + CACHE_LINES - 1) / CACHE_LINES * CACHE_LINES;
 }
 
-bool table_insert(struct table *table, struct arena *arena, uint64_t address, const char *name)
+void table_init(struct table *table, char *end)
 {
-	size_t length = strlen(name) + 1;
-	struct symbol *symbol = arena_alloc(arena, sizeof(*symbol) + length, CACHE_LINE);
-	struct tree_fork *fork = arena_alloc(arena, sizeof(*fork), _Alignof(struct tree_fork));
-	struct tree_item *item;
-
-	if (!symbol || !fork)
-		return false;
-	memcpy(symbol->text, name, length);
-	symbol->by_name.name = symbol->text;
-	symbol->by_address.key = address;
-	symbol->alias = NULL;
-
-	item = tree_insert(&table->by_address, &symbol->by_address, fork);
-	if (item != &symbol->by_address) {
-		struct symbol *first = (struct symbol *)item; /* its first member */
-
-		symbol->alias = first->alias;
-		/* Pairs with the acquire in table_alias(). */
-		__atomic_store_n(&first->alias, symbol, __ATOMIC_RELEASE);
-	}
-	hash_insert(table->by_name, &symbol->by_name);
-	/* Pairs with the acquire in table_count(). */
-	__atomic_store_n(&table->count, table->count + 1, __ATOMIC_RELEASE);
-	return true;
-}
-
-uint64_t table_count(const struct table *table)
-{
-	/* Pairs with the release in table_insert(): a reader that sees the count finds the symbols. */
-	return __atomic_load_n(&table->count, __ATOMIC_ACQUIRE);
+	table->used = (char *)table + cache_lines(sizeof(*table));
+	table_grant(table, end);
 }
 
 void table_grant(struct table *table, char *end)
@@ -66,28 +29,89 @@ char *table_granted(const struct table *table)
 	return __atomic_load_n(&table->granted, __ATOMIC_ACQUIRE);
 }
 
-struct symbol *table_at(const struct table *table, uint64_t address)
+/* Pairs with the acquire in load(). */
+static void publish(struct symbol **slot, struct symbol *symbol)
 {
-	return (struct symbol *)tree_floor(&table->by_address, address); /* its first member */
+	__atomic_store_n(slot, symbol, __ATOMIC_RELEASE);
 }
 
-static struct symbol *symbol_of(struct hash_item *item)
+/* Pairs with the release in publish(): what the pointer leads to is complete. */
+static struct symbol *load(struct symbol *const *slot)
 {
-	return item ? (struct symbol *)((char *)item - offsetof(struct symbol, by_name)) : NULL;
+	return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
 }
 
-struct symbol *table_find(const struct table *table, const char *name)
+/* FNV-1a */
+static uint64_t bucket_of(const char *name)
 {
-	return symbol_of(hash_find(table->by_name, name));
+	uint64_t value = 0xcbf29ce484222325;
+
+	for (; *name; name++)
+		value = (value ^ (unsigned char)*name) * 0x100000001b3;
+	return (value ^ value >> 32) % TABLE_BUCKETS;
 }
 
-struct symbol *table_find_next(const struct symbol *symbol)
+bool table_insert(struct table *table, uint64_t address, const char *name)
 {
-	return symbol_of(hash_find_next(&symbol->by_name));
+	/* Every fourth symbol is in two levels or more, every sixteenth in three or more. */
+	int levels = 1 + __builtin_ctzll((table->count + 1) | 1ULL << (2 * TABLE_LEVELS - 2)) / 2;
+	size_t length = strlen(name) + 1;
+	struct symbol *symbol = (struct symbol *)table->used;
+	struct symbol **bucket = &table->buckets[bucket_of(name)];
+	struct symbol **slots[TABLE_LEVELS];
+	struct symbol **next = table->first;
+	char *text = (char *)&symbol->next[levels];
+	size_t size = cache_lines((size_t)(text + length - table->used));
+
+	if ((size_t)(table->granted - table->used) < size)
+		return false;
+	table->used += size;
+	symbol->address = address;
+	symbol->name = memcpy(text, name, length);
+	symbol->in_bucket = *bucket;
+	for (int level = TABLE_LEVELS; level-- > 0;) {
+		while (next[level] && next[level]->address <= address)
+			next = next[level]->next;
+		if (level >= levels)
+			continue;
+		symbol->next[level] = next[level];
+		slots[level] = &next[level];
+	}
+	publish(bucket, symbol);
+	for (int level = 0; level < levels; level++)
+		publish(slots[level], symbol);
+	/* Pairs with the acquire in table_count(). */
+	__atomic_store_n(&table->count, table->count + 1, __ATOMIC_RELEASE);
+	return true;
 }
 
-struct symbol *table_alias(const struct symbol *symbol)
+uint64_t table_count(const struct table *table)
 {
-	/* Pairs with the release in table_insert(). */
-	return __atomic_load_n(&symbol->alias, __ATOMIC_ACQUIRE);
+	/* Pairs with the release in table_insert(): a reader that sees the count finds the symbols. */
+	return __atomic_load_n(&table->count, __ATOMIC_ACQUIRE);
+}
+
+const struct symbol *table_at(const struct table *table, uint64_t address)
+{
+	struct symbol *const *next = table->first;
+	const struct symbol *found = NULL;
+	const struct symbol *at;
+
+	for (int level = TABLE_LEVELS; level-- > 0;) {
+		while ((at = load(&next[level])) && at->address <= address) {
+			found = at;
+			next = at->next;
+		}
+	}
+	return found;
+}
+
+const struct symbol *table_find(const struct table *table, const char *name,
+				const struct symbol *last)
+{
+	const struct symbol *at = last ? last->in_bucket : load(&table->buckets[bucket_of(name)]);
+
+	while (at && strcmp(at->name, name) != 0)
+		at = at->in_bucket;
+	return at;
 }
