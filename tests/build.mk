@@ -6,7 +6,7 @@ kselftest_rooms := abi map unreachable lifetime memory events users
 kselftest_sources := $(wildcard $(kselftest_rooms:%=tests/kselftest/%/*.c))
 kselftest := $(addprefix $(BUILD)/kselftest/,$(basename $(notdir $(kselftest_sources))))
 support := $(call objects,tests/kselftest/support/*.c)
-unit := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
+unit := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out %/check.c,$(wildcard tests/unit/*.c)))
 decoders := $(patsubst tests/fuzz/decoders/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/decoders/*.c))
 
 $(BUILD)/obj/tests/%.o: | setup-test
@@ -29,7 +29,7 @@ $(BUILD)/stress/stress: $(BUILD)/obj/tests/stress/stress.o $(support) $(BUILD)/l
 	$(call say,LD,$@)
 	$(call link,$(beside),-lcmocka -luring)
 
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libpeershm.a
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/check.o $(BUILD)/libpeershm.a
 	$(call say,LD,$@)
 	$(call link,$(wrap),-lcmocka $(urcu))
 

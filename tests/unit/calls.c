@@ -6,41 +6,20 @@
 #include <sys/syscall.h>
 
 #include "check.h"
-#include "fake_device.h"
+#include "region.h"
 
 #define GIB (1ULL << 30)
 
-static struct peershm *client;
-static struct peershm *administrator;
-
-static int setup(void **state)
+REGION_CASE(grow_rounds_up_to_the_page)
 {
-	struct peershm_options options = { .capacity = GIB };
-
-	fake_setup(state);
-	return peershm_open(&client, "routes", "bgpd", PEERSHM_CREATE, &options) ||
-	       peershm_open(&administrator, "routes", NULL, 0, NULL);
-}
-
-static int teardown(void **state)
-{
-	peershm_close(administrator);
-	peershm_close(client);
-	return fake_teardown(state);
-}
-
-static void grow_rounds_up_to_the_page(void **state)
-{
-	(void)state;
 	assert_int_equal(peershm_grow(client, 4097, NULL), 0);
 	assert_int_equal(fake.last_grow.length, 8192);
 	assert_int_equal(fake.last_grow.flags, PEERSHM_GROW_TO);
 	assert_int_equal(peershm_size(client), 8192);
 }
 
-static void grow_to_less_than_the_size_changes_nothing(void **state)
+REGION_CASE(grow_to_less_than_the_size_changes_nothing)
 {
-	(void)state;
 	assert_int_equal(peershm_grow(client, 8192, NULL), 0);
 	assert_int_equal(peershm_grow(client, 4096, NULL), 0);
 	assert_int_equal(peershm_size(client), 8192);
@@ -62,13 +41,12 @@ static void look_at_the_policy(unsigned long command)
 }
 
 /* hugetlbfs follows the thread's NUMA policy, and the window's only in page faults. */
-static void grow_of_pages_of_the_pool_goes_by_the_windows_numa_policy(void **state)
+REGION_CASE(grow_of_pages_of_the_pool_goes_by_the_windows_numa_policy)
 {
 	static const enum peershm_backing backings[] = { PEERSHM_HUGETLB_2M, PEERSHM_SMALL };
 	static const int seen[] = { MPOL_BIND, MPOL_DEFAULT };
 	unsigned long nodes[16] = { 0 };
 
-	(void)state;
 	if (syscall(SYS_get_mempolicy, NULL, nodes, 8 * sizeof(nodes), NULL, MPOL_F_MEMS_ALLOWED))
 		skip_because("this kernel has no NUMA policies");
 	fake.before = look_at_the_policy;
@@ -92,43 +70,38 @@ static void grow_of_pages_of_the_pool_goes_by_the_windows_numa_policy(void **sta
 	fake.before = NULL;
 }
 
-static void grow_that_overflows_is_einval(void **state)
+REGION_CASE(grow_that_overflows_is_einval)
 {
-	(void)state;
 	assert_int_equal(peershm_grow(client, UINT64_MAX, NULL), -EINVAL);
 	assert_int_equal(fake_count(PEERSHM_IOC_GROW), 0);
 }
 
-static void grow_interrupted_goes_to_the_caller(void **state)
+REGION_CASE(grow_interrupted_goes_to_the_caller)
 {
-	(void)state;
 	fake.fail_command = PEERSHM_IOC_GROW;
 	fake.fail_with = EINTR;
 	assert_int_equal(peershm_grow(client, 4096, NULL), -EINTR);
 	assert_int_equal(fake_count(PEERSHM_IOC_GROW), 1);
 }
 
-static void client_grows_the_region_of_its_file(void **state)
+REGION_CASE(client_grows_the_region_of_its_file)
 {
-	(void)state;
 	assert_int_equal(peershm_grow(client, 4096, NULL), 0);
 	assert_int_equal(fake.last_grow.region, 0);
 }
 
-static void administrator_grows_the_region_by_its_id(void **state)
+REGION_CASE(administrator_grows_the_region_by_its_id)
 {
-	(void)state;
 	assert_int_equal(peershm_grow(administrator, 4096, NULL), 0);
 	assert_int_equal(fake.last_grow.region, fake.last_region);
 	assert_int_equal(peershm_size(client), 4096);
 }
 
-static void report_passes_the_callers_array_and_timeout(void **state)
+REGION_CASE(report_passes_the_callers_array_and_timeout)
 {
 	struct peershm_peer peers[3];
 	struct peershm_report report = { .peers = peers, .max_peers = 3, .timeout_ms = 250 };
 
-	(void)state;
 	assert_int_equal(peershm_grow(client, 4096, &report), 0);
 	assert_int_equal(fake.last_grow.report.peers, (uintptr_t)peers);
 	assert_int_equal(fake.last_grow.report.nr_peers, 3);
@@ -138,40 +111,36 @@ static void report_passes_the_callers_array_and_timeout(void **state)
 	assert_int_equal(report.deferred + report.gone + report.partial, 0);
 }
 
-static void report_without_array_passes_no_length(void **state)
+REGION_CASE(report_without_array_passes_no_length)
 {
 	struct peershm_report report = { .max_peers = 99 };
 
-	(void)state;
 	assert_int_equal(peershm_grow(client, 4096, &report), 0);
 	assert_int_equal(fake.last_grow.report.nr_peers, 0);
 	assert_int_equal(report.nr_peers, 1);
 }
 
-static void failed_grow_leaves_the_report(void **state)
+REGION_CASE(failed_grow_leaves_the_report)
 {
 	struct peershm_report report = { .nr_peers = 7, .mapped = 7 };
 
-	(void)state;
 	assert_int_equal(peershm_grow(client, 2 * GIB, &report), -ENOSPC);
 	assert_int_equal(report.nr_peers, 7);
 	assert_int_equal(report.mapped, 7);
 }
 
-static void extend_gives_the_new_parts_address(void **state)
+REGION_CASE(extend_gives_the_new_parts_address)
 {
 	char *base = peershm_base(client);
 
-	(void)state;
 	assert_ptr_equal(peershm_extend(client, 1), base);
 	assert_ptr_equal(peershm_extend(client, 8192), base + 4096);
 	assert_int_equal(fake.last_grow.flags, 0);
 	assert_int_equal(peershm_size(client), 4096 + 8192);
 }
 
-static void extend_beyond_capacity_is_null_and_enospc(void **state)
+REGION_CASE(extend_beyond_capacity_is_null_and_enospc)
 {
-	(void)state;
 	errno = 0;
 	assert_null(peershm_extend(client, GIB + 1));
 	assert_int_equal(errno, ENOSPC);
@@ -180,9 +149,8 @@ static void extend_beyond_capacity_is_null_and_enospc(void **state)
 	assert_int_equal(errno, EINVAL);
 }
 
-static void extend_without_window_is_enotconn_and_grows_nothing(void **state)
+REGION_CASE(extend_without_window_is_enotconn_and_grows_nothing)
 {
-	(void)state;
 	errno = 0;
 	assert_null(peershm_extend(administrator, 4096));
 	assert_int_equal(errno, ENOTCONN);
@@ -191,16 +159,14 @@ static void extend_without_window_is_enotconn_and_grows_nothing(void **state)
 	assert_int_equal(fake_count(PEERSHM_IOC_GROW), 0);
 }
 
-static void extend_by_nothing_is_einval(void **state)
+REGION_CASE(extend_by_nothing_is_einval)
 {
-	(void)state;
 	assert_null(peershm_extend(client, 0));
 	assert_int_equal(errno, EINVAL);
 }
 
-static void shrink_rounds_up_to_the_page(void **state)
+REGION_CASE(shrink_rounds_up_to_the_page)
 {
-	(void)state;
 	assert_int_equal(peershm_grow(client, 65536, NULL), 0);
 	assert_int_equal(peershm_shrink_force(client, 4097), 0);
 	assert_int_equal(fake.last_shrink.new_size, 8192);
@@ -209,27 +175,24 @@ static void shrink_rounds_up_to_the_page(void **state)
 	assert_int_equal(peershm_shrink_force(client, UINT64_MAX), -EINVAL);
 }
 
-static void map_all_names_no_client(void **state)
+REGION_CASE(map_all_names_no_client)
 {
-	(void)state;
 	assert_int_equal(peershm_map_all(client, 4096, 8192, NULL), 0);
 	assert_int_equal(fake.last_map.flags, 0);
 	assert_int_equal(fake.last_map.offset, 4096);
 	assert_int_equal(fake.last_map.length, 8192);
 }
 
-static void map_pid_names_the_process(void **state)
+REGION_CASE(map_pid_names_the_process)
 {
-	(void)state;
 	assert_int_equal(peershm_map_pid(client, 4242, 0, 0, NULL), 0);
 	assert_int_equal(fake.last_map.flags, PEERSHM_MAP_BY_PID);
 	assert_int_equal(fake.last_map.pid, 4242);
 	assert_string_equal(fake.last_map.name, "");
 }
 
-static void map_name_names_the_client(void **state)
+REGION_CASE(map_name_names_the_client)
 {
-	(void)state;
 	assert_int_equal(peershm_map_name(administrator, "ospfd", 0, 0, NULL), 0);
 	assert_int_equal(fake.last_map.flags, PEERSHM_MAP_BY_NAME);
 	assert_string_equal(fake.last_map.name, "ospfd");
@@ -237,36 +200,32 @@ static void map_name_names_the_client(void **state)
 	assert_int_equal(peershm_map_name(client, NULL, 0, 0, NULL), -EINVAL);
 }
 
-static void map_of_no_such_client_is_enoent(void **state)
+REGION_CASE(map_of_no_such_client_is_enoent)
 {
-	(void)state;
 	fake.fail_command = PEERSHM_IOC_PEER_MAP;
 	fake.fail_with = ENOENT;
 	assert_int_equal(peershm_map_pid(client, 1, 0, 0, NULL), -ENOENT);
 	assert_contains(peershm_strerror(ENOENT), "process 1 is not a client");
 }
 
-static void size_and_root_of_a_client_do_not_enter_the_kernel(void **state)
+REGION_CASE(size_and_root_of_a_client_do_not_enter_the_kernel)
 {
 	int steps = fake.steps;
 
-	(void)state;
 	peershm_size(client);
 	peershm_root(client);
 	peershm_header_clients(client, NULL, 0);
 	assert_int_equal(fake.steps, steps);
 }
 
-static void size_beyond_capacity_in_the_header_is_cut(void **state)
+REGION_CASE(size_beyond_capacity_in_the_header_is_cut)
 {
-	(void)state;
 	fake.regions[0].header->size = UINT64_MAX;
 	assert_int_equal(peershm_size(client), GIB);
 }
 
-static void size_and_root_of_an_administrator_ask_the_kernel(void **state)
+REGION_CASE(size_and_root_of_an_administrator_ask_the_kernel)
 {
-	(void)state;
 	assert_int_equal(peershm_grow(client, 4096, NULL), 0);
 	assert_int_equal(peershm_set_root(client, NULL, peershm_base(client)), 0);
 	assert_int_equal(peershm_size(administrator), 4096);
@@ -278,11 +237,10 @@ static void size_and_root_of_an_administrator_ask_the_kernel(void **state)
 	assert_int_equal(errno, ENOENT);
 }
 
-static void root_is_set_once(void **state)
+REGION_CASE(root_is_set_once)
 {
 	char *base = peershm_base(client);
 
-	(void)state;
 	assert_null(peershm_root(client));
 	assert_int_equal(peershm_set_root(client, NULL, base), 0);
 	assert_ptr_equal(peershm_root(client), base);
@@ -290,12 +248,11 @@ static void root_is_set_once(void **state)
 	assert_contains(peershm_strerror(EEXIST), "it has been changed");
 }
 
-static void resolve_goes_both_ways(void **state)
+REGION_CASE(resolve_goes_both_ways)
 {
 	char name[PEERSHM_NAME_SIZE];
 	pid_t pid = -1;
 
-	(void)state;
 	memset(name, 'x', sizeof(name));
 	assert_int_equal(peershm_resolve_name(client, "bgpd", &pid), 0);
 	assert_int_equal(pid, 4242);
@@ -303,37 +260,33 @@ static void resolve_goes_both_ways(void **state)
 	assert_string_equal(name, "bgpd");
 }
 
-static void resolve_of_nobody_is_enoent_and_leaves_the_output(void **state)
+REGION_CASE(resolve_of_nobody_is_enoent_and_leaves_the_output)
 {
 	char name[PEERSHM_NAME_SIZE] = "poison";
 	pid_t pid = -1;
 
-	(void)state;
 	assert_int_equal(peershm_resolve_name(client, "nobody", &pid), -ENOENT);
 	assert_int_equal(pid, -1);
 	assert_int_equal(peershm_resolve_pid(client, 1, name), -ENOENT);
 	assert_string_equal(name, "poison");
 }
 
-static void clients_counts_without_an_array(void **state)
+REGION_CASE(clients_counts_without_an_array)
 {
-	(void)state;
 	assert_int_equal(peershm_clients(client, NULL, 77), 1);
 	assert_int_equal(peershm_header_clients(client, NULL, 77), 1);
 	assert_int_equal(peershm_regions(NULL, 77), 1);
 }
 
-static void header_clients_without_window_is_enotconn(void **state)
+REGION_CASE(header_clients_without_window_is_enotconn)
 {
-	(void)state;
 	assert_int_equal(peershm_header_clients(administrator, NULL, 0), -ENOTCONN);
 	assert_null(peershm_header(administrator));
 	assert_int_equal(errno, ENOTCONN);
 }
 
-static void header_clients_of_a_header_that_never_rests_is_eagain(void **state)
+REGION_CASE(header_clients_of_a_header_that_never_rests_is_eagain)
 {
-	(void)state;
 	fake.regions[0].header->seq = 1;
 	assert_int_equal(peershm_header_clients(client, NULL, 0), -EAGAIN);
 	assert_contains(peershm_strerror(EAGAIN), "peershm_clients()");
@@ -341,11 +294,10 @@ static void header_clients_of_a_header_that_never_rests_is_eagain(void **state)
 	assert_int_equal(peershm_header_clients(client, NULL, 0), 1);
 }
 
-static void stat_gives_what_the_kernel_says(void **state)
+REGION_CASE(stat_gives_what_the_kernel_says)
 {
 	struct peershm_region_info info;
 
-	(void)state;
 	memset(&info, 0xa5, sizeof(info));
 	assert_int_equal(peershm_stat(administrator, &info), 0);
 	assert_string_equal(info.name, "routes");
@@ -353,23 +305,21 @@ static void stat_gives_what_the_kernel_says(void **state)
 	assert_int_equal(peershm_stat(client, NULL), -EINVAL);
 }
 
-static void unlink_takes_the_name_and_closes_its_file(void **state)
+REGION_CASE(unlink_takes_the_name_and_closes_its_file)
 {
 	int files = fake.open_files;
 
-	(void)state;
 	assert_int_equal(peershm_unlink("routes"), 0);
 	assert_int_equal(peershm_unlink("routes"), -ENOENT);
 	assert_int_equal(peershm_unlink(""), -EINVAL);
 	assert_int_equal(fake.open_files, files);
 }
 
-static void regions_lists_and_closes_its_file(void **state)
+REGION_CASE(regions_lists_and_closes_its_file)
 {
 	struct peershm_region_info regions[2];
 	int files = fake.open_files;
 
-	(void)state;
 	assert_int_equal(peershm_regions(regions, 2), 1);
 	assert_string_equal(regions[0].name, "routes");
 	assert_int_equal(fake.open_files, files);
@@ -379,54 +329,11 @@ static void regions_lists_and_closes_its_file(void **state)
 	assert_int_equal(fake.open_files, files);
 }
 
-static void no_handle_is_einval(void **state)
+REGION_CASE(no_handle_is_einval)
 {
-	(void)state;
 	assert_int_equal(peershm_grow(NULL, 4096, NULL), -EINVAL);
 	assert_int_equal(peershm_stat(NULL, NULL), -EINVAL);
 	assert_null(peershm_extend(NULL, 4096));
 	assert_int_equal(errno, EINVAL);
 	assert_int_equal(peershm_size(NULL), 0);
-}
-
-#define WITH_REGION(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		WITH_REGION(grow_rounds_up_to_the_page),
-		WITH_REGION(grow_to_less_than_the_size_changes_nothing),
-		WITH_REGION(grow_of_pages_of_the_pool_goes_by_the_windows_numa_policy),
-		WITH_REGION(grow_that_overflows_is_einval),
-		WITH_REGION(grow_interrupted_goes_to_the_caller),
-		WITH_REGION(client_grows_the_region_of_its_file),
-		WITH_REGION(administrator_grows_the_region_by_its_id),
-		WITH_REGION(report_passes_the_callers_array_and_timeout),
-		WITH_REGION(report_without_array_passes_no_length),
-		WITH_REGION(failed_grow_leaves_the_report),
-		WITH_REGION(extend_gives_the_new_parts_address),
-		WITH_REGION(extend_beyond_capacity_is_null_and_enospc),
-		WITH_REGION(extend_without_window_is_enotconn_and_grows_nothing),
-		WITH_REGION(extend_by_nothing_is_einval),
-		WITH_REGION(shrink_rounds_up_to_the_page),
-		WITH_REGION(map_all_names_no_client),
-		WITH_REGION(map_pid_names_the_process),
-		WITH_REGION(map_name_names_the_client),
-		WITH_REGION(map_of_no_such_client_is_enoent),
-		WITH_REGION(size_and_root_of_a_client_do_not_enter_the_kernel),
-		WITH_REGION(size_beyond_capacity_in_the_header_is_cut),
-		WITH_REGION(size_and_root_of_an_administrator_ask_the_kernel),
-		WITH_REGION(root_is_set_once),
-		WITH_REGION(resolve_goes_both_ways),
-		WITH_REGION(resolve_of_nobody_is_enoent_and_leaves_the_output),
-		WITH_REGION(clients_counts_without_an_array),
-		WITH_REGION(header_clients_without_window_is_enotconn),
-		WITH_REGION(header_clients_of_a_header_that_never_rests_is_eagain),
-		WITH_REGION(stat_gives_what_the_kernel_says),
-		WITH_REGION(unlink_takes_the_name_and_closes_its_file),
-		WITH_REGION(regions_lists_and_closes_its_file),
-		WITH_REGION(no_handle_is_einval),
-	};
-
-	return cmocka_run_group_tests_name("calls", tests, NULL, NULL);
 }

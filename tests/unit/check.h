@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* cmocka, and the headers that it needs before it. */
+/*
+ * cmocka, and the headers that it needs before it. The cases of a program, each defined in one
+ * place, run in the order of the file:
+ *
+ *	CASE(name) { ... }
+ *	CASE_WITH(name, setup, teardown) { ... }     what `setup` has left is in `state`
+ */
 #ifndef TESTS_UNIT_CHECK_H
 #define TESTS_UNIT_CHECK_H
 
@@ -9,6 +15,17 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#define CASE(name) CASE_WITH(name, NULL, NULL)
+#define CASE_WITH(name, setup, teardown)                                             \
+	static void name(void **state);                                              \
+	__attribute__((constructor)) static void name##_is_a_case(void)              \
+	{                                                                            \
+		case_add((struct CMUnitTest){ #name, name, setup, teardown, NULL }); \
+	}                                                                            \
+	static void name(__attribute__((unused)) void **state)
+
+void case_add(struct CMUnitTest test);
 
 #define assert_contains(text, part)                                      \
 	do {                                                             \

@@ -33,6 +33,8 @@ static int tear_down(void **state)
 	return 0;
 }
 
+#define TABLE_CASE(name) CASE_WITH(name, set_up, tear_down)
+
 /* Grows in steps of 64 KiB, as the loader does. */
 static void insert(struct table *table, uint64_t address, const char *name)
 {
@@ -42,7 +44,7 @@ static void insert(struct table *table, uint64_t address, const char *name)
 	}
 }
 
-static void symbols_are_aligned_and_do_not_overlap(void **state)
+TABLE_CASE(symbols_are_aligned_and_do_not_overlap)
 {
 	struct table *table = *state;
 	char *end = (char *)(table + 1);
@@ -63,7 +65,7 @@ static void symbols_are_aligned_and_do_not_overlap(void **state)
 	}
 }
 
-static void table_that_is_full_says_so_and_stays_as_it_was(void **state)
+TABLE_CASE(table_that_is_full_says_so_and_stays_as_it_was)
 {
 	struct table *table = *state;
 	struct table *before = malloc(sizeof(*before));
@@ -141,7 +143,7 @@ static void fill(struct table *table, uint64_t *keys, size_t n)
 	check_floor(table, keys, n, UINT64_MAX);
 }
 
-static void table_finds_the_nearest_of_random_addresses(void **state)
+TABLE_CASE(table_finds_the_nearest_of_random_addresses)
 {
 	static uint64_t keys[MANY];
 
@@ -150,7 +152,7 @@ static void table_finds_the_nearest_of_random_addresses(void **state)
 	fill(*state, keys, MANY);
 }
 
-static void table_finds_the_nearest_of_addresses_in_order(void **state)
+TABLE_CASE(table_finds_the_nearest_of_addresses_in_order)
 {
 	static uint64_t keys[MANY];
 
@@ -159,14 +161,14 @@ static void table_finds_the_nearest_of_addresses_in_order(void **state)
 	fill(*state, keys, MANY);
 }
 
-static void table_finds_the_nearest_at_both_ends(void **state)
+TABLE_CASE(table_finds_the_nearest_at_both_ends)
 {
 	uint64_t keys[] = { UINT64_MAX, 0, 1, 1ULL << 63, (1ULL << 63) - 1, UINT64_MAX - 1 };
 
 	fill(*state, keys, sizeof(keys) / sizeof(keys[0]));
 }
 
-static void empty_table_has_nothing(void **state)
+TABLE_CASE(empty_table_has_nothing)
 {
 	assert_null(table_at(*state, 0));
 	assert_null(table_at(*state, UINT64_MAX));
@@ -174,7 +176,7 @@ static void empty_table_has_nothing(void **state)
 	assert_int_equal(table_count(*state), 0);
 }
 
-static void table_finds_by_address_and_by_name(void **state)
+TABLE_CASE(table_finds_by_address_and_by_name)
 {
 	struct table *table = *state;
 
@@ -188,7 +190,7 @@ static void table_finds_by_address_and_by_name(void **state)
 	assert_null(table_find(table, "three", NULL));
 }
 
-static void symbols_may_have_one_address(void **state)
+TABLE_CASE(symbols_may_have_one_address)
 {
 	struct table *table = *state;
 
@@ -201,7 +203,7 @@ static void symbols_may_have_one_address(void **state)
 	assert_string_equal(table_at(table, 99)->name, "before");
 }
 
-static void table_finds_every_symbol_of_one_name(void **state)
+TABLE_CASE(table_finds_every_symbol_of_one_name)
 {
 	struct table *table = *state;
 	uint64_t sum = 0;
@@ -240,7 +242,7 @@ static void *read_all_the_while(void *arg)
 	return (void *)wrong;
 }
 
-static void readers_find_what_is_inserted_meanwhile(void **state)
+TABLE_CASE(readers_find_what_is_inserted_meanwhile)
 {
 	struct table *table = *state;
 	pthread_t readers[2];
@@ -275,7 +277,7 @@ static int key_of(const char *text)
 	return key;
 }
 
-static void symbols_are_read_and_what_is_none_passed_over(void **state)
+CASE(symbols_are_read_and_what_is_none_passed_over)
 {
 	int fd = key_of("ffffffff81000000 T _stext\n"
 			"not a symbol\n"
@@ -286,7 +288,6 @@ static void symbols_are_read_and_what_is_none_passed_over(void **state)
 	const struct key *key = key_map(fd);
 	unsigned int seen = 0;
 
-	(void)state;
 	assert_non_null(key);
 	assert_int_equal(key->count, 4);
 	assert_string_equal(key_name(key, &key->symbols[0]), "start");
@@ -302,33 +303,10 @@ static void symbols_are_read_and_what_is_none_passed_over(void **state)
 	close(fd);
 }
 
-static void symbols_without_addresses_are_enodata(void **state)
+CASE(symbols_without_addresses_are_enodata)
 {
-	(void)state;
 	assert_int_equal(key_of("0000000000000000 T _stext\n0000000000000000 t helper\n"),
 			 -ENODATA);
 	assert_int_equal(key_of(""), -ENODATA);
 	assert_int_equal(key_make("/nowhere"), -ENOENT);
-}
-
-#define WITH_TABLE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		WITH_TABLE(symbols_are_aligned_and_do_not_overlap),
-		WITH_TABLE(table_that_is_full_says_so_and_stays_as_it_was),
-		WITH_TABLE(table_finds_the_nearest_of_random_addresses),
-		WITH_TABLE(table_finds_the_nearest_of_addresses_in_order),
-		WITH_TABLE(table_finds_the_nearest_at_both_ends),
-		WITH_TABLE(empty_table_has_nothing),
-		WITH_TABLE(table_finds_by_address_and_by_name),
-		WITH_TABLE(symbols_may_have_one_address),
-		WITH_TABLE(table_finds_every_symbol_of_one_name),
-		WITH_TABLE(readers_find_what_is_inserted_meanwhile),
-		cmocka_unit_test(symbols_are_read_and_what_is_none_passed_over),
-		cmocka_unit_test(symbols_without_addresses_are_enodata),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,45 +10,40 @@
 #include "check.h"
 #include "fake_device.h"
 
-static void sign_does_not_matter(void **state)
+CASE(sign_does_not_matter)
 {
-	(void)state;
 	assert_string_equal(peershm_strerror(ENOSPC), peershm_strerror(-ENOSPC));
 	assert_contains(peershm_strerror(-ENOSPC), "capacity");
 }
 
-static void zero_is_success(void **state)
+CASE(zero_is_success)
 {
-	(void)state;
 	pshm_fail(-EINVAL, "detail");
 	assert_string_equal(peershm_strerror(0), "success");
 }
 
-static void every_error_of_the_abi_has_a_sentence_of_ours(void **state)
+CASE(every_error_of_the_abi_has_a_sentence_of_ours)
 {
 	static const int errors[] = { E2BIG,  EACCES, EADDRINUSE, EAGAIN, EALREADY, EBUSY,
 				      EEXIST, EFAULT, EINTR,	  EINVAL, ENODEV,   ENOENT,
 				      ENOMEM, ENOSPC, ENOTCONN,	  ENOTTY };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		assert_non_null(pshm_sentence(errors[i]));
 		assert_string_not_equal(pshm_sentence(errors[i]), strerror(errors[i]));
 	}
 }
 
-static void other_errors_are_the_systems(void **state)
+CASE(other_errors_are_the_systems)
 {
-	(void)state;
 	assert_string_equal(peershm_strerror(EPIPE), strerror(EPIPE));
 	assert_non_null(peershm_strerror(123456));
 	assert_non_null(peershm_strerror(INT_MIN));
 	assert_non_null(peershm_strerror(INT_MAX));
 }
 
-static void detail_is_given_for_the_last_error_alone(void **state)
+CASE(detail_is_given_for_the_last_error_alone)
 {
-	(void)state;
 	assert_int_equal(pshm_fail(-EINVAL, "no backing %d", 9), -EINVAL);
 	assert_string_equal(peershm_strerror(-EINVAL), "no backing 9");
 	assert_string_equal(peershm_strerror(ENOENT), pshm_sentence(ENOENT));
@@ -62,22 +57,20 @@ static void *fail_elsewhere(void *argument)
 	return argument;
 }
 
-static void detail_is_the_threads_own(void **state)
+CASE(detail_is_the_threads_own)
 {
 	pthread_t thread;
 
-	(void)state;
 	pshm_fail(-EINVAL, "mine");
 	assert_int_equal(pthread_create(&thread, NULL, fail_elsewhere, NULL), 0);
 	pthread_join(thread, NULL);
 	assert_string_equal(peershm_strerror(EINVAL), "mine");
 }
 
-static void long_detail_is_cut(void **state)
+CASE(long_detail_is_cut)
 {
 	char text[4096];
 
-	(void)state;
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	pshm_fail(-EINVAL, "%s", text);
@@ -98,9 +91,8 @@ static const char *open_failing(unsigned long command, int with, unsigned int fl
 	return peershm_strerror(with);
 }
 
-static void hugetlb_without_the_page_size_names_it(void **state)
+DEVICE_CASE(hugetlb_without_the_page_size_names_it)
 {
-	(void)state;
 	assert_contains(open_failing(PEERSHM_IOC_CREATE, ENODEV, PEERSHM_CREATE,
 				     PEERSHM_HUGETLB_1G),
 			"no 1 GiB huge pages");
@@ -109,11 +101,10 @@ static void hugetlb_without_the_page_size_names_it(void **state)
 			"no 2 MiB huge pages");
 }
 
-static void create_at_a_limit_that_is_not_seen_names_the_parameters(void **state)
+DEVICE_CASE(create_at_a_limit_that_is_not_seen_names_the_parameters)
 {
 	const char *text;
 
-	(void)state;
 	text = open_failing(PEERSHM_IOC_CREATE, ENOSPC, PEERSHM_CREATE, PEERSHM_SMALL);
 	assert_contains(text, "/sys/module/peershm/parameters/max_regions");
 	assert_contains(text, "max_user_regions, max_user_capacity)");
@@ -146,12 +137,11 @@ static void own_region(const char *name, uint64_t base)
 }
 
 /* Create a fourth region, when this user has two of 1 GiB and another user has one. */
-static void create_at_a_limit_names_it_and_what_counts(void **state)
+DEVICE_CASE(create_at_a_limit_names_it_and_what_counts)
 {
 	struct peershm_options options = { .capacity = 1ULL << 30, .max_clients = 300 };
 	struct peershm *handle;
 
-	(void)state;
 	own_region("one", 0);
 	own_region("two", 0);
 	make_region("three", 0);
@@ -199,12 +189,11 @@ static const char *create_refused(const struct peershm_options *options)
 	return peershm_strerror(EINVAL);
 }
 
-static void create_with_what_is_not_taken_names_it(void **state)
+DEVICE_CASE(create_with_what_is_not_taken_names_it)
 {
 	struct peershm_options options = { .mode = 07777 };
 	char multiple[64];
 
-	(void)state;
 	snprintf(multiple, sizeof(multiple), "base 0x5000000000a0 is not a multiple of 0x%lx",
 		 sysconf(_SC_PAGESIZE));
 	assert_contains(create_refused(&options), "mode 07777");
@@ -223,12 +212,11 @@ static void create_with_what_is_not_taken_names_it(void **state)
 	assert_contains(create_refused(&options), "refuses a capacity of 68719476736 bytes");
 }
 
-static void create_over_a_region_names_it(void **state)
+DEVICE_CASE(create_over_a_region_names_it)
 {
 	struct peershm_options options = { .capacity = 1ULL << 30, .base = 0x600000000000 };
 	struct peershm *handle;
 
-	(void)state;
 	make_region("other", 0x610000000000);
 	make_region("taker", options.base);
 	fake.fail_command = PEERSHM_IOC_CREATE;
@@ -239,13 +227,12 @@ static void create_over_a_region_names_it(void **state)
 			"range 0x600000000000-0x600040000000 is taken by region taker");
 }
 
-static void attach_over_a_mapping_names_it(void **state)
+DEVICE_CASE(attach_over_a_mapping_names_it)
 {
 	uint64_t base = 0x5e0000000000;
 	void *way = (void *)(uintptr_t)(base + (1 << 20));
 	struct peershm *handle;
 
-	(void)state;
 	make_region("routes", base);
 	assert_ptr_equal(mmap(way, 1 << 16, PROT_READ,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
@@ -257,11 +244,10 @@ static void attach_over_a_mapping_names_it(void **state)
 	munmap(way, 1 << 16);
 }
 
-static void locked_memory_limit_says_what_to_do(void **state)
+DEVICE_CASE(locked_memory_limit_says_what_to_do)
 {
 	const char *text;
 
-	(void)state;
 	make_region("routes", 0);
 	text = open_failing(PEERSHM_IOC_ATTACH, EAGAIN, 0, PEERSHM_SMALL);
 	assert_contains(text, "RLIMIT_MEMLOCK");
@@ -270,13 +256,12 @@ static void locked_memory_limit_says_what_to_do(void **state)
 	assert_contains(text, "1073741824 bytes");
 }
 
-static void address_space_limit_is_named(void **state)
+DEVICE_CASE(address_space_limit_is_named)
 {
 	struct rlimit limit;
 	struct rlimit low;
 	const char *text;
 
-	(void)state;
 	make_region("routes", 0);
 	getrlimit(RLIMIT_AS, &limit);
 	low = limit;
@@ -288,16 +273,14 @@ static void address_space_limit_is_named(void **state)
 	assert_contains(text, "536870912");
 }
 
-static void live_client_name_names_the_process(void **state)
+DEVICE_CASE(live_client_name_names_the_process)
 {
-	(void)state;
 	make_region("routes", 0);
 	assert_contains(open_failing(PEERSHM_IOC_ATTACH, EEXIST, 0, PEERSHM_SMALL), "PID 4242");
 }
 
-static void denied_attach_names_mode_and_owner(void **state)
+DEVICE_CASE(denied_attach_names_mode_and_owner)
 {
-	(void)state;
 	make_region("routes", 0);
 	assert_contains(open_failing(PEERSHM_IOC_ATTACH, EACCES, 0, PEERSHM_SMALL),
 			"mode 0600, owner 0 and group 0; this process may read it");
@@ -308,11 +291,10 @@ static void fail_all(unsigned long command)
 	fake.fail_command = command;
 }
 
-static void denied_attach_to_what_cannot_be_read_is_the_plain_sentence(void **state)
+DEVICE_CASE(denied_attach_to_what_cannot_be_read_is_the_plain_sentence)
 {
 	struct peershm *handle;
 
-	(void)state;
 	make_region("routes", 0);
 	fake.before = fail_all;
 	fake.fail_with = EACCES;
@@ -320,9 +302,8 @@ static void denied_attach_to_what_cannot_be_read_is_the_plain_sentence(void **st
 	assert_string_equal(peershm_strerror(EACCES), pshm_sentence(EACCES));
 }
 
-static void full_region_names_its_clients(void **state)
+DEVICE_CASE(full_region_names_its_clients)
 {
-	(void)state;
 	make_region("routes", 0);
 	assert_contains(open_failing(PEERSHM_IOC_ATTACH, ENOSPC, 0, PEERSHM_SMALL),
 			"its 4 clients");
@@ -341,53 +322,18 @@ static const char *grow_failing(enum peershm_backing backing, uint64_t size, int
 	return peershm_strerror(with);
 }
 
-static void grow_with_an_empty_pool_names_its_file(void **state)
+DEVICE_CASE(grow_with_an_empty_pool_names_its_file)
 {
-	(void)state;
 	assert_contains(grow_failing(PEERSHM_HUGETLB_2M, 1 << 21, ENOMEM),
 			"hugepages-2048kB/nr_hugepages");
 }
 
-static void grow_beyond_capacity_names_it(void **state)
+DEVICE_CASE(grow_beyond_capacity_names_it)
 {
-	(void)state;
 	assert_contains(grow_failing(PEERSHM_SMALL, (1ULL << 30) + 1, ENOSPC), "1073741824 bytes");
 }
 
-static void grow_beyond_the_modules_limit_names_the_parameter(void **state)
+DEVICE_CASE(grow_beyond_the_modules_limit_names_the_parameter)
 {
-	(void)state;
 	assert_contains(grow_failing(PEERSHM_SMALL, 4096, ENOSPC), "parameters/max_bytes");
-}
-
-#define WITH_DEVICE(test) cmocka_unit_test_setup_teardown(test, fake_setup, fake_teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sign_does_not_matter),
-		cmocka_unit_test(zero_is_success),
-		cmocka_unit_test(every_error_of_the_abi_has_a_sentence_of_ours),
-		cmocka_unit_test(other_errors_are_the_systems),
-		cmocka_unit_test(detail_is_given_for_the_last_error_alone),
-		cmocka_unit_test(detail_is_the_threads_own),
-		cmocka_unit_test(long_detail_is_cut),
-		WITH_DEVICE(hugetlb_without_the_page_size_names_it),
-		WITH_DEVICE(create_at_a_limit_that_is_not_seen_names_the_parameters),
-		WITH_DEVICE(create_at_a_limit_names_it_and_what_counts),
-		WITH_DEVICE(create_with_what_is_not_taken_names_it),
-		WITH_DEVICE(create_over_a_region_names_it),
-		WITH_DEVICE(attach_over_a_mapping_names_it),
-		WITH_DEVICE(locked_memory_limit_says_what_to_do),
-		WITH_DEVICE(address_space_limit_is_named),
-		WITH_DEVICE(live_client_name_names_the_process),
-		WITH_DEVICE(denied_attach_names_mode_and_owner),
-		WITH_DEVICE(denied_attach_to_what_cannot_be_read_is_the_plain_sentence),
-		WITH_DEVICE(full_region_names_its_clients),
-		WITH_DEVICE(grow_with_an_empty_pool_names_its_file),
-		WITH_DEVICE(grow_beyond_capacity_names_it),
-		WITH_DEVICE(grow_beyond_the_modules_limit_names_the_parameter),
-	};
-
-	return cmocka_run_group_tests_name("error", tests, NULL, NULL);
 }

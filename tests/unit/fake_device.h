@@ -223,6 +223,8 @@ static inline int fake_teardown(void **state)
 	return fake.open_files || fake.header_maps || fake.windows;
 }
 
+#define DEVICE_CASE(name) CASE_WITH(name, fake_setup, fake_teardown)
+
 static inline size_t fake_count(unsigned long command)
 {
 	size_t n = 0;

@@ -42,19 +42,17 @@ static struct peershm *find(uint64_t address)
 	return peershm_find((void *)(uintptr_t)address);
 }
 
-static void nothing_is_found_without_handles(void **state)
+CASE(nothing_is_found_without_handles)
 {
-	(void)state;
 	assert_null(find(0));
 	assert_null(find(BASE));
 	assert_null(find(UINT64_MAX));
 }
 
-static void both_ends_of_a_window_are_found(void **state)
+CASE(both_ends_of_a_window_are_found)
 {
 	struct peershm *handle = add(BASE, STEP);
 
-	(void)state;
 	assert_ptr_equal(find(BASE), handle);
 	assert_ptr_equal(find(BASE + STEP - 1), handle);
 	assert_null(find(BASE - 1));
@@ -62,12 +60,11 @@ static void both_ends_of_a_window_are_found(void **state)
 	drop(handle);
 }
 
-static void removed_handle_is_not_found(void **state)
+CASE(removed_handle_is_not_found)
 {
 	struct peershm *first = add(BASE, STEP);
 	struct peershm *second = add(BASE + STEP, STEP);
 
-	(void)state;
 	drop(first);
 	assert_null(find(BASE));
 	assert_ptr_equal(find(BASE + STEP), second);
@@ -75,14 +72,13 @@ static void removed_handle_is_not_found(void **state)
 	assert_null(find(BASE + STEP));
 }
 
-static void each_of_many_windows_is_found(void **state)
+CASE(each_of_many_windows_is_found)
 {
 	enum {
 		N = 500
 	};
 	static struct peershm *handles[N];
 
-	(void)state;
 	/* 317 and 500 have no common factor, so every place comes once, in mixed order. */
 	for (uint64_t i = 0; i < N; i++)
 		handles[i * 317 % N] = add(BASE + i * 317 % N * 2 * STEP, STEP);
@@ -98,12 +94,11 @@ static void each_of_many_windows_is_found(void **state)
 		drop(handles[i]);
 }
 
-static void window_that_lies_over_an_old_one_takes_its_place(void **state)
+CASE(window_that_lies_over_an_old_one_takes_its_place)
 {
 	struct peershm *old = add(BASE, STEP);
 	struct peershm *new = add(BASE, 2 * STEP);
 
-	(void)state;
 	assert_ptr_equal(find(BASE), new);
 	drop(old);
 	assert_ptr_equal(find(BASE), new);
@@ -116,13 +111,12 @@ static void *fails(size_t size)
 	return NULL;
 }
 
-static void adding_without_memory_is_enomem_and_changes_nothing(void **state)
+CASE(adding_without_memory_is_enomem_and_changes_nothing)
 {
 	const struct pshm_system broke = { .alloc = fails };
 	struct peershm *first = add(BASE, STEP);
 	struct peershm *second = make_handle(BASE + STEP, STEP);
 
-	(void)state;
 	pshm_system = &broke;
 	assert_int_equal(pshm_find_add(second), -ENOMEM);
 	assert_ptr_equal(find(BASE), first);
@@ -179,7 +173,7 @@ static void *add_and_remove(void *argument)
 	return NULL;
 }
 
-static void lookups_are_right_while_others_add_and_remove(void **state)
+CASE(lookups_are_right_while_others_add_and_remove)
 {
 	uint64_t number[2] = { 0, 1 };
 	uint64_t found[2] = { 0, 0 };
@@ -187,7 +181,6 @@ static void lookups_are_right_while_others_add_and_remove(void **state)
 	pthread_t writers[2];
 	void *complaint;
 
-	(void)state;
 	steady = add(BASE, STEP);
 	__atomic_store_n(&stop, false, __ATOMIC_RELAXED);
 	for (int i = 0; i < 2; i++) {
@@ -204,19 +197,4 @@ static void lookups_are_right_while_others_add_and_remove(void **state)
 		assert_null(complaint);
 	}
 	drop(steady);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_is_found_without_handles),
-		cmocka_unit_test(both_ends_of_a_window_are_found),
-		cmocka_unit_test(removed_handle_is_not_found),
-		cmocka_unit_test(each_of_many_windows_is_found),
-		cmocka_unit_test(window_that_lies_over_an_old_one_takes_its_place),
-		cmocka_unit_test(adding_without_memory_is_enomem_and_changes_nothing),
-		cmocka_unit_test(lookups_are_right_while_others_add_and_remove),
-	};
-
-	return cmocka_run_group_tests_name("find", tests, NULL, NULL);
 }

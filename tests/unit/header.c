@@ -41,24 +41,22 @@ static void set_client(struct page *page, int i, uint64_t id, const char *name)
 	strncpy(page->clients[i].name, name, PEERSHM_NAME_SIZE - 1);
 }
 
-static void read_gives_every_field(void **state)
+CASE(read_gives_every_field)
 {
 	struct page *page = make_page();
 	struct peershm_header copy;
 
-	(void)state;
 	memset(&copy, 0xa5, sizeof(copy));
 	assert_int_equal(pshm_header_read(page, LENGTH, &copy), 0);
 	assert_memory_equal(&copy, &page->header, sizeof(copy));
 	free(page);
 }
 
-static void list_skips_free_entries(void **state)
+CASE(list_skips_free_entries)
 {
 	struct page *page = make_page();
 	struct peershm_header_client clients[ENTRIES];
 
-	(void)state;
 	set_client(page, 1, 7, "bgpd");
 	set_client(page, 6, 9, "ospfd");
 	assert_int_equal(pshm_header_list(page, LENGTH, clients, ENTRIES), 2);
@@ -68,12 +66,11 @@ static void list_skips_free_entries(void **state)
 	free(page);
 }
 
-static void list_counts_more_than_it_copies(void **state)
+CASE(list_counts_more_than_it_copies)
 {
 	struct page *page = make_page();
 	struct peershm_header_client clients[2];
 
-	(void)state;
 	memset(clients, 0xa5, sizeof(clients));
 	for (int i = 0; i < 3; i++)
 		set_client(page, i, (uint64_t)i + 1, "x");
@@ -84,12 +81,11 @@ static void list_counts_more_than_it_copies(void **state)
 	free(page);
 }
 
-static void list_ends_names_that_have_no_end(void **state)
+CASE(list_ends_names_that_have_no_end)
 {
 	struct page *page = make_page();
 	struct peershm_header_client client;
 
-	(void)state;
 	set_client(page, 0, 1, "");
 	memset(page->clients[0].name, 'x', PEERSHM_NAME_SIZE);
 	assert_int_equal(pshm_header_list(page, LENGTH, &client, 1), 1);
@@ -97,7 +93,7 @@ static void list_ends_names_that_have_no_end(void **state)
 	free(page);
 }
 
-static void list_reads_larger_entries_of_a_newer_module(void **state)
+CASE(list_reads_larger_entries_of_a_newer_module)
 {
 	size_t larger = sizeof(struct peershm_header_client) + 64;
 	size_t length = sizeof(struct peershm_header) + 2 * larger;
@@ -105,7 +101,6 @@ static void list_reads_larger_entries_of_a_newer_module(void **state)
 	struct page *page = make_page();
 	char *map = calloc(1, length);
 
-	(void)state;
 	assert_non_null(map);
 	set_client(page, 0, 5, "second");
 	page->header.client_size = (uint32_t)larger;
@@ -126,13 +121,12 @@ static double seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static void stuck_odd_sequence_is_eagain_in_time(void **state)
+CASE(stuck_odd_sequence_is_eagain_in_time)
 {
 	struct page *page = make_page();
 	struct peershm_header copy;
 	double start = seconds();
 
-	(void)state;
 	page->header.seq = 1;
 	assert_int_equal(pshm_header_read(page, LENGTH, &copy), -EAGAIN);
 	assert_int_equal(pshm_header_list(page, LENGTH, NULL, 0), -EAGAIN);
@@ -153,51 +147,46 @@ static void refused(const struct page *page, size_t length)
 	free(map);
 }
 
-static void mapping_shorter_than_a_header_is_eio(void **state)
+CASE(mapping_shorter_than_a_header_is_eio)
 {
 	struct page *page = make_page();
 
-	(void)state;
 	refused(page, sizeof(struct peershm_header) - 1);
 	refused(page, 1);
 	free(page);
 }
 
-static void mapping_shorter_than_the_entries_is_eio(void **state)
+CASE(mapping_shorter_than_the_entries_is_eio)
 {
 	struct page *page = make_page();
 
-	(void)state;
 	refused(page, LENGTH - 1);
 	refused(page, sizeof(struct peershm_header));
 	free(page);
 }
 
-static void foreign_magic_is_eio(void **state)
+CASE(foreign_magic_is_eio)
 {
 	struct page *page = make_page();
 
-	(void)state;
 	page->header.magic ^= 1;
 	refused(page, LENGTH);
 	free(page);
 }
 
-static void unknown_version_is_eio(void **state)
+CASE(unknown_version_is_eio)
 {
 	struct page *page = make_page();
 
-	(void)state;
 	page->header.version++;
 	refused(page, LENGTH);
 	free(page);
 }
 
-static void more_clients_than_fit_is_eio(void **state)
+CASE(more_clients_than_fit_is_eio)
 {
 	struct page *page = make_page();
 
-	(void)state;
 	page->header.max_clients = ENTRIES + 1;
 	refused(page, LENGTH);
 	page->header.max_clients = UINT32_MAX;
@@ -205,7 +194,7 @@ static void more_clients_than_fit_is_eio(void **state)
 	free(page);
 }
 
-static void entry_size_that_overlaps_is_eio(void **state)
+CASE(entry_size_that_overlaps_is_eio)
 {
 	static const uint32_t sizes[] = { 0,
 					  1,
@@ -215,7 +204,6 @@ static void entry_size_that_overlaps_is_eio(void **state)
 					  UINT32_MAX };
 	struct page *page = make_page();
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		page->header.client_size = sizes[i];
 		refused(page, LENGTH);
@@ -223,7 +211,7 @@ static void entry_size_that_overlaps_is_eio(void **state)
 	free(page);
 }
 
-static void entry_offset_outside_is_eio(void **state)
+CASE(entry_offset_outside_is_eio)
 {
 	static const uint32_t offsets[] = { 0,
 					    8,
@@ -233,7 +221,6 @@ static void entry_offset_outside_is_eio(void **state)
 					    UINT32_MAX - 7 };
 	struct page *page = make_page();
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
 		page->header.client_offset = offsets[i];
 		refused(page, LENGTH);
@@ -241,31 +228,28 @@ static void entry_offset_outside_is_eio(void **state)
 	free(page);
 }
 
-static void size_beyond_capacity_is_eio(void **state)
+CASE(size_beyond_capacity_is_eio)
 {
 	struct page *page = make_page();
 
-	(void)state;
 	page->header.size = page->header.capacity + 4096;
 	refused(page, LENGTH);
 	free(page);
 }
 
-static void range_beyond_the_address_space_is_eio(void **state)
+CASE(range_beyond_the_address_space_is_eio)
 {
 	struct page *page = make_page();
 
-	(void)state;
 	page->header.base = UINT64_MAX - 4095;
 	refused(page, LENGTH);
 	free(page);
 }
 
-static void page_size_not_a_power_of_two_is_eio(void **state)
+CASE(page_size_not_a_power_of_two_is_eio)
 {
 	struct page *page = make_page();
 
-	(void)state;
 	page->header.page_size = 0;
 	refused(page, LENGTH);
 	page->header.page_size = 4095;
@@ -308,14 +292,13 @@ static void *write_changes(void *argument)
 	return NULL;
 }
 
-static void snapshot_is_never_torn_while_written(void **state)
+CASE(snapshot_is_never_torn_while_written)
 {
 	struct writer writer = { .page = make_page() };
 	struct peershm_header_client clients[ENTRIES];
 	struct peershm_header copy;
 	pthread_t thread;
 
-	(void)state;
 	writer.page->header.size = 0;
 	for (int i = 0; i < ENTRIES; i++)
 		set_client(writer.page, i, 0, "x");
@@ -333,29 +316,4 @@ static void snapshot_is_never_torn_while_written(void **state)
 	__atomic_store_n(&writer.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	free(writer.page);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(read_gives_every_field),
-		cmocka_unit_test(list_skips_free_entries),
-		cmocka_unit_test(list_counts_more_than_it_copies),
-		cmocka_unit_test(list_ends_names_that_have_no_end),
-		cmocka_unit_test(list_reads_larger_entries_of_a_newer_module),
-		cmocka_unit_test(stuck_odd_sequence_is_eagain_in_time),
-		cmocka_unit_test(mapping_shorter_than_a_header_is_eio),
-		cmocka_unit_test(mapping_shorter_than_the_entries_is_eio),
-		cmocka_unit_test(foreign_magic_is_eio),
-		cmocka_unit_test(unknown_version_is_eio),
-		cmocka_unit_test(more_clients_than_fit_is_eio),
-		cmocka_unit_test(entry_size_that_overlaps_is_eio),
-		cmocka_unit_test(entry_offset_outside_is_eio),
-		cmocka_unit_test(size_beyond_capacity_is_eio),
-		cmocka_unit_test(range_beyond_the_address_space_is_eio),
-		cmocka_unit_test(page_size_not_a_power_of_two_is_eio),
-		cmocka_unit_test(snapshot_is_never_torn_while_written),
-	};
-
-	return cmocka_run_group_tests_name("header", tests, NULL, NULL);
 }

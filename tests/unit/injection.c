@@ -213,43 +213,37 @@ static void every_site_fails_cleanly(int with)
 	assert_int_equal(complete, FUNCTIONS);
 }
 
-static void no_memory_anywhere(void **state)
+CASE(no_memory_anywhere)
 {
-	(void)state;
 	every_site_fails_cleanly(ENOMEM);
 }
 
-static void a_signal_anywhere(void **state)
+CASE(a_signal_anywhere)
 {
-	(void)state;
 	every_site_fails_cleanly(EINTR);
 }
 
-static void no_permission_anywhere(void **state)
+CASE(no_permission_anywhere)
 {
-	(void)state;
 	every_site_fails_cleanly(EACCES);
 }
 
-static void no_device_anywhere(void **state)
+CASE(no_device_anywhere)
 {
-	(void)state;
 	every_site_fails_cleanly(ENODEV);
 }
 
-static void no_file_left_anywhere(void **state)
+CASE(no_file_left_anywhere)
 {
-	(void)state;
 	every_site_fails_cleanly(ENFILE);
 }
 
-static void every_function_of_the_library_is_in_the_table(void **state)
+CASE(every_function_of_the_library_is_in_the_table)
 {
 	FILE *map = fopen("libpeershm/libpeershm.map", "re");
 	char line[128], name[128];
 	bool all = true;
 
-	(void)state;
 	if (!map)
 		skip_because("the table of symbols is in the source tree");
 	while (fgets(line, sizeof(line), map)) {
@@ -271,18 +265,4 @@ static void every_function_of_the_library_is_in_the_table(void **state)
 	}
 	fclose(map);
 	assert_true(all);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_memory_anywhere),
-		cmocka_unit_test(a_signal_anywhere),
-		cmocka_unit_test(no_permission_anywhere),
-		cmocka_unit_test(no_device_anywhere),
-		cmocka_unit_test(no_file_left_anywhere),
-		cmocka_unit_test(every_function_of_the_library_is_in_the_table),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,22 +24,20 @@ static void *map_at(uint64_t address, int protection, int fd)
 	return map;
 }
 
-static void free_range_has_nothing_in_it(void **state)
+CASE(free_range_has_nothing_in_it)
 {
 	char text[64] = "poison";
 
-	(void)state;
 	assert_int_equal(pshm_maps_overlap(SELF, RANGE, RANGE + LENGTH, text, sizeof(text)), 0);
 	assert_string_equal(text, "");
 }
 
-static void anonymous_mapping_is_told_with_its_range(void **state)
+CASE(anonymous_mapping_is_told_with_its_range)
 {
 	void *map = map_at(RANGE + LENGTH - PAGE, PROT_READ, -1);
 	char text[256];
 	char range[64];
 
-	(void)state;
 	assert_int_equal(pshm_maps_overlap(SELF, RANGE, RANGE + LENGTH, text, sizeof(text)), 1);
 	snprintf(range, sizeof(range), "(0x%" PRIx64 "-0x%" PRIx64 ")",
 		 (uint64_t)(RANGE + LENGTH - PAGE), (uint64_t)(RANGE + LENGTH));
@@ -48,26 +46,24 @@ static void anonymous_mapping_is_told_with_its_range(void **state)
 	munmap(map, PAGE);
 }
 
-static void mappings_that_only_touch_the_range_are_left_out(void **state)
+CASE(mappings_that_only_touch_the_range_are_left_out)
 {
 	void *before = map_at(RANGE - PAGE, PROT_READ, -1);
 	void *after = map_at(RANGE + LENGTH, PROT_READ, -1);
 	char text[256];
 
-	(void)state;
 	assert_int_equal(pshm_maps_overlap(SELF, RANGE, RANGE + LENGTH, text, sizeof(text)), 0);
 	munmap(before, PAGE);
 	munmap(after, PAGE);
 }
 
-static void file_mapping_is_told_by_its_path(void **state)
+CASE(file_mapping_is_told_by_its_path)
 {
 	char path[] = "/tmp/peershm unit XXXXXX";
 	int fd = mkstemp(path);
 	char text[512];
 	void *map;
 
-	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, PAGE), 0);
 	map = map_at(RANGE + PAGE, PROT_READ, fd);
@@ -78,13 +74,12 @@ static void file_mapping_is_told_by_its_path(void **state)
 	unlink(path);
 }
 
-static void pieces_of_one_file_are_told_once(void **state)
+CASE(pieces_of_one_file_are_told_once)
 {
 	char path[] = "/tmp/peershm-unit-XXXXXX";
 	int fd = mkstemp(path);
 	char text[512], range[64];
 
-	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, PAGE), 0);
 	map_at(RANGE, PROT_READ, fd);
@@ -98,22 +93,20 @@ static void pieces_of_one_file_are_told_once(void **state)
 	unlink(path);
 }
 
-static void stack_is_told_as_stack(void **state)
+CASE(stack_is_told_as_stack)
 {
 	uint64_t here = (uintptr_t)__builtin_frame_address(
 		0); /* not that of a local variable, which ASan may move to the heap */
 	char text[256];
 
-	(void)state;
 	assert_int_equal(pshm_maps_overlap(SELF, here, here + 1, text, sizeof(text)), 1);
 	assert_contains(text, "[stack]");
 }
 
-static void beyond_three_mappings_are_counted(void **state)
+CASE(beyond_three_mappings_are_counted)
 {
 	char text[512];
 
-	(void)state;
 	for (uint64_t i = 0; i < 5; i++)
 		map_at(RANGE + 2 * i * PAGE, PROT_READ, -1);
 	assert_int_equal(pshm_maps_overlap(SELF, RANGE, RANGE + LENGTH, text, sizeof(text)), 5);
@@ -121,12 +114,11 @@ static void beyond_three_mappings_are_counted(void **state)
 	munmap((void *)(uintptr_t)RANGE, 16 * PAGE);
 }
 
-static void text_that_is_too_short_is_cut_and_ended(void **state)
+CASE(text_that_is_too_short_is_cut_and_ended)
 {
 	void *map = map_at(RANGE, PROT_READ, -1);
 	char text[12];
 
-	(void)state;
 	memset(text, 'x', sizeof(text));
 	assert_int_equal(pshm_maps_overlap(SELF, RANGE, RANGE + LENGTH, text, sizeof(text)), 1);
 	assert_string_equal(text, "an anonymou");
@@ -135,16 +127,15 @@ static void text_that_is_too_short_is_cut_and_ended(void **state)
 	munmap(map, PAGE);
 }
 
-static void missing_file_has_nothing_in_it(void **state)
+CASE(missing_file_has_nothing_in_it)
 {
 	char text[16] = "poison";
 
-	(void)state;
 	assert_int_equal(pshm_maps_overlap("/nowhere", 0, UINT64_MAX, text, sizeof(text)), 0);
 	assert_string_equal(text, "");
 }
 
-static void lines_that_are_no_mappings_are_passed_over(void **state)
+CASE(lines_that_are_no_mappings_are_passed_over)
 {
 	static const char lines[] = "\nrubbish\n1000-\n1000-2000\n1000-2000 r--p 0 0:0 0 \n"
 				    "5000-6000 r--p 00000000 08:01 77   /with space (deleted)\n";
@@ -152,29 +143,10 @@ static void lines_that_are_no_mappings_are_passed_over(void **state)
 	int fd = mkstemp(path);
 	char text[256];
 
-	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, lines, strlen(lines)), strlen(lines));
 	assert_int_equal(pshm_maps_overlap(path, 0x4000, 0x9000, text, sizeof(text)), 1);
 	assert_string_equal(text, "/with space (deleted) (0x5000-0x6000)");
 	close(fd);
 	unlink(path);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(free_range_has_nothing_in_it),
-		cmocka_unit_test(anonymous_mapping_is_told_with_its_range),
-		cmocka_unit_test(mappings_that_only_touch_the_range_are_left_out),
-		cmocka_unit_test(file_mapping_is_told_by_its_path),
-		cmocka_unit_test(pieces_of_one_file_are_told_once),
-		cmocka_unit_test(stack_is_told_as_stack),
-		cmocka_unit_test(beyond_three_mappings_are_counted),
-		cmocka_unit_test(text_that_is_too_short_is_cut_and_ended),
-		cmocka_unit_test(missing_file_has_nothing_in_it),
-		cmocka_unit_test(lines_that_are_no_mappings_are_passed_over),
-	};
-
-	return cmocka_run_group_tests_name("maps", tests, NULL, NULL);
 }

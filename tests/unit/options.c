@@ -8,11 +8,10 @@
 
 #define GIB (1ULL << 30)
 
-static void defaults_are_64_gib_small_mode_600(void **state)
+CASE(defaults_are_64_gib_small_mode_600)
 {
 	struct peershm_create create;
 
-	(void)state;
 	memset(&create, 0xa5, sizeof(create));
 	assert_int_equal(pshm_options_fill(&create, "routes", NULL), 0);
 	assert_int_equal(create.size, sizeof(create));
@@ -26,12 +25,11 @@ static void defaults_are_64_gib_small_mode_600(void **state)
 	assert_int_equal(create.max_clients, 0);
 }
 
-static void bytes_after_the_name_are_zero(void **state)
+CASE(bytes_after_the_name_are_zero)
 {
 	static const char zeroes[PEERSHM_NAME_SIZE];
 	struct peershm_create create;
 
-	(void)state;
 	memset(&create, 0xa5, sizeof(create));
 	assert_int_equal(pshm_options_fill(&create, "abc", NULL), 0);
 	assert_memory_equal(create.name + 3, zeroes, PEERSHM_NAME_SIZE - 3);
@@ -46,67 +44,60 @@ static uint64_t capacity_of(enum peershm_backing backing, uint64_t capacity)
 	return create.capacity;
 }
 
-static void small_capacity_rounds_to_the_page(void **state)
+CASE(small_capacity_rounds_to_the_page)
 {
-	(void)state;
 	assert_int_equal(capacity_of(PEERSHM_SMALL, 1) % 4096, 0);
 	assert_true(capacity_of(PEERSHM_SMALL, 1) < GIB);
 	assert_int_equal(capacity_of(PEERSHM_SMALL, 5 * GIB), 5 * GIB);
 }
 
-static void thp_capacity_rounds_to_the_huge_page(void **state)
+CASE(thp_capacity_rounds_to_the_huge_page)
 {
-	(void)state;
 	assert_true(capacity_of(PEERSHM_THP, 1) >= 1 << 20);
 	assert_int_equal(capacity_of(PEERSHM_THP, 5 * GIB), 5 * GIB);
 }
 
-static void hugetlb_capacity_rounds_to_a_gib(void **state)
+CASE(hugetlb_capacity_rounds_to_a_gib)
 {
-	(void)state;
 	assert_int_equal(capacity_of(PEERSHM_HUGETLB_2M, 1), GIB);
 	assert_int_equal(capacity_of(PEERSHM_HUGETLB_1G, GIB + 1), 2 * GIB);
 	assert_int_equal(capacity_of(PEERSHM_HUGETLB_2M, 3 * GIB), 3 * GIB);
 }
 
-static void capacity_that_overflows_is_einval(void **state)
+CASE(capacity_that_overflows_is_einval)
 {
 	struct peershm_options options = { .capacity = UINT64_MAX - 1 };
 	struct peershm_create create;
 
-	(void)state;
 	for (int backing = PEERSHM_SMALL; backing <= PEERSHM_HUGETLB_1G; backing++) {
 		options.backing = (enum peershm_backing)backing;
 		assert_int_equal(pshm_options_fill(&create, "r", &options), -EINVAL);
 	}
 }
 
-static void size_beyond_capacity_is_enospc(void **state)
+CASE(size_beyond_capacity_is_enospc)
 {
 	struct peershm_options options = { .capacity = GIB, .size = GIB + 1 };
 	struct peershm_create create;
 
-	(void)state;
 	assert_int_equal(pshm_options_fill(&create, "r", &options), -ENOSPC);
 	options.size = GIB;
 	assert_int_equal(pshm_options_fill(&create, "r", &options), 0);
 }
 
-static void unknown_backing_is_einval(void **state)
+CASE(unknown_backing_is_einval)
 {
 	struct peershm_options options = { .backing = (enum peershm_backing)4 };
 	struct peershm_create create;
 
-	(void)state;
 	assert_int_equal(pshm_options_fill(&create, "r", &options), -EINVAL);
 	assert_contains(peershm_strerror(EINVAL), "no backing 4");
 }
 
-static void round_up_at_the_edges(void **state)
+CASE(round_up_at_the_edges)
 {
 	uint64_t rounded = 77;
 
-	(void)state;
 	assert_int_equal(pshm_round_up(0, 4096, &rounded), 0);
 	assert_int_equal(rounded, 0);
 	assert_int_equal(pshm_round_up(1, 4096, &rounded), 0);
@@ -120,25 +111,23 @@ static void round_up_at_the_edges(void **state)
 	assert_true(rounded == UINT64_MAX - 4095);
 }
 
-static void name_of_63_bytes_is_taken(void **state)
+CASE(name_of_63_bytes_is_taken)
 {
 	char name[PEERSHM_NAME_SIZE] = "";
 	char copy[PEERSHM_NAME_SIZE];
 
-	(void)state;
 	memset(name, 'n', PEERSHM_NAME_SIZE - 1);
 	assert_int_equal(pshm_name_copy(copy, name, "region name"), 0);
 	assert_string_equal(copy, name);
 }
 
-static void bad_names_are_einval(void **state)
+CASE(bad_names_are_einval)
 {
 	char name_of_64[PEERSHM_NAME_SIZE + 1] = "";
 	const char *const names[] = { NULL, "", "a/b", "a\nb", "\x7f", name_of_64 };
 	struct peershm_create create;
 	char copy[PEERSHM_NAME_SIZE];
 
-	(void)state;
 	memset(name_of_64, 'n', PEERSHM_NAME_SIZE);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		assert_int_equal(pshm_name_copy(copy, names[i], "region name"), -EINVAL);
@@ -146,42 +135,19 @@ static void bad_names_are_einval(void **state)
 	}
 }
 
-static void name_in_utf8_is_taken(void **state)
+CASE(name_in_utf8_is_taken)
 {
 	char copy[PEERSHM_NAME_SIZE];
 
-	(void)state;
 	assert_int_equal(pshm_name_copy(copy, "größe", "region name"), 0);
 }
 
-static void backings_have_names(void **state)
+CASE(backings_have_names)
 {
-	(void)state;
 	assert_string_equal(peershm_backing_name(PEERSHM_SMALL), "small");
 	assert_string_equal(peershm_backing_name(PEERSHM_THP), "thp");
 	assert_string_equal(peershm_backing_name(PEERSHM_HUGETLB_2M), "hugetlb-2m");
 	assert_string_equal(peershm_backing_name(PEERSHM_HUGETLB_1G), "hugetlb-1g");
 	assert_null(peershm_backing_name((enum peershm_backing)4));
 	assert_null(peershm_backing_name((enum peershm_backing) - 1));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults_are_64_gib_small_mode_600),
-		cmocka_unit_test(bytes_after_the_name_are_zero),
-		cmocka_unit_test(small_capacity_rounds_to_the_page),
-		cmocka_unit_test(thp_capacity_rounds_to_the_huge_page),
-		cmocka_unit_test(hugetlb_capacity_rounds_to_a_gib),
-		cmocka_unit_test(capacity_that_overflows_is_einval),
-		cmocka_unit_test(size_beyond_capacity_is_enospc),
-		cmocka_unit_test(unknown_backing_is_einval),
-		cmocka_unit_test(round_up_at_the_edges),
-		cmocka_unit_test(name_of_63_bytes_is_taken),
-		cmocka_unit_test(bad_names_are_einval),
-		cmocka_unit_test(name_in_utf8_is_taken),
-		cmocka_unit_test(backings_have_names),
-	};
-
-	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }

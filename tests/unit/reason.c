@@ -6,12 +6,10 @@
 #include <sys/stat.h>
 
 #include "check.h"
-#include "fake_device.h"
+#include "region.h"
 
 #define GIB (1ULL << 30)
 
-static struct peershm *client;
-static struct peershm *administrator;
 static struct peershm *reader;
 
 static int open_reader(void)
@@ -19,23 +17,14 @@ static int open_reader(void)
 	return peershm_open(&reader, "routes", "reader", PEERSHM_READ_ONLY | PEERSHM_DUMP, NULL);
 }
 
-static int setup(void **state)
-{
-	struct peershm_options options = { .capacity = GIB };
-
-	fake_setup(state);
-	return peershm_open(&client, "routes", "bgpd", PEERSHM_CREATE, &options) ||
-	       peershm_open(&administrator, "routes", NULL, 0, NULL);
-}
-
 static int teardown(void **state)
 {
 	peershm_close(reader);
-	peershm_close(administrator);
-	peershm_close(client);
 	reader = NULL;
-	return fake_teardown(state);
+	return region_teardown(state);
 }
+
+#define READER_CASE(name) CASE_WITH(name, region_setup, teardown)
 
 static int open_writer(void)
 {
@@ -226,9 +215,8 @@ static const struct {
 	{ resolve_pid, PEERSHM_IOC_RESOLVE, ENOTTY, "does not know this command" },
 };
 
-static void every_error_says_what_was_in_the_way(void **state)
+READER_CASE(every_error_says_what_was_in_the_way)
 {
-	(void)state;
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
 		fake.fail_command = reasons[i].command;
 		fake.fail_with = reasons[i].with;
@@ -246,12 +234,11 @@ static int fail_open(const char *path, int flags)
 	return -1;
 }
 
-static void a_device_that_cannot_be_opened_says_why(void **state)
+READER_CASE(a_device_that_cannot_be_opened_says_why)
 {
 	struct pshm_system system = fake_system;
 	struct stat node;
 
-	(void)state;
 	system.open = fail_open;
 	pshm_system = &system;
 	fake.fail_with = EACCES;
@@ -269,11 +256,10 @@ static void a_device_that_cannot_be_opened_says_why(void **state)
 	pshm_system = &fake_system;
 }
 
-static void a_read_only_handle_is_told_so(void **state)
+READER_CASE(a_read_only_handle_is_told_so)
 {
 	struct peershm_options options = { .capacity = GIB, .base = 0x570000000000 };
 
-	(void)state;
 	assert_int_equal(peershm_open(&reader, "mine", "reader", PEERSHM_CREATE | PEERSHM_READ_ONLY,
 				      &options),
 			 0);
@@ -293,11 +279,10 @@ static int deny(int fd, unsigned long command, void *argument)
 }
 
 /* A caller that may not even read the region is not told its permissions. */
-static void what_cannot_be_looked_at_is_not_described(void **state)
+READER_CASE(what_cannot_be_looked_at_is_not_described)
 {
 	struct pshm_system system = fake_system;
 
-	(void)state;
 	system.ioctl = deny;
 	pshm_system = &system;
 	assert_int_equal(unlink_it(), -EACCES);
@@ -308,12 +293,11 @@ static void what_cannot_be_looked_at_is_not_described(void **state)
 	pshm_system = &fake_system;
 }
 
-static void of_a_region_that_is_gone_no_client_or_root_is_missed(void **state)
+READER_CASE(of_a_region_that_is_gone_no_client_or_root_is_missed)
 {
 	struct peershm *watcher = NULL;
 	pid_t pid;
 
-	(void)state;
 	assert_int_equal(peershm_open(&watcher, "routes", NULL, 0, NULL), 0);
 	peershm_close(client);
 	client = NULL;
@@ -328,12 +312,11 @@ static void of_a_region_that_is_gone_no_client_or_root_is_missed(void **state)
 	peershm_close(watcher);
 }
 
-static void timeout_above_a_minute_is_einval_and_named(void **state)
+READER_CASE(timeout_above_a_minute_is_einval_and_named)
 {
 	struct peershm_report report = { .timeout_ms = 60001 };
 	size_t commands = fake.nr_commands;
 
-	(void)state;
 	assert_int_equal(peershm_grow(client, 4096, &report), -EINVAL);
 	assert_contains(peershm_strerror(EINVAL), "timeout_ms is 60001, and at most 60000");
 	assert_int_equal(peershm_map_all(client, 0, 0, &report), -EINVAL);
@@ -343,11 +326,10 @@ static void timeout_above_a_minute_is_einval_and_named(void **state)
 	assert_int_equal(peershm_grow(client, 4096, &report), 0);
 }
 
-static void nothing_to_grow_by_is_einval_and_says_so(void **state)
+READER_CASE(nothing_to_grow_by_is_einval_and_says_so)
 {
 	size_t commands = fake.nr_commands;
 
-	(void)state;
 	assert_int_equal(peershm_grow(client, 0, NULL), -EINVAL);
 	assert_contains(peershm_strerror(EINVAL), "peershm_shrink()");
 	assert_null(peershm_extend(client, 0));
@@ -356,11 +338,10 @@ static void nothing_to_grow_by_is_einval_and_says_so(void **state)
 	assert_int_equal(fake.nr_commands, commands);
 }
 
-static void what_a_call_is_not_given_is_einval(void **state)
+READER_CASE(what_a_call_is_not_given_is_einval)
 {
 	pid_t pid;
 
-	(void)state;
 	assert_int_equal(peershm_open(NULL, "routes", NULL, 0, NULL), -EINVAL);
 	assert_contains(peershm_strerror(EINVAL), "pointer for the handle");
 	assert_int_equal(peershm_stat(client, NULL), -EINVAL);
@@ -385,21 +366,19 @@ static void what_a_call_is_not_given_is_einval(void **state)
 	assert_int_equal(peershm_size(NULL), 0);
 }
 
-static void a_reserve_beyond_the_capacity_is_enospc(void **state)
+READER_CASE(a_reserve_beyond_the_capacity_is_enospc)
 {
 	struct peershm_options options = { .capacity = GIB, .reserve = 2 * GIB };
 	struct peershm *handle;
 
-	(void)state;
 	assert_int_equal(peershm_open(&handle, "new", "ann", PEERSHM_CREATE, &options), -ENOSPC);
 	assert_contains(peershm_strerror(ENOSPC), "the reserve");
 }
 
-static void reader_of_a_region_that_is_made_by_another_is_not_grown(void **state)
+READER_CASE(reader_of_a_region_that_is_made_by_another_is_not_grown)
 {
 	struct peershm_options options = { .capacity = GIB, .size = 8192 };
 
-	(void)state;
 	peershm_close(client);
 	client = NULL;
 	assert_int_equal(peershm_open(&reader, "routes", "reader",
@@ -408,11 +387,10 @@ static void reader_of_a_region_that_is_made_by_another_is_not_grown(void **state
 	assert_int_equal(peershm_size(reader), 0);
 }
 
-static void what_is_no_file_cannot_be_commanded_or_mapped(void **state)
+READER_CASE(what_is_no_file_cannot_be_commanded_or_mapped)
 {
 	const struct peershm_header *header = NULL;
 
-	(void)state;
 	pshm_system = &pshm_kernel;
 	assert_int_equal(pshm_device_command(-1, PEERSHM_IOC_STAT, NULL), -EBADF);
 	assert_int_equal(pshm_device_map_header(-1, 4096, &header), -EBADF);
@@ -421,40 +399,17 @@ static void what_is_no_file_cannot_be_commanded_or_mapped(void **state)
 	pshm_system = &fake_system;
 }
 
-static void who_is_exempt_from_limits_is_known(void **state)
+READER_CASE(who_is_exempt_from_limits_is_known)
 {
 	FILE *status = fopen("/proc/self/status", "re");
 	unsigned long long effective = 0;
 	char line[256];
 	int found = 0;
 
-	(void)state;
 	assert_non_null(status);
 	while (!found && fgets(line, sizeof(line), status))
 		found = sscanf(line, "CapEff: %llx", &effective);
 	fclose(status);
 	assert_int_equal(found, 1);
 	assert_int_equal(pshm_kernel.exempt(), effective >> CAP_SYS_RESOURCE & 1);
-}
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(every_error_says_what_was_in_the_way),
-		TEST(a_device_that_cannot_be_opened_says_why),
-		TEST(a_read_only_handle_is_told_so),
-		TEST(what_cannot_be_looked_at_is_not_described),
-		TEST(of_a_region_that_is_gone_no_client_or_root_is_missed),
-		TEST(timeout_above_a_minute_is_einval_and_named),
-		TEST(nothing_to_grow_by_is_einval_and_says_so),
-		TEST(what_a_call_is_not_given_is_einval),
-		TEST(a_reserve_beyond_the_capacity_is_enospc),
-		TEST(what_is_no_file_cannot_be_commanded_or_mapped),
-		TEST(reader_of_a_region_that_is_made_by_another_is_not_grown),
-		TEST(who_is_exempt_from_limits_is_known),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,8 @@ static int teardown(void **state)
 	return fake_teardown(state);
 }
 
+#define CLIENT_CASE(name) CASE_WITH(name, setup, teardown)
+
 /* The control page of entry i. Its first cache line is not a slot. */
 static struct peershm_slot *page_of(int i)
 {
@@ -69,11 +71,10 @@ static struct peershm_slot *add_stranger(void)
 	return page_of(1);
 }
 
-static void a_section_is_seen_in_the_clients_own_page(void **state)
+CLIENT_CASE(a_section_is_seen_in_the_clients_own_page)
 {
 	struct peershm_slot *slot = page_of(0) + FIRST;
 
-	(void)state;
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(peershm_read_lock(client), 0);
 		assert_int_equal(inside(slot), 1);
@@ -89,20 +90,18 @@ static void a_section_is_seen_in_the_clients_own_page(void **state)
 	peershm_read_unlock(client);
 }
 
-static void waiting_for_nobody_does_not_wait(void **state)
+CLIENT_CASE(waiting_for_nobody_does_not_wait)
 {
 	uint64_t start = now_ms();
 
-	(void)state;
 	add_stranger();
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
 	assert_true(now_ms() - start < LONG_MS);
 }
 
-static void waiting_inside_a_section_is_edeadlk(void **state)
+CLIENT_CASE(waiting_inside_a_section_is_edeadlk)
 {
-	(void)state;
 	assert_int_equal(peershm_read_lock(client), 0);
 	assert_int_equal(peershm_synchronize(client, SHORT_MS), -EDEADLK);
 	assert_int_equal(peershm_shrink(client, 4096, SHORT_MS), -EDEADLK);
@@ -148,11 +147,10 @@ static void guest_leaves(struct guest *guest)
 	assert_int_equal(pthread_join(guest->thread, NULL), 0);
 }
 
-static void a_section_that_stays_is_etimedout_and_named(void **state)
+CLIENT_CASE(a_section_that_stays_is_etimedout_and_named)
 {
 	struct guest guest = { .err = 0 };
 
-	(void)state;
 	guest_comes(&guest);
 	assert_int_equal(peershm_synchronize(client, SHORT_MS), -ETIMEDOUT);
 	assert_contains(peershm_strerror(ETIMEDOUT), "someone, PID 100");
@@ -169,12 +167,11 @@ static void *leave_soon(void *arg)
 	return NULL;
 }
 
-static void the_end_of_a_section_wakes_who_waits(void **state)
+CLIENT_CASE(the_end_of_a_section_wakes_who_waits)
 {
 	struct guest guest = { .err = 0 };
 	pthread_t thread;
 
-	(void)state;
 	guest_comes(&guest);
 	pthread_create(&thread, NULL, leave_soon, &guest);
 	assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
@@ -183,11 +180,10 @@ static void the_end_of_a_section_wakes_who_waits(void **state)
 	guest_leaves(&guest);
 }
 
-static void a_thread_that_ends_in_a_section_has_left_it(void **state)
+CLIENT_CASE(a_thread_that_ends_in_a_section_has_left_it)
 {
 	struct guest guest = { .leave_by_ending = true };
 
-	(void)state;
 	guest_comes(&guest);
 	assert_int_equal(page_of(0)[FIRST].inside, 1);
 	guest_leaves(&guest);
@@ -195,9 +191,8 @@ static void a_thread_that_ends_in_a_section_has_left_it(void **state)
 	assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
 }
 
-static void a_slot_is_given_to_the_next_thread(void **state)
+CLIENT_CASE(a_slot_is_given_to_the_next_thread)
 {
-	(void)state;
 	for (size_t i = 0; i < 3 * THREADS; i++) {
 		struct guest guest = { .err = 0 };
 
@@ -207,11 +202,10 @@ static void a_slot_is_given_to_the_next_thread(void **state)
 	}
 }
 
-static void threads_beyond_the_slots_are_waited_for_too(void **state)
+CLIENT_CASE(threads_beyond_the_slots_are_waited_for_too)
 {
 	struct guest *guests = calloc(THREADS, sizeof(*guests));
 
-	(void)state;
 	assert_non_null(guests);
 	for (size_t i = 0; i < THREADS; i++)
 		guest_comes(&guests[i]);
@@ -285,12 +279,11 @@ static void take_turns(struct cells *cells, uint32_t readers)
 	__atomic_store_n(&cells->end, 1, __ATOMIC_RELAXED);
 }
 
-static void threads_in_and_out_hold_nobody_up_and_are_never_cut_off(void **state)
+CLIENT_CASE(threads_in_and_out_hold_nobody_up_and_are_never_cut_off)
 {
 	struct cells cells = { .whole = { 1, 1 } };
 	pthread_t threads[4];
 
-	(void)state;
 	for (int i = 0; i < 4; i++)
 		pthread_create(&threads[i], NULL, read_cells_in_thread, &cells);
 	take_turns(&cells, 4);
@@ -300,13 +293,12 @@ static void threads_in_and_out_hold_nobody_up_and_are_never_cut_off(void **state
 	assert_true(cells.sections > 0);
 }
 
-static void threads_that_share_a_slot_come_to_an_end(void **state)
+CLIENT_CASE(threads_that_share_a_slot_come_to_an_end)
 {
 	struct guest *guests = calloc(SLOTS, sizeof(*guests));
 	struct cells cells = { .whole = { 1, 1 } };
 	pthread_t threads[4];
 
-	(void)state;
 	assert_non_null(guests);
 	/* Threads that are outside a section have all slots but the shared ones. */
 	for (size_t i = 0; i < SLOTS; i++)
@@ -361,13 +353,12 @@ static pid_t start_stranger(struct cells *cells)
 	return pid;
 }
 
-static void another_process_is_never_cut_off(void **state)
+CLIENT_CASE(another_process_is_never_cut_off)
 {
 	struct cells *cells = cells_shared();
 	pid_t pid = start_stranger(cells);
 	int status;
 
-	(void)state;
 	take_turns(cells, 1);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -376,14 +367,13 @@ static void another_process_is_never_cut_off(void **state)
 	munmap(cells, sizeof(*cells));
 }
 
-static void a_stopped_process_times_out_until_it_goes_on(void **state)
+CLIENT_CASE(a_stopped_process_times_out_until_it_goes_on)
 {
 	struct cells *cells = cells_shared();
 	pid_t pid = start_stranger(cells);
 	struct peershm_slot *slot = page_of(1) + FIRST;
 	int status;
 
-	(void)state;
 	/* Repeat until it is inside a section when it stops. */
 	for (;;) {
 		kill(pid, SIGSTOP);
@@ -414,12 +404,11 @@ static void *stranger_is_dropped(void *arg)
 	return NULL;
 }
 
-static void a_client_that_dies_inside_is_not_waited_for(void **state)
+CLIENT_CASE(a_client_that_dies_inside_is_not_waited_for)
 {
 	struct peershm_slot *page = add_stranger();
 	pthread_t thread;
 
-	(void)state;
 	page[FIRST + 1].inside = 1;
 	assert_int_equal(peershm_synchronize(client, SHORT_MS), -ETIMEDOUT);
 	pthread_create(&thread, NULL, stranger_is_dropped, NULL);
@@ -427,11 +416,10 @@ static void a_client_that_dies_inside_is_not_waited_for(void **state)
 	pthread_join(thread, NULL);
 }
 
-static void garbage_in_control_pages_times_out_and_no_more(void **state)
+CLIENT_CASE(garbage_in_control_pages_times_out_and_no_more)
 {
 	unsigned int seed = 7;
 
-	(void)state;
 	add_stranger();
 	assert_int_equal(peershm_read_lock(client), 0);
 	peershm_read_unlock(client);
@@ -448,13 +436,12 @@ static void garbage_in_control_pages_times_out_and_no_more(void **state)
 	assert_int_equal(peershm_shrink(client, 4096, LONG_MS), 0);
 }
 
-static void without_membarrier_readers_have_fences(void **state)
+CLIENT_CASE(without_membarrier_readers_have_fences)
 {
 	struct cells cells = { .whole = { 1, 1 } };
 	struct peershm_slot *slot = page_of(0) + FIRST;
 	pthread_t thread;
 
-	(void)state;
 	fake.no_membarrier = true;
 	pthread_create(&thread, NULL, read_cells_in_thread, &cells);
 	take_turns(&cells, 1);
@@ -467,11 +454,10 @@ static void without_membarrier_readers_have_fences(void **state)
 	assert_int_equal(inside(slot), 0);
 }
 
-static void without_membarrier_others_that_rely_on_it_are_enosys(void **state)
+CLIENT_CASE(without_membarrier_others_that_rely_on_it_are_enosys)
 {
 	uint32_t *mode = (uint32_t *)add_stranger();
 
-	(void)state;
 	fake.no_membarrier = true;
 	assert_int_equal(peershm_synchronize(client, SHORT_MS), 0);
 	*mode = 1;
@@ -486,13 +472,12 @@ static void without_membarrier_others_that_rely_on_it_are_enosys(void **state)
 	assert_int_equal(peershm_synchronize(client, SHORT_MS), 0);
 }
 
-static void two_regions_have_sections_of_their_own(void **state)
+CLIENT_CASE(two_regions_have_sections_of_their_own)
 {
 	struct peershm_options options = { .capacity = GIB };
 	struct peershm *other = NULL;
 	struct peershm_slot *slot;
 
-	(void)state;
 	assert_int_equal(peershm_open(&other, "other", "bgpd", PEERSHM_CREATE, &options), 0);
 	slot = (struct peershm_slot *)(fake.regions[1].control + FAKE_PAGE) + FIRST;
 	assert_int_equal(peershm_read_lock(client), 0);
@@ -508,9 +493,8 @@ static void two_regions_have_sections_of_their_own(void **state)
 	peershm_read_unlock(client);
 }
 
-static void a_region_opened_again_has_new_sections(void **state)
+CLIENT_CASE(a_region_opened_again_has_new_sections)
 {
-	(void)state;
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(peershm_read_lock(client), 0);
 		assert_int_equal(page_of(0)[FIRST].inside, 1);
@@ -521,11 +505,10 @@ static void a_region_opened_again_has_new_sections(void **state)
 	}
 }
 
-static void who_may_not_write_the_device_has_no_sections(void **state)
+CLIENT_CASE(who_may_not_write_the_device_has_no_sections)
 {
 	struct peershm *reader = NULL;
 
-	(void)state;
 	peershm_close(client);
 	client = NULL;
 	assert_int_equal(peershm_open(&reader, "routes", "reader", PEERSHM_READ_ONLY, NULL), 0);
@@ -544,11 +527,10 @@ static void who_may_not_write_the_device_has_no_sections(void **state)
 	peershm_close(reader);
 }
 
-static void without_window_there_are_no_sections(void **state)
+CLIENT_CASE(without_window_there_are_no_sections)
 {
 	struct peershm *administrator = NULL;
 
-	(void)state;
 	assert_int_equal(peershm_open(&administrator, "routes", NULL, 0, NULL), 0);
 	assert_int_equal(peershm_read_lock(administrator), -ENOTCONN);
 	assert_int_equal(peershm_synchronize(administrator, SHORT_MS), -ENOTCONN);
@@ -558,11 +540,10 @@ static void without_window_there_are_no_sections(void **state)
 	assert_int_equal(peershm_read_lock(NULL), -EINVAL);
 }
 
-static void a_client_that_the_header_has_lost_has_no_sections(void **state)
+CLIENT_CASE(a_client_that_the_header_has_lost_has_no_sections)
 {
 	uint64_t id = fake.regions[0].clients[0];
 
-	(void)state;
 	fake.regions[0].clients[0] = 0;
 	fake_publish(&fake.regions[0]);
 	assert_int_equal(peershm_read_lock(client), -ENOTCONN);
@@ -574,11 +555,10 @@ static void a_client_that_the_header_has_lost_has_no_sections(void **state)
 }
 
 /* Whenever the library reads it: in the first section or wait, and in later ones. */
-static void a_header_that_makes_no_sense_is_eio(void **state)
+CLIENT_CASE(a_header_that_makes_no_sense_is_eio)
 {
 	struct peershm_header *header = fake.regions[0].header;
 
-	(void)state;
 	header->magic++;
 	assert_int_equal(peershm_read_lock(client), -EIO);
 	assert_int_equal(peershm_synchronize(client, SHORT_MS), -EIO);
@@ -592,9 +572,8 @@ static void a_header_that_makes_no_sense_is_eio(void **state)
 	peershm_read_unlock(client);
 }
 
-static void shrink_announces_waits_and_revokes(void **state)
+CLIENT_CASE(shrink_announces_waits_and_revokes)
 {
-	(void)state;
 	assert_int_equal(peershm_shrink(client, 4097, LONG_MS), 0);
 	assert_int_equal(fake.nr_shrinks, 2);
 	assert_int_equal(fake.shrinks[0], PEERSHM_SHRINK_ANNOUNCE);
@@ -605,11 +584,10 @@ static void shrink_announces_waits_and_revokes(void **state)
 	assert_int_equal(peershm_shrink(client, 8193, LONG_MS), -EINVAL);
 }
 
-static void shrink_withdraws_what_it_could_not_do(void **state)
+CLIENT_CASE(shrink_withdraws_what_it_could_not_do)
 {
 	struct guest guest = { .err = 0 };
 
-	(void)state;
 	guest_comes(&guest);
 	assert_int_equal(peershm_shrink(client, 4096, SHORT_MS), -ETIMEDOUT);
 	assert_int_equal(fake.nr_shrinks, 2);
@@ -628,47 +606,11 @@ static void somebody_grows(unsigned long command)
 		fake_publish(&fake.regions[0]); /* which withdraws the announcement */
 }
 
-static void a_grow_meanwhile_is_ecanceled(void **state)
+CLIENT_CASE(a_grow_meanwhile_is_ecanceled)
 {
-	(void)state;
 	fake.before = somebody_grows;
 	assert_int_equal(peershm_shrink(client, 4096, LONG_MS), -ECANCELED);
 	assert_int_equal(fake.nr_shrinks, 2);
 	assert_int_equal(peershm_size(client), 65536);
 	fake.before = NULL;
-}
-
-#define WITH_CLIENT(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		WITH_CLIENT(a_section_is_seen_in_the_clients_own_page),
-		WITH_CLIENT(waiting_for_nobody_does_not_wait),
-		WITH_CLIENT(waiting_inside_a_section_is_edeadlk),
-		WITH_CLIENT(a_section_that_stays_is_etimedout_and_named),
-		WITH_CLIENT(the_end_of_a_section_wakes_who_waits),
-		WITH_CLIENT(a_thread_that_ends_in_a_section_has_left_it),
-		WITH_CLIENT(a_slot_is_given_to_the_next_thread),
-		WITH_CLIENT(threads_beyond_the_slots_are_waited_for_too),
-		WITH_CLIENT(threads_in_and_out_hold_nobody_up_and_are_never_cut_off),
-		WITH_CLIENT(threads_that_share_a_slot_come_to_an_end),
-		WITH_CLIENT(another_process_is_never_cut_off),
-		WITH_CLIENT(a_stopped_process_times_out_until_it_goes_on),
-		WITH_CLIENT(a_client_that_dies_inside_is_not_waited_for),
-		WITH_CLIENT(garbage_in_control_pages_times_out_and_no_more),
-		WITH_CLIENT(without_membarrier_readers_have_fences),
-		WITH_CLIENT(without_membarrier_others_that_rely_on_it_are_enosys),
-		WITH_CLIENT(two_regions_have_sections_of_their_own),
-		WITH_CLIENT(a_region_opened_again_has_new_sections),
-		WITH_CLIENT(who_may_not_write_the_device_has_no_sections),
-		WITH_CLIENT(without_window_there_are_no_sections),
-		WITH_CLIENT(a_client_that_the_header_has_lost_has_no_sections),
-		WITH_CLIENT(a_header_that_makes_no_sense_is_eio),
-		WITH_CLIENT(shrink_announces_waits_and_revokes),
-		WITH_CLIENT(shrink_withdraws_what_it_could_not_do),
-		WITH_CLIENT(a_grow_meanwhile_is_ecanceled),
-	};
-
-	return cmocka_run_group_tests_name("section", tests, NULL, NULL);
 }

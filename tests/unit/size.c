@@ -24,17 +24,15 @@ static void refused(const char *text)
 	assert_int_equal(parsed, 77);
 }
 
-static void plain_numbers_are_bytes(void **state)
+CASE(plain_numbers_are_bytes)
 {
-	(void)state;
 	parses_to("0", 0);
 	parses_to("4096", 4096);
 	parses_to("18446744073709551615", UINT64_MAX);
 }
 
-static void units_are_powers_of_1024(void **state)
+CASE(units_are_powers_of_1024)
 {
-	(void)state;
 	parses_to("1K", 1024);
 	parses_to("64G", 64ULL << 30);
 	parses_to("2T", 2ULL << 40);
@@ -42,17 +40,15 @@ static void units_are_powers_of_1024(void **state)
 	parses_to("15E", 15ULL << 60);
 }
 
-static void small_letters_and_ib_are_taken(void **state)
+CASE(small_letters_and_ib_are_taken)
 {
-	(void)state;
 	parses_to("64g", 64ULL << 30);
 	parses_to("64GiB", 64ULL << 30);
 	parses_to("3kiB", 3072);
 }
 
-static void fractions_round_up_to_a_byte(void **state)
+CASE(fractions_round_up_to_a_byte)
 {
-	(void)state;
 	parses_to("1.5M", 3ULL << 19);
 	parses_to("0.5K", 512);
 	parses_to("0.3K", 308);
@@ -60,9 +56,8 @@ static void fractions_round_up_to_a_byte(void **state)
 	parses_to("15.999999999E", 18446744072556630112ULL);
 }
 
-static void overflow_is_refused(void **state)
+CASE(overflow_is_refused)
 {
-	(void)state;
 	refused("18446744073709551616");
 	refused("16E");
 	refused("16777216T");
@@ -70,14 +65,13 @@ static void overflow_is_refused(void **state)
 	refused("18446744073709551615.9K");
 }
 
-static void junk_is_refused(void **state)
+CASE(junk_is_refused)
 {
 	static const char *const junk[] = { "",	    " ",   "x",	  "-1",	   "+1",	   " 1",
 					    "1 ",   "1 G", "G",	  "1.",	   ".5G",	   "1.5",
 					    "1GB",  "1Gi", "1GG", "1..5G", "0x1000",	   "1e3",
 					    "1,5G", "1Q",  "nan", "inf",   "1.1234567890G" };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++)
 		refused(junk[i]);
 }
@@ -91,9 +85,8 @@ static void formats_to(uint64_t bytes, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-static void whole_units_have_no_decimals(void **state)
+CASE(whole_units_have_no_decimals)
 {
-	(void)state;
 	formats_to(0, "0");
 	formats_to(1, "1");
 	formats_to(1023, "1023");
@@ -102,9 +95,8 @@ static void whole_units_have_no_decimals(void **state)
 	formats_to(1ULL << 60, "1E");
 }
 
-static void parts_have_two_decimals_at_most(void **state)
+CASE(parts_have_two_decimals_at_most)
 {
-	(void)state;
 	formats_to(3ULL << 19, "1.5M");
 	formats_to((5ULL << 30) / 4, "1.25G");
 	formats_to((1 << 20) + (1 << 20) / 20, "1.05M");
@@ -112,20 +104,18 @@ static void parts_have_two_decimals_at_most(void **state)
 	formats_to(UINT64_MAX, "16E");
 }
 
-static void rounding_up_to_a_unit_takes_the_larger_one(void **state)
+CASE(rounding_up_to_a_unit_takes_the_larger_one)
 {
-	(void)state;
 	formats_to((1 << 20) - 1, "1M");
 	formats_to((1ULL << 40) - 1, "1T");
 	formats_to((1 << 20) - 4096, "1020K");
 }
 
-static void two_that_differ_read_differently(void **state)
+CASE(two_that_differ_read_differently)
 {
 	char one[SIZE_TEXT];
 	char other[SIZE_TEXT];
 
-	(void)state;
 	size_format_two(4 << 20, (4 << 20) + 4096, one, other);
 	assert_string_equal(one, "4194304");
 	assert_string_equal(other, "4198400");
@@ -138,11 +128,10 @@ static void two_that_differ_read_differently(void **state)
 	assert_string_equal(one, "18446744073709551615");
 }
 
-static void what_is_printed_reads_back(void **state)
+CASE(what_is_printed_reads_back)
 {
 	char text[SIZE_TEXT];
 
-	(void)state;
 	for (int shift = 0; shift < 64; shift++) {
 		uint64_t parsed = 0;
 
@@ -150,23 +139,4 @@ static void what_is_printed_reads_back(void **state)
 		assert_true(size_parse(text, &parsed));
 		assert_int_equal(parsed, 1ULL << shift);
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plain_numbers_are_bytes),
-		cmocka_unit_test(units_are_powers_of_1024),
-		cmocka_unit_test(small_letters_and_ib_are_taken),
-		cmocka_unit_test(fractions_round_up_to_a_byte),
-		cmocka_unit_test(overflow_is_refused),
-		cmocka_unit_test(junk_is_refused),
-		cmocka_unit_test(whole_units_have_no_decimals),
-		cmocka_unit_test(parts_have_two_decimals_at_most),
-		cmocka_unit_test(rounding_up_to_a_unit_takes_the_larger_one),
-		cmocka_unit_test(two_that_differ_read_differently),
-		cmocka_unit_test(what_is_printed_reads_back),
-	};
-
-	return cmocka_run_group_tests_name("size", tests, NULL, NULL);
 }
