@@ -241,26 +241,19 @@ CASE(nobody_maps_for_who_has_no_room)
 	attach_alone(r, memcg_new(64 * SYSTEM_PAGE * sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
-static void restore_fault_around(void *arg)
-{
-	file_write("/sys/kernel/debug/fault_around_bytes", arg);
-}
+#define FAULT_AROUND "/sys/kernel/debug/fault_around_bytes"
 
 /* A grow must not depend on fault-around, which maps several pages in one page fault. */
 CASE(grown_memory_is_complete_when_faults_bring_in_one_page)
 {
-	long bytes = file_number("/sys/kernel/debug/fault_around_bytes");
-	static char old[32];
 	char one_page[32];
 	struct region *r;
 	struct peer *p;
 
-	if (bytes < 0)
+	if (file_number(FAULT_AROUND) < 0)
 		skip_because("no fault_around_bytes in debugfs");
-	snprintf(old, sizeof(old), "%ld", bytes);
-	test_cleanup(restore_fault_around, old);
 	snprintf(one_page, sizeof(one_page), "%llu", (unsigned long long)SYSTEM_PAGE);
-	assert_ok(file_write("/sys/kernel/debug/fault_around_bytes", one_page));
+	setting_set(FAULT_AROUND, one_page);
 	r = region_new(small, GIB);
 	p = peer_join(r, "peer");
 	region_grow(r, small->step);

@@ -211,32 +211,15 @@ static void zone_of(struct block *b)
 	b->movable = strcmp(zone, "Movable") == 0;
 }
 
-struct pool {
-	char path[96];
-	long pages;
-};
-
 /* With a block the kernel takes the free huge pages in it out of the pool. */
-static void pool_again(void *arg)
-{
-	struct pool *p = arg;
-	char text[32];
-
-	snprintf(text, sizeof(text), "%ld", p->pages);
-	if (file_write(p->path, text) || file_number(p->path) != p->pages)
-		print_error("%s is not %ld again\n", p->path, p->pages);
-}
-
 static void keep_pool(void)
 {
-	static struct pool pool;
+	char path[96];
 
-	snprintf(pool.path, sizeof(pool.path),
-		 "/sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages",
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages",
 		 (unsigned long long)(backings[PEERSHM_HUGETLB_2M].page / KIB));
-	pool.pages = file_number(pool.path);
-	if (pool.pages > 0)
-		test_cleanup(pool_again, &pool);
+	if (file_number(path) > 0)
+		setting_keep(path);
 }
 
 static void any_node(void *arg)

@@ -199,41 +199,19 @@ CASES(nobody_helps_who_could_be_throttled_for_swap, TMPFS)
 	nobody_helps_in_a_cgroup_with("memory.swap.high", b);
 }
 
-#define OVERCOMMIT "/proc/sys/vm/overcommit_memory"
-#define ADMIN_RESERVE "/proc/sys/vm/admin_reserve_kbytes"
 #define NOBODY 65534
-
-struct setting {
-	const char *path;
-	long value;
-};
-
-static void put_setting_back(void *arg)
-{
-	const struct setting *s = arg;
-	char text[32];
-
-	snprintf(text, sizeof(text), "%ld", s->value);
-	file_write(s->path, text);
-}
 
 /* The kernel keeps some memory for an administrator: its threads do not give it to others. */
 CASES(what_is_kept_for_the_administrator_is_refused, TMPFS)
 {
-	static struct setting overcommit = { .path = OVERCOMMIT };
-	static struct setting admin_reserve = { .path = ADMIN_RESERVE };
 	struct region *r = region_new(b, GIB);
 	struct peer *p = peer_join(r, "nobody");
 	char all[32];
 
 	peer_become(p, NOBODY, NOBODY);
-	overcommit.value = file_number(OVERCOMMIT);
-	admin_reserve.value = file_number(ADMIN_RESERVE);
-	test_cleanup(put_setting_back, &admin_reserve);
-	test_cleanup(put_setting_back, &overcommit);
 	snprintf(all, sizeof(all), "%ld", meminfo("CommitLimit:") / 1024);
-	assert_ok(file_write(ADMIN_RESERVE, all));
-	assert_ok(file_write(OVERCOMMIT, "2"));
+	setting_set("/proc/sys/vm/admin_reserve_kbytes", all);
+	setting_set("/proc/sys/vm/overcommit_memory", "2");
 	assert_error(peer_grow(p, large(b)), -ENOMEM);
 	assert_int_equal(region_size(r), 0);
 	/* An administrator can have it. */

@@ -122,34 +122,53 @@ uint64_t pagemap_present(uint64_t address, uint64_t length)
 	return present * page;
 }
 
-struct old_parameter {
+struct setting {
 	char path[128];
-	long value;
+	char text[256];
 };
 
-static void parameter_restore(void *arg)
+static bool setting_read(struct setting *s)
 {
-	struct old_parameter *old = arg;
-	char text[32];
+	FILE *f = fopen(s->path, "re");
+	bool read = f && fgets(s->text, sizeof(s->text), f);
 
-	snprintf(text, sizeof(text), "%ld", old->value);
-	if (file_write(old->path, text))
+	if (f)
+		fclose(f);
+	return read;
+}
+
+static void setting_put_back(void *arg)
+{
+	struct setting *old = arg, now = *old;
+
+	if (file_write(old->path, old->text) || !setting_read(&now) || strcmp(now.text, old->text))
 		print_error("%s is not put back\n", old->path);
 	free(old);
 }
 
-void parameter_set(const char *name, long value)
+void setting_keep(const char *path)
 {
-	struct old_parameter *old = calloc(1, sizeof(*old));
-	char text[32];
+	struct setting *old = calloc(1, sizeof(*old));
 
 	assert_non_null(old);
-	snprintf(old->path, sizeof(old->path), PARAMETERS "/%s", name);
-	old->value = file_number(old->path);
-	assert_true(old->value >= 0);
-	test_cleanup(parameter_restore, old);
+	snprintf(old->path, sizeof(old->path), "%s", path);
+	assert_true(setting_read(old));
+	test_cleanup(setting_put_back, old);
+}
+
+void setting_set(const char *path, const char *text)
+{
+	setting_keep(path);
+	assert_ok(file_write(path, text));
+}
+
+void parameter_set(const char *name, long value)
+{
+	char path[128], text[32];
+
+	snprintf(path, sizeof(path), PARAMETERS "/%s", name);
 	snprintf(text, sizeof(text), "%ld", value);
-	assert_ok(file_write(old->path, text));
+	setting_set(path, text);
 }
 
 long parameter(const char *name)

@@ -23,7 +23,11 @@ bool meminfo_until_at_least(const char *field, long bytes, unsigned int ms);
 /* Bytes from address of which pagemap says that they are present. */
 uint64_t pagemap_present(uint64_t address, uint64_t length);
 
-/* Set a parameter of the module, and put it back after the test. */
+/* After the test this file of one line, such as those in /proc/sys, has its text of now again. */
+void setting_keep(const char *path);
+void setting_set(const char *path, const char *text); /* the same, and write to it */
+
+/* The same for a parameter of the module. */
 void parameter_set(const char *name, long value);
 long parameter(const char *name);
 

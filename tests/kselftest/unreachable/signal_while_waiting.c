@@ -210,7 +210,6 @@ CASE(waiting_for_an_event_goes_on)
  * reader is this program, which the kernel starts with this argument, and it never reads.
  */
 #define NEVER_READS "--never-reads"
-#define CORE_PATTERN "/proc/sys/kernel/core_pattern"
 
 static int never_reads(void)
 {
@@ -220,28 +219,14 @@ static int never_reads(void)
 	return poll(&pipe, 1, 240000) < 0;
 }
 
-static void pattern_restore(void *old)
-{
-	if (file_write(CORE_PATTERN, old))
-		print_error(CORE_PATTERN " is not put back\n");
-	free(old);
-}
-
 static void dump_into_a_pipe_that_nobody_reads(void)
 {
-	char pattern[128], self_path[100] = "", *old = calloc(1, 256);
-	FILE *file = fopen(CORE_PATTERN, "re");
-	ssize_t n;
+	char pattern[128], self_path[100] = "";
+	ssize_t n = readlink("/proc/self/exe", self_path, sizeof(self_path) - 1);
 
-	assert_non_null(old);
-	assert_non_null(file);
-	assert_non_null(fgets(old, 256, file));
-	fclose(file);
-	n = readlink("/proc/self/exe", self_path, sizeof(self_path) - 1);
 	assert_true(n > 0);
 	snprintf(pattern, sizeof(pattern), "|%s " NEVER_READS, self_path);
-	test_cleanup(pattern_restore, old);
-	assert_ok(file_write(CORE_PATTERN, pattern));
+	setting_set("/proc/sys/kernel/core_pattern", pattern);
 }
 
 static long dump_core(void *arg)

@@ -28,10 +28,10 @@ static bool has_word(const char *path, const char *word)
 	return has;
 }
 
-static void restore(void *arg)
+static void no_test(void *arg)
 {
+	(void)arg;
 	file_write(PM_TEST, "none");
-	file_write(PM_TEST_DELAY, arg);
 }
 
 /*
@@ -41,11 +41,9 @@ static void restore(void *arg)
 static void sleep_a_while(void)
 {
 	long before = nr_sleeps();
-	static char delay[32];
 
-	snprintf(delay, sizeof(delay), "%ld", file_number(PM_TEST_DELAY));
-	test_cleanup(restore, delay);
-	file_write(PM_TEST_DELAY, "1");
+	setting_set(PM_TEST_DELAY, "1");
+	test_cleanup(no_test, NULL);
 	assert_ok(file_write(PM_TEST, "platform"));
 	assert_ok(file_write("/sys/power/state", "freeze"));
 	if (before >= 0)

@@ -418,24 +418,15 @@ static long reuse_in_namespace(void *arg)
 	return pid;
 }
 
-static void restore_pid_max(void *old)
-{
-	file_write("/proc/sys/kernel/pid_max", old);
-	free(old);
-}
-
 static void end_and_reuse(struct reuse *u)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *p;
-	char *old;
 	long err;
 
 	client_new(r, "outer");
 	memcpy(u->region, r->name, sizeof(u->region));
-	assert_true(asprintf(&old, "%ld", file_number("/proc/sys/kernel/pid_max")) > 0);
-	test_cleanup(restore_pid_max, old);
-	assert_ok(file_write("/proc/sys/kernel/pid_max", SMALL_PID_MAX));
+	setting_set("/proc/sys/kernel/pid_max", SMALL_PID_MAX);
 	/* some hundred processes take a while under the checkers */
 	p = peer_new();
 	peer_start(p, reuse_in_namespace, u, sizeof(*u));

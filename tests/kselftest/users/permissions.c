@@ -250,14 +250,6 @@ static long take_from_pool(void *arg)
 	return 0;
 }
 
-#define HUGETLB_GROUP "/sys/module/peershm/parameters/hugetlb_group"
-
-static void restore_hugetlb_group(void *arg)
-{
-	(void)arg;
-	file_write(HUGETLB_GROUP, "0");
-}
-
 static struct pooled try_pool(const struct backing *b, uint32_t group, bool keeps_capability)
 {
 	struct pooled p = { .group = group,
@@ -273,8 +265,7 @@ CASE(pages_of_the_pool_are_for_a_capability_or_a_group)
 	const struct backing *b = &backings[PEERSHM_HUGETLB_2M];
 
 	backing_needs(b, 0);
-	test_cleanup(restore_hugetlb_group, NULL);
-	assert_ok(file_write(HUGETLB_GROUP, "1002"));
+	parameter_set("hugetlb_group", 1002);
 	assert_error(try_pool(b, BOB, false).created, -EPERM);
 	assert_ok(try_pool(b, CAROL, false).created);
 	assert_ok(try_pool(b, BOB, true).created);
