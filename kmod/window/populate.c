@@ -291,22 +291,18 @@ static bool shares_tables(const struct peershm_region *region)
 }
 
 /*
- * Take a fault at an address where nothing is mapped.
+ * Where to go on after a fault at an address.
  *
  * Returns: the same address, to be looked at again; the end of its @page, which
  * cannot be had; or the end of the range, if there is nothing more to try.
  */
-static unsigned long fault_in(const struct peershm_client *client,
-			      struct vm_area_struct *vma, unsigned long addr,
-			      unsigned long page, struct progress *progress)
+static unsigned long after_fault(const struct peershm_region *region,
+				 unsigned long addr, unsigned long page,
+				 enum outcome outcome,
+				 struct progress *progress)
 {
-	struct peershm_region *region = client->region;
-	enum outcome outcome;
-
 	progress->faults = addr == progress->last ? progress->faults + 1 : 1;
 	progress->last = addr;
-	outcome = shares_tables(region) ? fault_shared(region, vma, addr) :
-					  fault(vma, addr);
 	cond_resched();
 	if (outcome == FAULTED && progress->faults < MAX_FAULTS)
 		return addr;
@@ -325,16 +321,21 @@ static unsigned long populate_pooled(const struct peershm_client *client,
 				     unsigned long addr, unsigned long end,
 				     struct progress *progress)
 {
-	const struct peershm_region *region = client->region;
+	struct peershm_region *region = client->region;
+	bool shared = shares_tables(region);
+	enum outcome outcome;
 
 	for (;;) {
-		addr = shares_tables(region) ?
+		addr = shared ?
 			       skip_shared(vma, addr, end) :
 			       skip_present(client->mm, addr, end, false);
 		if (addr >= end || must_stop(client, progress))
 			return addr;
 		progress->steps++;
-		addr = fault_in(client, vma, addr, region->page_size, progress);
+		outcome = shared ? fault_shared(region, vma, addr) :
+				   fault(vma, addr);
+		addr = after_fault(region, addr, region->page_size, outcome,
+				   progress);
 	}
 }
 
@@ -356,7 +357,8 @@ static unsigned long populate_tmpfs(const struct peershm_client *client,
 			cond_resched();
 			tried = addr;
 		} else {
-			addr = fault_in(client, vma, addr, PAGE_SIZE, progress);
+			addr = after_fault(client->region, addr, PAGE_SIZE,
+					   fault(vma, addr), progress);
 		}
 	}
 }
