@@ -91,6 +91,7 @@ struct peershm_reserve {
 	u64 have;			/* bytes, from the size on */
 
 	struct mem_cgroup *memcg;	/* charged for it; resize_mutex */
+	unsigned long kept_until;	/* jiffies; resize_mutex */
 	bool pressed;			/* to be given back; givers_lock */
 	struct list_head node;		/* likewise; empty: nothing to give */
 	bool closed;			/* likewise; nobody uses the region */

@@ -55,6 +55,7 @@ static struct grow_result grow_locked(struct peershm_region *region,
 	u64 size = region->size;
 	u64 ready = size + region->reserve.have;
 	struct grow_result result = { .start = size, .end = size };
+	struct peershm_grown grown;
 	u64 new_size;
 
 	lockdep_assert_held(&region->resize_mutex);
@@ -64,21 +65,24 @@ static struct grow_result grow_locked(struct peershm_region *region,
 	result.err = -ENOSPC;
 	if (!peershm_directory_grant(region, new_size, region->reserve.want))
 		return result;
-	result.err = peershm_backing_grow(region->backing, region->file,
-					  &region->tables_rwsem, size, ready,
-					  new_size);
-	if (!result.err) {
+	grown = peershm_backing_grow(region->backing, region->file,
+				     &region->tables_rwsem, size, ready,
+				     new_size);
+	result.err = grown.err;
+	if (!grown.err) {
 		peershm_size_grown(region, client, new_size);
-		peershm_reserve_used(region, max(ready, new_size) - new_size);
+		peershm_reserve_used(region, grown.ready - new_size);
 		result.end = new_size;
 		return result;
 	}
-	/* -ENOSPC comes before anything has been allocated, so nothing was freed. */
-	if (result.err != -ENOSPC) {
+	if (grown.ready > ready)
+		peershm_reserve_keep(region, grown.ready - size);
+	if (grown.freed) {
 		peershm_reserve_used(region, 0);
 		result.start = peershm_size_cut(region);
 	}
-	peershm_directory_grant(region, size, region->reserve.want);
+	peershm_directory_grant(region, size,
+				max(region->reserve.want, region->reserve.have));
 	return result;
 }
 

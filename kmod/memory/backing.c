@@ -16,6 +16,7 @@
 #include <linux/mount.h>
 #include <linux/namei.h>
 #include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uidgid.h>
@@ -225,7 +226,7 @@ struct file *peershm_backing_open_control(const char *name, size_t size)
 	return open_file(&backings[PEERSHM_SMALL], name, size);
 }
 
-/* To a larger size: what lies between is made accessible. */
+/* What lies below it is accessible. Nothing is freed. */
 static void set_size(struct file *file, u64 size)
 {
 	struct inode *inode = file_inode(file);
@@ -257,98 +258,59 @@ static int truncate(const struct backing *b, struct file *file,
 }
 
 /*
- * A signal ends a grow, unless its handler has system calls restarted
- * (SA_RESTART): with a periodic timer the grow would start over for ever. Such a
- * handler runs when the grow is done.
+ * The first step of a grow is short and each further one longer: whoever is
+ * interrupted again and again gets on all the same. In a longer step several
+ * CPUs fill memory ahead of fallocate(), and what they have filled is lost if
+ * that is interrupted. No step is longer than AHEAD: memory pressure could swap
+ * out the first pages before fallocate() gets there.
  */
-static void block_restarting_signals(sigset_t *old)
-{
-	/* The running task's own sighand cannot go away. */
-	struct sighand_struct *sighand =
-		rcu_dereference_protected(current->sighand, true);
-	sigset_t restarting;
-	int sig;
-
-	sigemptyset(&restarting);
-	spin_lock_irq(&sighand->siglock);
-	for (sig = 1; sig <= _NSIG; sig++) {
-		const struct sigaction *sa = &sighand->action[sig - 1].sa;
-
-		if (sa->sa_handler != SIG_DFL && sa->sa_handler != SIG_IGN &&
-		    sa->sa_flags & SA_RESTART)
-			sigaddset(&restarting, sig);
-	}
-	spin_unlock_irq(&sighand->siglock);
-	sigprocmask(SIG_BLOCK, &restarting, old);
-}
-
-/*
- * Was the allocation interrupted by task work, such as io_uring's, and not by a
- * signal? Task work can wait until the task returns to user space.
- */
-static bool put_off_task_work(void)
-{
-	if (task_sigpending(current) || !signal_pending(current))
-		return false;
-	clear_notify_signal();
-	return true;
-}
-
-/*
- * Several CPUs fill no more than this ahead of fallocate(): with more, memory
- * pressure could swap out the first pages before fallocate() gets there.
- */
+#define FIRST_STEP (64 * PAGE_SIZE)
 #define AHEAD SZ_32M
 
+/* fallocate() of so much is done whole or not at all. */
 static u64 piece_of(const struct backing *b)
 {
-	return max_t(u64, PEERSHM_ALLOC_PIECE, b->page_size);
+	return b->pool ? b->page_size :
+			 max_t(u64, PEERSHM_ALLOC_PIECE, b->page_size);
 }
 
-/* Returns: up to where helpers have filled, or @end if they no longer help. */
-static u64 fill_ahead(const struct backing *b, struct file *file, u64 start,
-		      u64 end)
+static int allocate_step(const struct backing *b, struct file *file, u64 *start,
+			 u64 end)
 {
 	u64 piece = piece_of(b);
-	u64 stop = min(end, start + max_t(u64, AHEAD, 2 * piece));
+	u64 length;
+	int err;
 
-	if (b->pool || !peershm_fill_ahead(file, start, stop, piece))
-		return end;
-	return stop;
+	while (*start < end) {
+		length = min(end - *start, piece);
+		err = vfs_fallocate(file, FALLOC_FL_KEEP_SIZE, *start, length);
+		if (err)
+			return err;
+		if (!b->pool)
+			peershm_fill(file, *start, *start + length);
+		*start += length;
+		cond_resched();
+	}
+	return 0;
 }
 
-/*
- * Piece by piece, so that task work interrupts a small piece. After that the next
- * piece is half as large, down to a page.
- */
-static int allocate_pieces(const struct backing *b, struct file *file,
-			   u64 start, u64 end)
+static int allocate_steps(const struct backing *b, struct file *file,
+			  u64 *start, u64 end)
 {
-	u64 piece = piece_of(b);
-	bool put_off = false;
-	u64 ahead = start;
+	u64 step = max_t(u64, FIRST_STEP, b->page_size);
+	u64 longest = max_t(u64, AHEAD, 2 * piece_of(b));
+	bool ahead = !b->pool;
 	int err = 0;
 	u64 stop;
 
-	while (!err && start < end) {
-		if (start == ahead)
-			ahead = fill_ahead(b, file, start, end);
-		stop = min(ahead, start + piece);
-		err = vfs_fallocate(file, FALLOC_FL_KEEP_SIZE, start,
-				    stop - start);
-		if (!err && !b->pool)
-			err = peershm_fill(file, start, stop);
-		if (!err) {
-			start = stop;
-		} else if (err == -EINTR && put_off_task_work()) {
-			put_off = true;
-			piece = max_t(u64, piece / 2, b->page_size);
-			err = 0;
-		}
-		cond_resched();
+	while (!err && *start < end) {
+		stop = min(end, *start + step);
+		if (ahead)
+			ahead = peershm_fill_ahead(file, *start, stop,
+						   piece_of(b));
+		err = allocate_step(b, file, start, stop);
+		step = min(4 * step, longest);
 	}
-	if (put_off)
-		set_thread_flag(TIF_NOTIFY_SIGNAL);
 	return err;
 }
 
@@ -359,7 +321,7 @@ static int allocate_pieces(const struct backing *b, struct file *file,
  * Page faults that bring pages back from swap use the same mask meanwhile. A
  * process whose fault gets no memory because of that takes the fault again.
  */
-static int allocate(const struct backing *b, struct file *file, u64 start,
+static int allocate(const struct backing *b, struct file *file, u64 *start,
 		    u64 end)
 {
 	struct address_space *mapping = file->f_mapping;
@@ -369,9 +331,12 @@ static int allocate(const struct backing *b, struct file *file, u64 start,
 	if (!b->pool)
 		mapping_set_gfp_mask(mapping, gfp | __GFP_RETRY_MAYFAIL |
 					      __GFP_NOWARN);
-	err = allocate_pieces(b, file, start, end);
+	err = allocate_steps(b, file, start, end);
 	if (!b->pool)
 		mapping_set_gfp_mask(mapping, gfp);
+	/* What was filled ahead of it. */
+	if (err && !b->pool)
+		shmem_truncate_range(file_inode(file), *start, end - 1);
 	return err;
 }
 
@@ -381,72 +346,76 @@ static int allocate(const struct backing *b, struct file *file, u64 start,
  * @file: of it
  * @tables_rwsem: held for writing while page tables of it are taken away
  * @old_size: its size
- * @ready: up to where peershm_backing_reserve() has allocated, not less
+ * @ready: up to where memory is allocated, not less
  * @new_size: the size wanted
  *
- * All or nothing, but that a failure frees what lay ready, too. The memory is
- * charged to the caller's memory cgroup. The caller keeps others from changing
- * the size. May sleep for as long as the zeroing takes; a signal ends it with
- * -ERESTARTSYS.
+ * The memory is charged to the caller's memory cgroup. The caller keeps others
+ * from changing the size. May sleep for as long as the zeroing takes. A signal
+ * or task work ends it with -ERESTARTSYS: what is allocated by then stays, and
+ * the restarted call goes on from there. On -ENOSPC nothing has changed. Any
+ * other error frees what lies beyond the old size, that which lay ready, too.
  */
-int peershm_backing_grow(u32 backing, struct file *file,
-			 struct rw_semaphore *tables_rwsem, u64 old_size,
-			 u64 ready, u64 new_size)
+struct peershm_grown peershm_backing_grow(u32 backing, struct file *file,
+					  struct rw_semaphore *tables_rwsem,
+					  u64 old_size, u64 ready, u64 new_size)
 {
+	const struct backing *b = &backings[backing];
+	struct peershm_grown grown = { .ready = ready };
 	/*
 	 * A limit on file sizes is not meant for memory, and would send
 	 * SIGXFSZ. It is only looked at beyond the file's size.
 	 */
 	bool limited = new_size > rlimit(RLIMIT_FSIZE);
-	sigset_t old_signals;
-	int err;
 
 	if (new_size <= ready) {
 		set_size(file, new_size);
-		return 0;
+		return grown;
 	}
+	grown.err = -ENOSPC;
 	if (!charge(backing, new_size - ready))
-		return -ENOSPC;
+		return grown;
 
 	if (limited)
 		set_size(file, new_size);
-	block_restarting_signals(&old_signals);
-	err = allocate(&backings[backing], file, ready, new_size);
-	sigprocmask(SIG_SETMASK, &old_signals, NULL);
-	if (err) {
-		if (truncate(&backings[backing], file, tables_rwsem, old_size))
-			pr_warn_once("peershm: memory of a failed grow was not freed\n");
-		uncharge(backing, new_size - old_size);
-		/* An empty pool of huge pages is out of memory, too. */
-		if (err == -ENOSPC)
-			err = -ENOMEM;
-		return err == -EINTR ? -ERESTARTSYS : err;
-	}
-	if (!limited)
+	grown.err = allocate(b, file, &grown.ready, new_size);
+	if (!grown.err) {
 		set_size(file, new_size);
-	return 0;
+		return grown;
+	}
+	if (grown.err == -EINTR && !fatal_signal_pending(current)) {
+		grown.err = -ERESTARTSYS;
+		if (limited)
+			set_size(file, old_size);
+	} else if (!truncate(b, file, tables_rwsem, old_size)) {
+		grown.ready = old_size;
+		grown.freed = true;
+	}
+	uncharge(backing, new_size - grown.ready);
+	/* An empty pool of huge pages is out of memory, too. */
+	if (grown.err == -ENOSPC)
+		grown.err = -ENOMEM;
+	return grown;
 }
 
 /**
  * peershm_backing_reserve() - allocate and zero memory beyond the size
  * @backing: kind
  * @file: of it
- * @start: up to where it is allocated
+ * @ready: up to where it is allocated
  * @end: up to where it is to be; no more than PEERSHM_ALLOC_PIECE further, or a
  *       single page
  *
- * All or nothing. For a kernel thread, in which no signal is ever pending. The
- * caller keeps others from changing the size.
+ * What has been allocated stays, also on an error. For a kernel thread, in which
+ * no signal is ever pending. The caller keeps others from changing the size.
  */
-int peershm_backing_reserve(u32 backing, struct file *file, u64 start, u64 end)
+int peershm_backing_reserve(u32 backing, struct file *file, u64 *ready, u64 end)
 {
 	int err;
 
-	if (!charge(backing, end - start))
+	if (!charge(backing, end - *ready))
 		return -ENOSPC;
-	err = allocate(&backings[backing], file, start, end);
-	if (err)
-		uncharge(backing, end - start);
+	err = allocate(&backings[backing], file, ready, end);
+	uncharge(backing, end - *ready);
 	return err;
 }
 

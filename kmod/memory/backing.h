@@ -26,10 +26,19 @@ u64 peershm_backing_limit(void);
 struct file *peershm_backing_open(u32 backing, const char *name);
 struct file *peershm_backing_open_control(const char *name, size_t size);
 
-int peershm_backing_grow(u32 backing, struct file *file,
-			 struct rw_semaphore *tables_rwsem, u64 old_size,
-			 u64 ready, u64 new_size);
-int peershm_backing_reserve(u32 backing, struct file *file, u64 start, u64 end);
+/* What a grow has done to the memory. */
+struct peershm_grown {
+	int err;
+	u64 ready;	/* up to where it is allocated now */
+	bool freed;	/* some was taken away, page tables of clients with it */
+};
+
+struct peershm_grown peershm_backing_grow(u32 backing, struct file *file,
+					  struct rw_semaphore *tables_rwsem,
+					  u64 old_size, u64 ready,
+					  u64 new_size);
+int peershm_backing_reserve(u32 backing, struct file *file, u64 *ready,
+			    u64 end);
 int peershm_backing_shrink(u32 backing, struct file *file,
 			   struct rw_semaphore *tables_rwsem, u64 old_size,
 			   u64 new_size);

@@ -67,10 +67,8 @@ static bool comes_zeroed(struct address_space *mapping)
  * only pages that are. To read them in the usual way would zero pages that the
  * allocator has zeroed already (init_on_alloc). Going through the page cache costs
  * 1.04 instead of 2.2 times as much as a memset.
- *
- * Returns: 0, or -EINTR for a signal or task work.
  */
-int peershm_fill(struct file *file, u64 start, u64 end)
+void peershm_fill(struct file *file, u64 start, u64 end)
 {
 	struct address_space *mapping = file->f_mapping;
 	bool zeroed = comes_zeroed(mapping);
@@ -79,11 +77,6 @@ int peershm_fill(struct file *file, u64 start, u64 end)
 	while (index < end >> PAGE_SHIFT) {
 		struct folio *folio = filemap_lock_folio(mapping, index);
 
-		if (signal_pending(current)) {
-			if (!IS_ERR_OR_NULL(folio))
-				release(folio);
-			return -EINTR;
-		}
 		/* Swapped out since: it was made up to date for that. */
 		if (IS_ERR_OR_NULL(folio)) {
 			index++;
@@ -94,7 +87,6 @@ int peershm_fill(struct file *file, u64 start, u64 end)
 		release(folio);
 		cond_resched();
 	}
-	return 0;
 }
 
 /* A range that several CPUs take piece by piece. */
@@ -161,11 +153,9 @@ static void fill_piece(void *context, unsigned int index)
 	kthread_unuse_mm(a->caller->mm);
 }
 
-static bool worth_help(const struct ahead *a)
+static bool can_help(const struct file *file)
 {
-	return a->end - a->start >= WORTH_HELP &&
-	       a->end - a->start > a->piece && current->mm &&
-	       a->file->f_mapping->a_ops->write_begin &&
+	return current->mm && file->f_mapping->a_ops->write_begin &&
 	       peershm_parallel_anywhere();
 }
 
@@ -179,7 +169,7 @@ static bool worth_help(const struct ahead *a)
  * As much as it gets to, which is none if a signal is pending: the caller then
  * does the same with fallocate() and peershm_fill().
  *
- * Returns: whether it is worth while to go on beyond @end.
+ * Returns: whether to try it with what comes after @end.
  */
 bool peershm_fill_ahead(struct file *file, u64 start, u64 end, u64 piece)
 {
@@ -193,7 +183,9 @@ bool peershm_fill_ahead(struct file *file, u64 start, u64 end, u64 piece)
 		.zeroed = comes_zeroed(file->f_mapping),
 	};
 
-	if (!worth_help(&a))
+	if (end - start < WORTH_HELP || end - start <= piece)
+		return true;
+	if (!can_help(file))
 		return false;
 	a.memcg = get_mem_cgroup_from_mm(current->mm);
 	/*

@@ -6,7 +6,7 @@
 
 struct file;
 
-int peershm_fill(struct file *file, u64 start, u64 end);
+void peershm_fill(struct file *file, u64 start, u64 end);
 bool peershm_fill_ahead(struct file *file, u64 start, u64 end, u64 piece);
 
 #endif /* PEERSHM_FILL_H */

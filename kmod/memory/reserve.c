@@ -14,6 +14,7 @@
  */
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/memcontrol.h>
@@ -31,6 +32,9 @@
 /* How long until it is tried again: a size is being changed, memory is short. */
 #define BUSY_MS 2
 #define SHORT_MS 5000
+
+/* How long what an interrupted grow has allocated waits for the grow to go on. */
+#define INTERRUPTED_MS 1000
 
 static struct workqueue_struct *queue;
 static struct shrinker *shrinker;
@@ -88,19 +92,28 @@ static int fill_chunk(struct peershm_region *region)
 	struct peershm_reserve *reserve = &region->reserve;
 	u64 chunk = max_t(u64, PEERSHM_ALLOC_PIECE, region->page_size);
 	struct mem_cgroup *old;
-	u64 start, end;
+	u64 ready, end;
 	int err;
 
 	lockdep_assert_held(&region->resize_mutex);
-	start = region->size + reserve->have;
+	ready = region->size + reserve->have;
 	end = region->size + min(reserve->have + chunk, target(region));
 	old = set_active_memcg(reserve->memcg);
-	err = peershm_backing_reserve(region->backing, region->file, start,
+	err = peershm_backing_reserve(region->backing, region->file, &ready,
 				      end);
 	set_active_memcg(old);
-	if (!err)
-		set_have(region, end - region->size);
+	set_have(region, ready - region->size);
 	return err;
+}
+
+/* Returns: when to look again, in ms. */
+static unsigned int give_back_excess(struct peershm_region *region)
+{
+	long left = region->reserve.kept_until - jiffies;
+
+	if (left > 0)
+		return jiffies_to_msecs(left);
+	return give_back(region) ? SHORT_MS : 0;
 }
 
 static bool pressed(struct peershm_region *region)
@@ -132,7 +145,7 @@ static void refill_work(struct work_struct *item)
 		give_back(region);
 		delay_ms = SHORT_MS;
 	} else if (reserve->have > target(region)) {
-		delay_ms = give_back(region) ? SHORT_MS : 0;
+		delay_ms = give_back_excess(region);
 	} else if (reserve->have < target(region)) {
 		delay_ms = fill_chunk(region) ? SHORT_MS : 0;
 	}
@@ -213,12 +226,27 @@ void peershm_reserve_used(struct peershm_region *region, u64 have)
 }
 
 /**
+ * peershm_reserve_keep() - a grow that has been interrupted will go on
+ * @region: whose resize lock is held
+ * @have: what lies ready beyond the size, with what the grow has allocated
+ *
+ * If the grow does not go on soon, what is too much for the reserve is given
+ * back, after a call of peershm_reserve_refill().
+ */
+void peershm_reserve_keep(struct peershm_region *region, u64 have)
+{
+	region->reserve.kept_until = jiffies + msecs_to_jiffies(INTERRUPTED_MS);
+	peershm_reserve_used(region, have);
+}
+
+/**
  * peershm_reserve_set() - say how much is to lie ready
  * @region: whose resize lock is held
  * @want: bytes, a multiple of the page size
  *
  * It is charged to the caller's memory cgroup from now on, which stays for as
- * long as there may be something to charge. The caller has it filled.
+ * long as there may be something to charge. The caller has it filled, and what an
+ * interrupted grow has allocated beyond it given back.
  */
 void peershm_reserve_set(struct peershm_region *region, u64 want)
 {
@@ -229,6 +257,7 @@ void peershm_reserve_set(struct peershm_region *region, u64 want)
 	if (want)
 		memcg = get_mem_cgroup_from_mm(current->mm);
 	swap(memcg, reserve->memcg);
+	reserve->kept_until = jiffies;
 	spin_lock(&region->registry_lock);
 	reserve->want = want;
 	spin_unlock(&region->registry_lock);

@@ -11,6 +11,7 @@
 #include "memory/backing.h"
 #include "registry/client.h"
 #include "registry/deferred.h"
+#include "registry/directory.h"
 #include "registry/event.h"
 #include "registry/header.h"
 #include "registry/root.h"
@@ -94,6 +95,8 @@ void peershm_size_given_back(struct peershm_region *region)
 	spin_lock(&region->registry_lock);
 	peershm_deferred_add_all_locked(region, cut_locked(region));
 	spin_unlock(&region->registry_lock);
+	/* It may have held more than was asked for: see peershm_reserve_keep(). */
+	peershm_directory_grant(region, region->size, region->reserve.want);
 }
 
 /**

@@ -269,6 +269,10 @@ struct peershm_map_report {
  * tables of every client that the report does not name as deferred, gone or
  * partial. Growing up to a size that the region already has succeeds, with
  * old_size equal to new_size.
+ *
+ * A grow that is interrupted keeps what it has allocated as if it were part of
+ * the reserve. The same call made again goes on from there. The kernel gives that
+ * memory back after a second, or as soon as a SET_RESERVE asks for less.
  */
 #define PEERSHM_GROW_TO (1u << 0) /* length is the size after the call */
 

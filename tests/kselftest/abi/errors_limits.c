@@ -209,16 +209,16 @@ struct large_grow {
 	struct client *witness;
 	struct snapshot *before;
 	struct peer *peer;
+	uint64_t length;
 	long taken;
 };
 
 static struct large_grow start_large_grow(const struct backing *b)
 {
-	struct large_grow g;
-	uint64_t length = GIB;
+	struct large_grow g = { .length = GIB };
 
 	if (backing_is_hugetlb(b)) {
-		length = (uint64_t)backing_free_pages(b) * b->page;
+		g.length = (uint64_t)backing_free_pages(b) * b->page;
 		backing_needs(b, 64 * MIB);
 	}
 	g.region = region_new(b, 4 * GIB);
@@ -227,7 +227,7 @@ static struct large_grow start_large_grow(const struct backing *b)
 	assert_ok(peer_call(g.peer, catch_signal, NULL, 0));
 	g.before = snapshot_take(g.witness);
 	g.taken = taken(b);
-	peer_start(g.peer, grow_self, &length, sizeof(length));
+	peer_start(g.peer, grow_self, &g.length, sizeof(g.length));
 	assert_true(taken_until_at_least(b, g.taken + (long)(4 * MIB), 10000));
 	return g;
 }
@@ -238,10 +238,30 @@ CASES(a_signal_during_a_large_grow_is_eintr_and_gives_all_back, UP_TO_2M)
 
 	assert_int_equal(kill(g.peer->pid, SIGUSR1), 0);
 	assert_error(peer_finish(g.peer, NULL, 0), -EINTR);
-	snapshot_same(g.before);
+	/* As it is not gone on with. */
 	assert_true(taken_until_at_most(b, g.taken + (long)MIB, 5000));
+	assert_true(snapshot_settled(g.before));
+	snapshot_same(g.before);
 	/* It can go on. */
 	assert_ok(peer_grow(g.peer, b->step));
+}
+
+CASES(a_grow_that_is_made_again_after_a_signal_goes_on_from_there, UP_TO_2M)
+{
+	struct large_grow g = start_large_grow(b);
+	struct peershm_region_info info;
+
+	assert_int_equal(kill(g.peer->pid, SIGUSR1), 0);
+	assert_error(peer_finish(g.peer, NULL, 0), -EINTR);
+	assert_ok(do_stat(g.witness->fd, 0, NULL, &info));
+	assert_int_equal(info.active, 0);
+	assert_in_range(info.reserved, 1, g.length - 1);
+	assert_ok(peer_grow(g.peer, g.length));
+	assert_ok(do_stat(g.witness->fd, 0, NULL, &info));
+	assert_int_equal(info.reserved, 0);
+	assert_true(taken(b) <= g.taken + (long)(g.length + MIB));
+	assert_true(peer_all_zero(g.peer, g.region->base, g.length));
+	peer_has_all(g.peer, g.region->base, g.length);
 }
 
 CASES(a_client_killed_during_a_large_grow_leaves_the_region_whole, UP_TO_2M)

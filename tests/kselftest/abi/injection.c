@@ -78,25 +78,6 @@ static void check_error(struct peer *p, struct injection *in, struct snapshot *b
 }
 
 /*
- * Giving back a reserve of huge pages zaps page tables that clients share. They are mapped again
- * a moment later, and the header then says so.
- */
-static bool all_is_mapped(void *arg)
-{
-	const struct client *witness = arg;
-	struct peershm_client_info infos[8];
-	struct peershm_region_info info;
-	int n = do_clients(witness->fd, 0, infos, 8);
-
-	if (n < 0 || n > 8 || do_stat(witness->fd, 0, NULL, &info))
-		return false;
-	for (int i = 0; i < n; i++)
-		if (infos[i].mapped != info.active)
-			return false;
-	return true;
-}
-
-/*
  * Gives how many sites the command passes. This varies a little with what the caches of the
  * kernel's allocators hold.
  */
@@ -106,7 +87,7 @@ static unsigned int fail_each_site(struct peer *p, struct injection *in, struct 
 
 	for (in->nth = 1; in->nth <= MAX_SITES; in->nth++) {
 		assert_ok(peer_call(p, prepare, in, sizeof(*in)));
-		assert_true(test_until(all_is_mapped, witness, DEADLINE_MS));
+		assert_true(snapshot_settled(before));
 		snapshot_again(before);
 		assert_ok(peer_call(p, inject, in, sizeof(*in)));
 		if (!is_clean(in->err))

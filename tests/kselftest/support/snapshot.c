@@ -49,6 +49,27 @@ void snapshot_again(struct snapshot *s)
 	fill(s);
 }
 
+static bool is_settled(void *arg)
+{
+	const struct client *witness = arg;
+	struct peershm_client_info infos[MAX_CLIENTS];
+	struct peershm_region_info info;
+	int n = do_clients(witness->fd, 0, infos, MAX_CLIENTS);
+
+	if (n < 0 || n > MAX_CLIENTS || do_stat(witness->fd, 0, NULL, &info) ||
+	    info.reserved > info.reserve)
+		return false;
+	for (int i = 0; i < n; i++)
+		if (infos[i].mapped != info.active)
+			return false;
+	return true;
+}
+
+bool snapshot_settled(const struct snapshot *s)
+{
+	return test_until(is_settled, (void *)s->witness, DEADLINE_MS);
+}
+
 void snapshot_same_but_count_(struct snapshot *s, const char *file, int line)
 {
 	struct peershm_header *h = (void *)s->header;

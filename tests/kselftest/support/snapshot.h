@@ -16,6 +16,13 @@ uint64_t snapshot_generation(const struct snapshot *s);
 /* Take it again. */
 void snapshot_again(struct snapshot *s);
 
+/*
+ * Wait until the kernel has done what it does in the background: it gives memory back that is too
+ * much for the reserve, as an interrupted grow leaves it, and maps again what clients lost with
+ * that of the page tables that they share.
+ */
+bool snapshot_settled(const struct snapshot *s);
+
 /* Fail if anything but the generation differs: a client may have come and left. */
 void snapshot_same_but_count_(struct snapshot *s, const char *file, int line);
 #define snapshot_same_but_count(s) snapshot_same_but_count_(s, __FILE__, __LINE__)

@@ -31,6 +31,56 @@ CASES(who_is_killed_anywhere_has_changed_all_or_nothing, UP_TO_2M)
 	interrupt_every_command(b, KILLED);
 }
 
+static volatile sig_atomic_t nr_alarms;
+
+static void count_alarm(int signal)
+{
+	(void)signal;
+	nr_alarms++;
+}
+
+struct timed_grow {
+	uint64_t length;
+	unsigned int tries; /* out: until a signal came while it grew */
+};
+
+static long grow_under_a_timer(void *arg)
+{
+	const struct itimerval often = { { 0, 5000 }, { 0, 5000 } }, never = { 0 };
+	struct sigaction action = { .sa_handler = count_alarm, .sa_flags = SA_RESTART };
+	struct timed_grow *t = arg;
+	int alarms;
+	long err;
+
+	if (sigaction(SIGALRM, &action, NULL) || setitimer(ITIMER_REAL, &often, NULL))
+		return -errno;
+	do {
+		t->tries++;
+		alarms = nr_alarms;
+		err = do_grow(self.fd, 0, t->length, NULL);
+		alarms = nr_alarms - alarms;
+		if (!err && !alarms)
+			err = do_shrink(self.fd, 0, 0, NULL);
+	} while (!err && !alarms && t->tries < 50);
+	setitimer(ITIMER_REAL, &never, NULL);
+	return err ? err : alarms;
+}
+
+CASES(a_periodic_signal_with_sa_restart_does_not_keep_a_grow_from_ending, ALL_BACKINGS)
+{
+	struct timed_grow t = { .length = b->page > 64 * MIB ? b->page : 64 * MIB };
+	struct region *r;
+	struct peer *p;
+
+	backing_needs(b, t.length);
+	r = region_new(b, b->capacity);
+	p = peer_join(r, "alarmed");
+	/* The answer is how often the handler ran: it did run during the grow. */
+	assert_true(peer_call(p, grow_under_a_timer, &t, sizeof(t)) > 0);
+	assert_int_equal(region_size(r), t.length);
+	assert_int_equal(peer_present(p, r->base, t.length), t.length);
+}
+
 static void ignore(int signal)
 {
 	(void)signal;
