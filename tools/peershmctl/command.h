@@ -72,6 +72,9 @@ int command_open(const struct command *command, const char *name, unsigned int f
 /* Prints the object as JSON, and frees it; returns an exit code. */
 int output_json(struct json_object *object);
 
+/* A value for the JSON; its bytes that are no printable character are escaped, as in tables. */
+struct json_object *output_string(const char *value);
+
 /* These add a member; the object owns the value. An address of 0 becomes null. */
 void output_text(struct json_object *object, const char *key, const char *value);
 void output_number(struct json_object *object, const char *key, uint64_t value);

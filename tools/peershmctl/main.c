@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* peershmctl - look at and administer the regions of /dev/peershm */
 #include <errno.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include "command.h"
 #include "size.h"
+#include "text.h"
 
 static const struct command *const commands[] = {
 	&command_ls,	&command_create, &command_show,	   &command_clients,
@@ -105,12 +107,15 @@ static int exit_code_of(int err)
 
 int command_failed(const struct command *command, const char *subject, int err)
 {
-	const char *text = peershm_strerror(err);
+	/* It may name a client of somebody else's. */
+	char *escaped = text_escape(peershm_strerror(err));
+	const char *text = escaped ? escaped : "out of memory";
 
 	if (subject)
 		fprintf(stderr, "peershmctl: %s %s: %s\n", command->name, subject, text);
 	else
 		fprintf(stderr, "peershmctl: %s: %s\n", command->name, text);
+	free(escaped);
 	return exit_code_of(err);
 }
 
@@ -172,6 +177,7 @@ int main(int argc, char **argv)
 	int option;
 	int code;
 
+	setlocale(LC_CTYPE, "C.UTF-8");
 	argv[0] = "peershmctl"; /* in messages of getopt_long() */
 	while ((option = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
 		switch (option) {

@@ -2,8 +2,10 @@
 /* JSON, and output that several commands share. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "command.h"
+#include "text.h"
 
 int output_json(struct json_object *object)
 {
@@ -15,9 +17,18 @@ int output_json(struct json_object *object)
 	return done ? EXIT_DONE : EXIT_FAILED;
 }
 
+struct json_object *output_string(const char *value)
+{
+	char *escaped = text_escape(value);
+	struct json_object *string = escaped ? json_object_new_string(escaped) : NULL;
+
+	free(escaped);
+	return string;
+}
+
 void output_text(struct json_object *object, const char *key, const char *value)
 {
-	json_object_object_add(object, key, json_object_new_string(value));
+	json_object_object_add(object, key, output_string(value));
 }
 
 void output_number(struct json_object *object, const char *key, uint64_t value)

@@ -10,6 +10,7 @@
 #include "listing.h"
 #include "size.h"
 #include "table.h"
+#include "text.h"
 
 static const char *backing_of(const struct peershm_region_info *region)
 {
@@ -88,7 +89,10 @@ static void show_size(const char *label, uint64_t bytes)
 
 static void print_region(const struct peershm_region_info *region)
 {
-	printf("%-11s %s\n", "name", region->name);
+	char *name = text_escape(region->name);
+
+	printf("%-11s %s\n", "name", name ? name : "");
+	free(name);
 	printf("%-11s %" PRIu64 "\n", "id", (uint64_t)region->id);
 	printf("%-11s %s\n", "backing", backing_of(region));
 	show_size("size", region->active);
@@ -323,7 +327,7 @@ static int run_rm(const struct command *command, int argc, char **argv, bool jso
 		int err = peershm_unlink(argv[i]);
 
 		if (!err && json)
-			json_object_array_add(removed, json_object_new_string(argv[i]));
+			json_object_array_add(removed, output_string(argv[i]));
 		if (err) {
 			int failed = command_failed(command, argv[i], err);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "table.h"
+#include "text.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -38,7 +39,7 @@ static void add_cell(struct table *table, const char *text)
 		table->cell = cell;
 		table->room = room;
 	}
-	table->cell[table->cells] = strdup(text);
+	table->cell[table->cells] = text_escape(text);
 	if (table->cell[table->cells])
 		table->cells++;
 	else

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "command.h"
 #include "size.h"
+#include "text.h"
 
 #define VALUES_TEXT 80
 #define PID_WIDTH 13 /* "  PID " and seven digits */
@@ -76,6 +78,7 @@ static const char *type_text(const struct peershm_event *event)
 
 static void print_event(const struct peershm_event *event)
 {
+	char *name = text_escape(event->name);
 	char values[VALUES_TEXT];
 	char time[32];
 	char pid[24];
@@ -90,7 +93,9 @@ static void print_event(const struct peershm_event *event)
 		printf("%s  %-9s%s\n", time, type_text(event), pid);
 	else
 		printf("%s  %-9s%-*s%s%s%s%s\n", time, type_text(event), pid[0] ? PID_WIDTH : 0,
-		       pid, event->name[0] ? "  " : "", event->name, values[0] ? "  " : "", values);
+		       pid, event->name[0] ? "  " : "", name ? name : "", values[0] ? "  " : "",
+		       values);
+	free(name);
 }
 
 /* One line for each event, for programs that read them as they come. */
