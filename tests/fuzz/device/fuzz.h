@@ -108,6 +108,7 @@ void oracle_after(struct shared *shared, const struct op *op, long ret);
 void oracle_registry(struct shared *shared);
 
 /* pace.c */
+uint64_t clock_ms(void);
 uint64_t pace_ms(void);
 double pace_part(void);
 

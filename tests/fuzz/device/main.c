@@ -12,9 +12,7 @@ static void usage(void)
 	fputs("usage: device [OPTION]...\n"
 	      "  --ops N         stop after so many calls (default 100000)\n"
 	      "  --seed N\n"
-	      "  --threads N     1 to 4 (default 4)\n"
 	      "  --corpus FILE   programs to start from\n"
-	      "  --patterns FILE what must not be in the kernel log\n"
 	      "  --points N      instrumented points there are in the module\n"
 	      "  --leaks         in the end, have kmemleak look for memory that was left\n"
 	      "  --distil        print what of the corpus is worth keeping\n"
@@ -301,14 +299,17 @@ static int fuzz(struct shared *shared, struct common *common, unsigned int point
 	return status || wrong;
 }
 
+static uint64_t number(const char *text, uint64_t otherwise)
+{
+	return text ? strtoull(text, NULL, 0) : otherwise;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "ops", required_argument, NULL, 'o' },
 		{ "seed", required_argument, NULL, 's' },
-		{ "threads", required_argument, NULL, 't' },
 		{ "corpus", required_argument, NULL, 'c' },
-		{ "patterns", required_argument, NULL, 'p' },
 		{ "points", required_argument, NULL, 'n' },
 		{ "leaks", no_argument, NULL, 'l' },
 		{ "distil", no_argument, NULL, 'd' },
@@ -322,83 +323,49 @@ int main(int argc, char **argv)
 	struct shared *shared = shared_memory(sizeof(*shared));
 	struct common *common = shared_memory(sizeof(*common));
 	struct settings *settings = &shared->settings;
-	const char *patterns = "/fuzz/forbidden";
-	const char *replayed = NULL;
-	const char *corpus = NULL;
-	unsigned int points = 0;
-	unsigned int from = 0;
-	int mode = 'o';
+	const char *given[128] = { NULL }; /* the argument of each option, "" if it takes none */
+	const char *replayed;
 	int option;
 
-	*settings =
-		(struct settings){ .ops = 100000, .seed = 1, .threads = NR_THREADS, .repeat = 100 };
-	common->budget = 64;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-		switch (option) {
-		case 'o':
-			settings->ops = strtoull(optarg, NULL, 0);
-			break;
-		case 's':
-			settings->seed = strtoull(optarg, NULL, 0);
-			break;
-		case 't':
-			settings->threads = (unsigned int)strtoul(optarg, NULL, 0);
-			break;
-		case 'c':
-			corpus = optarg;
-			break;
-		case 'p':
-			patterns = optarg;
-			break;
-		case 'n':
-			points = (unsigned int)strtoul(optarg, NULL, 0);
-			break;
-		case 'l':
-			settings->leaks = true;
-			break;
-		case 'R':
-			settings->repeat = (unsigned int)strtoul(optarg, NULL, 0);
-			break;
-		case 'f':
-			from = (unsigned int)strtoul(optarg, NULL, 0);
-			break;
-		case 'r':
-		case 'm':
-		case 'C':
-			replayed = optarg;
-			mode = option;
-			break;
-		case 'd':
-			mode = option;
-			break;
-		default:
+		if (option == '?')
 			usage();
-		}
+		given[option] = optarg ? optarg : "";
 	}
-	if (settings->threads < 1 || settings->threads > NR_THREADS || optind < argc)
+	if (optind < argc)
 		usage();
+	replayed = given['r'] ? given['r'] : given['m'] ? given['m'] : given['C'];
+	*settings = (struct settings){
+		.ops = number(given['o'], 100000),
+		.seed = number(given['s'], 1),
+		.threads = NR_THREADS,
+		.guided = !replayed && access("/sys/kernel/debug/kcov", R_OK) == 0,
+		.replay = replayed,
+		.repeat = (unsigned int)number(given['R'], 100),
+		.distil = given['d'],
+		.leaks = given['l'],
+	};
+	common->budget = 64;
 	if (replayed && !replay_load(&shared->replayed, replayed)) {
 		fprintf(stderr, "no programs in %s\n", replayed);
 		return 2;
 	}
-	if (mode == 'C') {
+	if (given['C']) {
 		print_c(&shared->replayed);
 		return 0;
 	}
-	if (!log_open(patterns)) {
+	if (!log_open("/fuzz/forbidden")) {
 		fputs("the kernel log, or what it must not have, is not readable\n", stderr);
 		return 2;
 	}
-	if (corpus)
-		corpus_load(&shared->corpus, corpus);
-	settings->replay = replayed;
-	settings->distil = mode == 'd';
-	settings->guided = !replayed && access("/sys/kernel/debug/kcov", R_OK) == 0;
+	if (given['c'])
+		corpus_load(&shared->corpus, given['c']);
 	calls_prepare();
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
-	if (mode == 'm')
-		return minimise(shared, common, from);
+	if (given['m'])
+		return minimise(shared, common, (unsigned int)number(given['f'], 0));
 	printf("seed %" PRIu64 ", %s\n", settings->seed,
 	       settings->guided ? "guided by KCOV" : "not guided: no KCOV here");
-	return mode == 'd' ? distil(shared, common) : fuzz(shared, common, points);
+	return given['d'] ? distil(shared, common) :
+			    fuzz(shared, common, (unsigned int)number(given['n'], 0));
 }

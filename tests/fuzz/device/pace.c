@@ -17,7 +17,7 @@ static uint64_t sum, best = UINT64_MAX;
 static uint64_t previous_ms;
 static double given_ms;
 
-static uint64_t clock_ms(void)
+uint64_t clock_ms(void)
 {
 	struct timespec now;
 

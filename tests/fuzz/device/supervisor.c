@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Keeps the workers going, and watches them and the kernel log for findings. */
 #include <inttypes.h>
-#include <time.h>
 
 #include "calls.h"
 #include "fuzz.h"
@@ -33,14 +32,6 @@ static struct progress progresses[NR_THREADS];
 static uint64_t paced; /* what pace_ms() last returned */
 static unsigned int unexpected;
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static uint64_t ops_of(const struct shared *shared, unsigned int thread)
 {
 	return __atomic_load_n(&shared->threads[thread].ops, __ATOMIC_RELAXED);
@@ -58,7 +49,7 @@ static uint64_t all_ops(const struct shared *shared)
 static void progress_now(const struct shared *shared, unsigned int thread)
 {
 	progresses[thread] = (struct progress){ .ops = ops_of(shared, thread),
-						.since = now_ms(),
+						.since = clock_ms(),
 						.paced = paced };
 }
 
@@ -145,7 +136,7 @@ static const char *watch_thread(struct shared *shared, unsigned int thread)
 		return NULL;
 	}
 	ms = paced - progress->paced;
-	if ((ms > NUDGE_MS || now_ms() - progress->since > LAST_NUDGE_MS) && t->tid)
+	if ((ms > NUDGE_MS || clock_ms() - progress->since > LAST_NUDGE_MS) && t->tid)
 		syscall(SYS_tgkill, watch->pid, t->tid, SIGUSR1);
 	if (ms > KILL_MS && !watch->killed) {
 		if (!waits_for_itself(shared, process)) {
@@ -304,7 +295,7 @@ int supervise(struct shared *shared, struct common *common)
 {
 	const struct settings *settings = &shared->settings;
 	unsigned int left = nr_processes(shared);
-	uint64_t begin = now_ms();
+	uint64_t begin = clock_ms();
 	uint64_t reported = begin;
 	uint64_t reported_ops = 0;
 	uint32_t printed = shared->corpus.loaded;
@@ -324,9 +315,10 @@ int supervise(struct shared *shared, struct common *common)
 		finding = tick(shared, common, sockets, &left);
 		if (!settings->replay && !settings->distil) {
 			print_new(shared, &printed);
-			if (now_ms() - reported >= REPORT_MS) {
-				report(shared, now_ms() - begin, reported_ops, now_ms() - reported);
-				reported = now_ms();
+			if (clock_ms() - reported >= REPORT_MS) {
+				report(shared, clock_ms() - begin, reported_ops,
+				       clock_ms() - reported);
+				reported = clock_ms();
 				reported_ops = all_ops(shared);
 			}
 			if (all_ops(shared) >= settings->ops)
@@ -349,7 +341,7 @@ int supervise(struct shared *shared, struct common *common)
 	if (!finding && stuck)
 		print_running(shared, finding = stuck);
 	if (!settings->replay && !settings->distil)
-		report(shared, now_ms() - begin, 0, now_ms() - begin);
+		report(shared, clock_ms() - begin, 0, clock_ms() - begin);
 	if (unexpected)
 		printf("%u processes ended in an unexpected way\n", unexpected);
 	return finding ? 1 : 0;
