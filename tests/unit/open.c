@@ -37,11 +37,10 @@ static struct fake_region *routes(void)
 	return fake_region_by(0, "routes");
 }
 
-static void without_the_module_is_enodev_and_says_how_to_load_it(void **state)
+CASE(without_the_module_is_enodev_and_says_how_to_load_it)
 {
 	struct peershm *handle = (struct peershm *)&fake;
 
-	(void)state;
 	if (!access(PEERSHM_DEVICE, F_OK))
 		skip_because("the module is loaded");
 	assert_int_equal(peershm_open(&handle, "routes", "bgpd", 0, NULL), -ENODEV);
@@ -51,12 +50,11 @@ static void without_the_module_is_enodev_and_says_how_to_load_it(void **state)
 	assert_int_equal(peershm_unlink("routes"), -ENODEV);
 }
 
-static void bad_arguments_are_einval_before_the_device_is_touched(void **state)
+DEVICE_CASE(bad_arguments_are_einval_before_the_device_is_touched)
 {
 	char long_name[PEERSHM_NAME_SIZE + 1] = "";
 	struct peershm *handle;
 
-	(void)state;
 	memset(long_name, 'x', PEERSHM_NAME_SIZE);
 	assert_int_equal(peershm_open(NULL, "routes", "bgpd", 0, NULL), -EINVAL);
 	assert_int_equal(peershm_open(&handle, NULL, "bgpd", 0, NULL), -EINVAL);
@@ -69,19 +67,17 @@ static void bad_arguments_are_einval_before_the_device_is_touched(void **state)
 	assert_int_equal(fake.steps, 0);
 }
 
-static void missing_region_is_enoent(void **state)
+DEVICE_CASE(missing_region_is_enoent)
 {
-	(void)state;
 	open_fails(-ENOENT, "bgpd", 0, NULL);
 	assert_contains(peershm_strerror(ENOENT), "no region of this name");
 	open_fails(-ENOENT, NULL, 0, NULL);
 }
 
-static void create_makes_it_and_attaches(void **state)
+DEVICE_CASE(create_makes_it_and_attaches)
 {
 	struct peershm *handle = open_region("bgpd", PEERSHM_CREATE, &small);
 
-	(void)state;
 	assert_ptr_equal(peershm_base(handle), (void *)(uintptr_t)routes()->info.base);
 	assert_int_equal(peershm_capacity(handle), GIB);
 	assert_int_equal(peershm_page_size(handle), 4096);
@@ -91,12 +87,11 @@ static void create_makes_it_and_attaches(void **state)
 	peershm_close(handle);
 }
 
-static void create_takes_the_one_there_is(void **state)
+DEVICE_CASE(create_takes_the_one_there_is)
 {
 	struct peershm_options other = { .capacity = 2 * GIB, .mode = 0666 };
 	struct peershm *handle;
 
-	(void)state;
 	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
 	handle = open_region("bgpd", PEERSHM_CREATE, &other);
 	assert_int_equal(peershm_capacity(handle), GIB);
@@ -105,14 +100,13 @@ static void create_takes_the_one_there_is(void **state)
 }
 
 /* The size is rounded up to the page size of the region that exists. */
-static void size_that_overflows_in_the_one_there_is_is_einval(void **state)
+DEVICE_CASE(size_that_overflows_in_the_one_there_is_is_einval)
 {
 	struct peershm_options options = {
 		.capacity = -(1ULL << 20),
 		.size = -(1ULL << 20),
 	};
 
-	(void)state;
 	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
 	routes()->info.page_size = 2 << 20;
 	open_fails(-EINVAL, "bgpd", PEERSHM_CREATE, &options);
@@ -120,17 +114,15 @@ static void size_that_overflows_in_the_one_there_is_is_einval(void **state)
 	assert_int_equal(fake_count(PEERSHM_IOC_GROW), 0);
 }
 
-static void header_that_never_rests_is_eagain(void **state)
+DEVICE_CASE(header_that_never_rests_is_eagain)
 {
-	(void)state;
 	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
 	routes()->header->seq = 1;
 	open_fails(-EAGAIN, "bgpd", 0, NULL);
 }
 
-static void exclusive_on_one_there_is_is_eexist(void **state)
+DEVICE_CASE(exclusive_on_one_there_is_is_eexist)
 {
-	(void)state;
 	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
 	open_fails(-EEXIST, "bgpd", PEERSHM_CREATE | PEERSHM_EXCLUSIVE, &small);
 	assert_contains(peershm_strerror(EEXIST), "region of this name");
@@ -146,11 +138,10 @@ static void somebody_makes_it_first(unsigned long command)
 		fake_create(&create);
 }
 
-static void region_made_by_somebody_meanwhile_is_attached_to(void **state)
+DEVICE_CASE(region_made_by_somebody_meanwhile_is_attached_to)
 {
 	struct peershm *handle;
 
-	(void)state;
 	fake.before = somebody_makes_it_first;
 	handle = open_region("bgpd", PEERSHM_CREATE, &small);
 	assert_int_equal(peershm_capacity(handle), 4 * GIB);
@@ -159,9 +150,8 @@ static void region_made_by_somebody_meanwhile_is_attached_to(void **state)
 	peershm_close(handle);
 }
 
-static void exclusive_loses_to_somebody_who_was_first(void **state)
+DEVICE_CASE(exclusive_loses_to_somebody_who_was_first)
 {
-	(void)state;
 	fake.before = somebody_makes_it_first;
 	open_fails(-EEXIST, "bgpd", PEERSHM_CREATE | PEERSHM_EXCLUSIVE, &small);
 	assert_non_null(routes());
@@ -176,43 +166,39 @@ static void somebody_makes_and_unlinks(unsigned long command)
 		fake_unlink(&unlink);
 }
 
-static void endless_making_and_unlinking_ends_with_enoent(void **state)
+DEVICE_CASE(endless_making_and_unlinking_ends_with_enoent)
 {
-	(void)state;
 	fake.before = somebody_makes_and_unlinks;
 	open_fails(-ENOENT, "bgpd", PEERSHM_CREATE, &small);
 	assert_in_range(fake_count(PEERSHM_IOC_CREATE), 2, 100);
 	assert_contains(peershm_strerror(ENOENT), "other processes");
 }
 
-static void size_is_there_when_made(void **state)
+DEVICE_CASE(size_is_there_when_made)
 {
 	struct peershm_options options = { .capacity = GIB, .size = 10000 };
 	struct peershm *handle = open_region("bgpd", PEERSHM_CREATE, &options);
 
-	(void)state;
 	assert_int_equal(peershm_size(handle), 12288);
 	peershm_close(handle);
 }
 
-static void size_is_there_when_the_maker_died_before_growing(void **state)
+DEVICE_CASE(size_is_there_when_the_maker_died_before_growing)
 {
 	struct peershm_options options = { .capacity = GIB, .size = 8192 };
 	struct peershm *handle;
 
-	(void)state;
 	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
 	handle = open_region("bgpd", PEERSHM_CREATE, &options);
 	assert_int_equal(peershm_size(handle), 8192);
 	peershm_close(handle);
 }
 
-static void larger_size_stays(void **state)
+DEVICE_CASE(larger_size_stays)
 {
 	struct peershm_options options = { .capacity = GIB, .size = 8192 };
 	struct peershm *handle;
 
-	(void)state;
 	peershm_close(open_region(NULL, PEERSHM_CREATE, &options));
 	options.size = 4096;
 	handle = open_region("bgpd", PEERSHM_CREATE, &options);
@@ -221,23 +207,21 @@ static void larger_size_stays(void **state)
 	peershm_close(handle);
 }
 
-static void size_without_create_is_ignored(void **state)
+DEVICE_CASE(size_without_create_is_ignored)
 {
 	struct peershm_options options = { .size = 8192 };
 	struct peershm *handle;
 
-	(void)state;
 	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
 	handle = open_region("bgpd", 0, &options);
 	assert_int_equal(peershm_size(handle), 0);
 	peershm_close(handle);
 }
 
-static void read_only_administration_opens_the_device_for_reading(void **state)
+DEVICE_CASE(read_only_administration_opens_the_device_for_reading)
 {
 	struct peershm *handle;
 
-	(void)state;
 	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
 	handle = open_region(NULL, PEERSHM_READ_ONLY, NULL);
 	assert_int_equal(fake.files[0].flags & O_ACCMODE, O_RDONLY);
@@ -245,11 +229,10 @@ static void read_only_administration_opens_the_device_for_reading(void **state)
 	peershm_close(handle);
 }
 
-static void a_read_only_client_may_only_write_its_control_page(void **state)
+DEVICE_CASE(a_read_only_client_may_only_write_its_control_page)
 {
 	struct peershm *handle;
 
-	(void)state;
 	peershm_close(open_region(NULL, PEERSHM_CREATE, &small));
 	handle = open_region("bgpd", PEERSHM_READ_ONLY, NULL);
 	assert_int_equal(fake.files[0].flags & O_ACCMODE, O_RDWR);
@@ -258,21 +241,19 @@ static void a_read_only_client_may_only_write_its_control_page(void **state)
 	peershm_close(handle);
 }
 
-static void read_only_with_create_makes_and_grows_it(void **state)
+DEVICE_CASE(read_only_with_create_makes_and_grows_it)
 {
 	struct peershm_options options = { .capacity = GIB, .size = 4096 };
 	struct peershm *handle;
 
-	(void)state;
 	handle = open_region("bgpd", PEERSHM_CREATE | PEERSHM_READ_ONLY, &options);
 	assert_int_equal(peershm_size(handle), 4096);
 	assert_int_equal(fake.open_files, 1);
 	peershm_close(handle);
 }
 
-static void exclusive_unlinks_what_it_made_if_attaching_fails(void **state)
+DEVICE_CASE(exclusive_unlinks_what_it_made_if_attaching_fails)
 {
-	(void)state;
 	fake.fail_command = PEERSHM_IOC_ATTACH;
 	fake.fail_with = EAGAIN;
 	open_fails(-EAGAIN, "bgpd", PEERSHM_CREATE | PEERSHM_EXCLUSIVE, &small);
@@ -280,9 +261,8 @@ static void exclusive_unlinks_what_it_made_if_attaching_fails(void **state)
 	assert_contains(peershm_strerror(EAGAIN), "mlockall");
 }
 
-static void plain_create_leaves_what_it_made_if_attaching_fails(void **state)
+DEVICE_CASE(plain_create_leaves_what_it_made_if_attaching_fails)
 {
-	(void)state;
 	fake.fail_command = PEERSHM_IOC_ATTACH;
 	fake.fail_with = ENOENT;
 	open_fails(-ENOENT, "bgpd", PEERSHM_CREATE, &small);
@@ -291,9 +271,8 @@ static void plain_create_leaves_what_it_made_if_attaching_fails(void **state)
 	assert_non_null(routes());
 }
 
-static void header_of_another_region_is_eio(void **state)
+DEVICE_CASE(header_of_another_region_is_eio)
 {
-	(void)state;
 	fake.break_header = true;
 	open_fails(-EIO, "bgpd", PEERSHM_CREATE, &small);
 	assert_int_equal(fake_count(PEERSHM_IOC_DETACH), 1);
@@ -333,38 +312,33 @@ static void each_step_failing(const char *client, unsigned int flags)
 	assert_true(step > 4);
 }
 
-static void every_step_failing_leaves_nothing_of_a_client(void **state)
+DEVICE_CASE(every_step_failing_leaves_nothing_of_a_client)
 {
-	(void)state;
 	each_step_failing("bgpd", PEERSHM_CREATE);
 }
 
-static void every_step_failing_leaves_nothing_of_an_exclusive_client(void **state)
+DEVICE_CASE(every_step_failing_leaves_nothing_of_an_exclusive_client)
 {
-	(void)state;
 	each_step_failing("bgpd", PEERSHM_CREATE | PEERSHM_EXCLUSIVE);
 }
 
-static void every_step_failing_leaves_nothing_of_a_reader(void **state)
+DEVICE_CASE(every_step_failing_leaves_nothing_of_a_reader)
 {
-	(void)state;
 	each_step_failing("bgpd", PEERSHM_CREATE | PEERSHM_READ_ONLY);
 	each_step_failing("bgpd", PEERSHM_CREATE | PEERSHM_READ_ONLY | PEERSHM_EXCLUSIVE);
 }
 
-static void every_step_failing_leaves_nothing_of_an_administrator(void **state)
+DEVICE_CASE(every_step_failing_leaves_nothing_of_an_administrator)
 {
-	(void)state;
 	each_step_failing(NULL, PEERSHM_CREATE);
 	each_step_failing(NULL, PEERSHM_CREATE | PEERSHM_EXCLUSIVE);
 }
 
-static void close_leaves_the_registry_and_the_region(void **state)
+DEVICE_CASE(close_leaves_the_registry_and_the_region)
 {
 	struct peershm *handle = open_region("bgpd", PEERSHM_CREATE, &small);
 	void *base = peershm_base(handle);
 
-	(void)state;
 	peershm_close(handle);
 	assert_int_equal(fake_count(PEERSHM_IOC_DETACH), 1);
 	assert_int_equal(fake.open_files + fake.header_maps + fake.windows, 0);
@@ -372,29 +346,26 @@ static void close_leaves_the_registry_and_the_region(void **state)
 	assert_null(peershm_find(base));
 }
 
-static void close_of_nothing_is_allowed(void **state)
+DEVICE_CASE(close_of_nothing_is_allowed)
 {
-	(void)state;
 	peershm_close(NULL);
 	assert_int_equal(fake.steps, 0);
 }
 
-static void close_interrupted_by_a_signal_still_detaches(void **state)
+DEVICE_CASE(close_interrupted_by_a_signal_still_detaches)
 {
 	struct peershm *handle = open_region("bgpd", PEERSHM_CREATE, &small);
 
-	(void)state;
 	fake.fail_at = fake.steps + 1;
 	fake.fail_with = EINTR;
 	peershm_close(handle);
 	assert_int_equal(fake.windows, 0);
 }
 
-static void administrator_does_not_attach(void **state)
+DEVICE_CASE(administrator_does_not_attach)
 {
 	struct peershm *handle = open_region(NULL, PEERSHM_CREATE, &small);
 
-	(void)state;
 	assert_int_equal(fake_count(PEERSHM_IOC_ATTACH), 0);
 	assert_int_equal(peershm_client_id(handle), 0);
 	assert_null(peershm_base(handle));
@@ -402,43 +373,4 @@ static void administrator_does_not_attach(void **state)
 	assert_null(peershm_header(handle));
 	peershm_close(handle);
 	assert_int_equal(fake_count(PEERSHM_IOC_DETACH), 0);
-}
-
-#define WITH_DEVICE(test) cmocka_unit_test_setup_teardown(test, fake_setup, fake_teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(without_the_module_is_enodev_and_says_how_to_load_it),
-		WITH_DEVICE(bad_arguments_are_einval_before_the_device_is_touched),
-		WITH_DEVICE(missing_region_is_enoent),
-		WITH_DEVICE(create_makes_it_and_attaches),
-		WITH_DEVICE(create_takes_the_one_there_is),
-		WITH_DEVICE(size_that_overflows_in_the_one_there_is_is_einval),
-		WITH_DEVICE(header_that_never_rests_is_eagain),
-		WITH_DEVICE(exclusive_on_one_there_is_is_eexist),
-		WITH_DEVICE(region_made_by_somebody_meanwhile_is_attached_to),
-		WITH_DEVICE(exclusive_loses_to_somebody_who_was_first),
-		WITH_DEVICE(endless_making_and_unlinking_ends_with_enoent),
-		WITH_DEVICE(size_is_there_when_made),
-		WITH_DEVICE(size_is_there_when_the_maker_died_before_growing),
-		WITH_DEVICE(larger_size_stays),
-		WITH_DEVICE(size_without_create_is_ignored),
-		WITH_DEVICE(read_only_administration_opens_the_device_for_reading),
-		WITH_DEVICE(a_read_only_client_may_only_write_its_control_page),
-		WITH_DEVICE(read_only_with_create_makes_and_grows_it),
-		WITH_DEVICE(exclusive_unlinks_what_it_made_if_attaching_fails),
-		WITH_DEVICE(plain_create_leaves_what_it_made_if_attaching_fails),
-		WITH_DEVICE(header_of_another_region_is_eio),
-		WITH_DEVICE(every_step_failing_leaves_nothing_of_a_client),
-		WITH_DEVICE(every_step_failing_leaves_nothing_of_an_exclusive_client),
-		WITH_DEVICE(every_step_failing_leaves_nothing_of_a_reader),
-		WITH_DEVICE(every_step_failing_leaves_nothing_of_an_administrator),
-		WITH_DEVICE(close_leaves_the_registry_and_the_region),
-		WITH_DEVICE(close_of_nothing_is_allowed),
-		WITH_DEVICE(close_interrupted_by_a_signal_still_detaches),
-		WITH_DEVICE(administrator_does_not_attach),
-	};
-
-	return cmocka_run_group_tests_name("open", tests, NULL, NULL);
 }

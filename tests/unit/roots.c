@@ -17,12 +17,11 @@ static struct peershm *open_region(void)
 	return handle;
 }
 
-static void published_root_is_looked_up(void **state)
+DEVICE_CASE(published_root_is_looked_up)
 {
 	struct peershm *handle = open_region();
 	struct peershm_root_info roots[2];
 
-	(void)state;
 	assert_int_equal(peershm_publish(handle, "a", NULL, &things[0]), 0);
 	assert_int_equal(peershm_publish(handle, "b", NULL, &things[1]), 0);
 	assert_ptr_equal(peershm_lookup(handle, "a"), &things[0]);
@@ -34,11 +33,10 @@ static void published_root_is_looked_up(void **state)
 	peershm_close(handle);
 }
 
-static void publish_over_another_value_is_eexist(void **state)
+DEVICE_CASE(publish_over_another_value_is_eexist)
 {
 	struct peershm *handle = open_region();
 
-	(void)state;
 	assert_int_equal(peershm_publish(handle, "a", NULL, &things[0]), 0);
 	assert_int_equal(peershm_publish(handle, "a", NULL, &things[1]), -EEXIST);
 	assert_non_null(strstr(peershm_strerror(EEXIST), "it has been changed"));
@@ -47,11 +45,10 @@ static void publish_over_another_value_is_eexist(void **state)
 	peershm_close(handle);
 }
 
-static void withdrawn_root_is_enoent(void **state)
+DEVICE_CASE(withdrawn_root_is_enoent)
 {
 	struct peershm *handle = open_region();
 
-	(void)state;
 	assert_int_equal(peershm_publish(handle, "a", NULL, &things[0]), 0);
 	assert_int_equal(peershm_withdraw(handle, "a", &things[1]), -EEXIST);
 	assert_int_equal(peershm_withdraw(handle, "a", &things[0]), 0);
@@ -63,11 +60,10 @@ static void withdrawn_root_is_enoent(void **state)
 	peershm_close(handle);
 }
 
-static void more_roots_than_there_is_room_for_is_enospc(void **state)
+DEVICE_CASE(more_roots_than_there_is_room_for_is_enospc)
 {
 	struct peershm *handle = open_region();
 
-	(void)state;
 	assert_int_equal(peershm_publish(handle, "a", NULL, things), 0);
 	assert_int_equal(peershm_publish(handle, "b", NULL, things), 0);
 	assert_int_equal(peershm_publish(handle, "c", NULL, things), -ENOSPC);
@@ -75,12 +71,11 @@ static void more_roots_than_there_is_room_for_is_enospc(void **state)
 	peershm_close(handle);
 }
 
-static void root_that_was_changed_and_changed_back_is_not_replaced(void **state)
+DEVICE_CASE(root_that_was_changed_and_changed_back_is_not_replaced)
 {
 	static const char *const names[] = { NULL, "", "a" };
 	struct peershm *handle = open_region();
 
-	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		struct peershm_root_info mine;
 		struct peershm_root_info other;
@@ -103,12 +98,11 @@ static void root_that_was_changed_and_changed_back_is_not_replaced(void **state)
 	peershm_close(handle);
 }
 
-static void root_that_is_not_there_is_read_as_null(void **state)
+DEVICE_CASE(root_that_is_not_there_is_read_as_null)
 {
 	struct peershm_root_info info = { .root = 1, .generation = 1 };
 	struct peershm *handle = open_region();
 
-	(void)state;
 	assert_int_equal(peershm_read_root(handle, "a", &info), 0);
 	assert_int_equal(info.root, 0);
 	assert_int_equal(info.generation, 0);
@@ -116,13 +110,12 @@ static void root_that_is_not_there_is_read_as_null(void **state)
 	peershm_close(handle);
 }
 
-static void roots_of_a_region_that_is_gone_are_enoent(void **state)
+DEVICE_CASE(roots_of_a_region_that_is_gone_are_enoent)
 {
 	struct peershm_options options = { .capacity = 1ULL << 30 };
 	struct peershm_root_info info = { .root = 1 };
 	struct peershm *handle;
 
-	(void)state;
 	assert_int_equal(peershm_open(&handle, "routes", NULL, PEERSHM_CREATE, &options), 0);
 	assert_int_equal(peershm_unlink("routes"), 0);
 	assert_int_equal(peershm_read_root(handle, "a", &info), -ENOENT);
@@ -131,13 +124,12 @@ static void roots_of_a_region_that_is_gone_are_enoent(void **state)
 	peershm_close(handle);
 }
 
-static void bad_arguments_are_einval_without_a_command(void **state)
+DEVICE_CASE(bad_arguments_are_einval_without_a_command)
 {
 	struct peershm *handle = open_region();
 	struct peershm_root_info info = { .name = "a/b" };
 	size_t commands = fake.nr_commands;
 
-	(void)state;
 	assert_int_equal(peershm_publish(handle, "", NULL, things), -EINVAL);
 	assert_int_equal(peershm_publish(handle, NULL, NULL, things), -EINVAL);
 	assert_int_equal(peershm_publish(handle, "a/b", NULL, things), -EINVAL);
@@ -154,33 +146,13 @@ static void bad_arguments_are_einval_without_a_command(void **state)
 	peershm_close(handle);
 }
 
-static void generation_is_that_of_the_clients_name(void **state)
+DEVICE_CASE(generation_is_that_of_the_clients_name)
 {
 	struct peershm *handle = open_region();
 
-	(void)state;
 	assert_int_equal(peershm_generation(handle), 1);
 	peershm_close(handle);
 	handle = open_region();
 	assert_int_equal(peershm_generation(handle), 2);
 	peershm_close(handle);
-}
-
-#define WITH_DEVICE(test) cmocka_unit_test_setup_teardown(test, fake_setup, fake_teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		WITH_DEVICE(published_root_is_looked_up),
-		WITH_DEVICE(publish_over_another_value_is_eexist),
-		WITH_DEVICE(withdrawn_root_is_enoent),
-		WITH_DEVICE(more_roots_than_there_is_room_for_is_enospc),
-		WITH_DEVICE(root_that_was_changed_and_changed_back_is_not_replaced),
-		WITH_DEVICE(root_that_is_not_there_is_read_as_null),
-		WITH_DEVICE(roots_of_a_region_that_is_gone_are_enoent),
-		WITH_DEVICE(bad_arguments_are_einval_without_a_command),
-		WITH_DEVICE(generation_is_that_of_the_clients_name),
-	};
-
-	return cmocka_run_group_tests_name("roots", tests, NULL, NULL);
 }
