@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/time_namespace.h>
 
 #include "command/answer.h"
 #include "command/commands.h"
@@ -80,7 +81,7 @@ static void describe_client(const struct peershm_client *client,
 			    struct peershm_client_info *info)
 {
 	info->id = client->id;
-	info->start_time = client->start_time;
+	info->start_time = timens_add_boottime_ns(client->start_time);
 	info->base = client->region->base;
 	info->mapped = client->mapped;
 	info->pid = peershm_client_pid(client);

@@ -24,6 +24,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/time_namespace.h>
 #include <linux/workqueue.h>
 
 #include "registry/event.h"
@@ -267,7 +268,7 @@ static void fill_overflow(struct peershm_event *event, u64 lost, u64 last)
 		.size = sizeof(*event),
 		.type = PEERSHM_EVENT_OVERFLOW,
 		.sequence = last,
-		.time = ktime_get_boottime_ns(),
+		.time = timens_add_boottime_ns(ktime_get_boottime_ns()),
 		.new_value = lost,
 	};
 }
@@ -301,6 +302,7 @@ int peershm_event_peek_locked(struct peershm_region *region,
 		step->event = record->event;
 		step->event.pid = pid_nr_ns(record->pid,
 					    task_active_pid_ns(current));
+		step->event.time = timens_add_boottime_ns(record->event.time);
 		step->next = reader->next + 1;
 	}
 	return sizeof(step->event);

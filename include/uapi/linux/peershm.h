@@ -121,7 +121,7 @@ enum peershm_client_state {
 /* One client, as the header shows it. */
 struct peershm_header_client {
 	__u64 id;	  /* never used twice in a region; 0 in a free entry */
-	__u64 start_time; /* of the process, ns since boot */
+	__u64 start_time; /* of the process, CLOCK_BOOTTIME of the host, ns */
 	__u64 base;	  /* where its window is */
 	__u64 mapped;	  /* bytes from the base known to be in its page tables */
 	__s32 pid;	  /* as the creator of the region sees it; 0 if it cannot */
@@ -412,7 +412,7 @@ struct peershm_set_reserve {
 /* One client, as CLIENTS lists it. */
 struct peershm_client_info {
 	__u64 id;
-	__u64 start_time; /* of the process, ns since boot */
+	__u64 start_time; /* of the process, the caller's CLOCK_BOOTTIME, ns */
 	__u64 base;
 	__u64 mapped;	/* bytes from the base known to be in its page tables */
 	/*
@@ -550,7 +550,7 @@ struct peershm_event {
 	__u32 size;	/* of this record */
 	__u32 type;	/* enum peershm_event_type */
 	__u64 sequence; /* counts the region's events; of overflow, the last one lost */
-	__u64 time;	/* CLOCK_BOOTTIME, ns */
+	__u64 time;	/* the reader's CLOCK_BOOTTIME, ns */
 	__u64 client;	/* id of the client it is about, or that caused it; 0: none */
 	__u64 old_value;
 	__u64 new_value;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * User and PID namespaces: who owns a region, who finds it, and which process a PID means.
+ * User, PID and time namespaces: who owns a region, who finds it, which process a PID means, and
+ * what time it is.
  * A process that reuses the PID of a client that ended is never taken for that client.
  */
 #include <grp.h>
@@ -12,8 +13,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "support/event.h"
 #include "support/harness.h"
 
 #define OVERFLOW_ID 65534 /* what an id that a namespace does not know is shown as */
@@ -276,6 +279,86 @@ CASE(a_container_sees_its_own_pids_and_0_for_those_outside)
 	assert_int_equal(pid, pids[0]);
 	assert_ok(do_resolve_pid(outer->fd, 0, pids[1], name));
 	assert_string_equal(name, "second");
+}
+
+/* Time namespaces. */
+
+#define SHIFT_S 1000000ULL
+
+struct shifted {
+	char region[PEERSHM_NAME_SIZE];
+	/* out: all on the peer's clock */
+	uint64_t before, event, after, start;
+};
+
+static uint64_t boottime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static long enter_time_namespace(void)
+{
+	char offsets[64];
+	int fd;
+
+	if (unshare(CLONE_NEWTIME))
+		return -errno;
+	snprintf(offsets, sizeof(offsets), "boottime %llu 0", SHIFT_S);
+	if (file_write("/proc/self/timens_offsets", offsets))
+		return -EIO;
+	fd = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWTIME))
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static long look_at_the_clock(void *arg)
+{
+	struct peershm_client_info info;
+	struct shifted *shifted = arg;
+	struct peershm_event event;
+	long err = enter_time_namespace();
+
+	if (err)
+		return err;
+	err = client_attach(&self, shifted->region, "shifted", 0);
+	if (err)
+		return err;
+	shifted->before = boottime_ns();
+	err = do_set_root(self.fd, 0, 0, self.at.base);
+	if (err)
+		return err;
+	do
+		event = event_next(self.fd);
+	while (event.type != PEERSHM_EVENT_ROOT);
+	shifted->event = event.time;
+	shifted->after = boottime_ns();
+	do_clients(self.fd, 0, &info, 1);
+	shifted->start = info.start_time;
+	return 0;
+}
+
+CASE(times_are_those_of_the_readers_time_namespace)
+{
+	struct region *r = region_new(small, GIB);
+	struct shifted shifted = { 0 };
+	uint64_t start = boottime_ns();
+	struct peer *p;
+	long err;
+
+	region_grow(r, small->page);
+	memcpy(shifted.region, r->name, sizeof(shifted.region));
+	p = peer_new();
+	err = peer_call(p, look_at_the_clock, &shifted, sizeof(shifted));
+	if (err == -EINVAL || err == -ENOSYS)
+		skip_because("no time namespaces: %s", strerror((int)-err));
+	assert_ok(err);
+	assert_in_range(shifted.event, shifted.before, shifted.after);
+	assert_in_range(shifted.start, start + SHIFT_S * 1000000000, shifted.before);
 }
 
 /* PID reuse. */
