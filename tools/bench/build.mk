@@ -8,7 +8,6 @@
 rivals := $(addprefix $(BUILD)/bench/bin/,memfd_populate memfd_touch memset)
 rounds := $(addprefix $(BUILD)/obj/tools/bench/subjects/,rounds.o crew.o)
 
-$(BUILD)/bench/bin/memfd_touch $(BUILD)/bench/bin/memfd_populate: $(BUILD)/obj/tools/bench/rivals/memfd.o
 $(BUILD)/bench/bin/peershm: $(BUILD)/libpeershm.so.0
 $(BUILD)/bench/bin/peershm: rpath = -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../..'
 $(BUILD)/bench/bin/peershm: $(BUILD)/obj/tools/bench/subjects/peershm.o

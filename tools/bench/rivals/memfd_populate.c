@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 
 #include "memfd.h"
-#include "../subjects/subject.h"
 
 static bool populate(char *memory, uint64_t length)
 {
@@ -16,13 +15,6 @@ static bool populate(char *memory, uint64_t length)
 
 const struct subject subject = {
 	.name = "memfd-populate",
-	.backings = memfd_backings,
-	.open = memfd_open,
-	.grow = memfd_grow,
-	.shrink = memfd_shrink,
-	.close = memfd_close,
-	.join = memfd_join,
-	.at = memfd_at,
 	.receive = populate,
-	.leave = memfd_leave,
+	MEMFD_SUBJECT,
 };
