@@ -20,6 +20,25 @@ struct change {
 	struct peershm_report report;
 };
 
+static uint64_t size_argument(const struct command *command, const char *text)
+{
+	uint64_t bytes;
+
+	if (!size_parse(text, &bytes))
+		command_misuse(command, "'%s' is not a size (examples: " SIZE_FORMS ")", text);
+	return bytes;
+}
+
+/* The option --timeout: its argument. */
+static uint32_t timeout_argument(const struct command *command)
+{
+	uint64_t ms;
+
+	if (!size_parse(optarg, &ms) || !ms || ms > MAX_TIMEOUT_MS)
+		command_misuse(command, "--timeout takes 1 to %d milliseconds", MAX_TIMEOUT_MS);
+	return (uint32_t)ms;
+}
+
 static const char *result_name(uint32_t result)
 {
 	switch (result) {
@@ -173,22 +192,16 @@ static int run_grow(const struct command *command, int argc, char **argv, bool j
 	struct peershm *handle;
 	const char *size;
 	uint64_t amount;
-	uint64_t timeout;
 	bool by;
 	int code;
 
-	while (command_option(command, argc, argv, options, &json) != -1) {
-		if (!size_parse(optarg, &timeout) || !timeout || timeout > MAX_TIMEOUT_MS)
-			command_misuse(command, "--timeout takes 1 to %d milliseconds",
-				       MAX_TIMEOUT_MS);
-		change.report.timeout_ms = (uint32_t)timeout;
-	}
+	while (command_option(command, argc, argv, options, &json) != -1)
+		change.report.timeout_ms = timeout_argument(command);
 	command_arguments(command, argc, 2, 2);
 	change.name = argv[optind];
 	size = argv[optind + 1];
 	by = *size == '+';
-	if (!size_parse(size + by, &amount))
-		command_misuse(command, "'%s' is not a size (examples: " SIZE_FORMS ")", size);
+	amount = size_argument(command, size + by);
 	code = command_open(command, change.name, 0, &handle);
 	if (code)
 		return code;
@@ -299,25 +312,17 @@ static int run_shrink(const struct command *command, int argc, char **argv, bool
 	const char *relative = take_relative(&argc, argv);
 	struct shrinking how = { .by = relative };
 	struct peershm *handle;
-	const char *size;
-	uint64_t timeout;
 	int option;
 	int code;
 
 	while ((option = command_option(command, argc, argv, options, &json)) != -1) {
-		if (option == 'f') {
+		if (option == 'f')
 			how.force = true;
-			continue;
-		}
-		if (!size_parse(optarg, &timeout) || !timeout || timeout > MAX_TIMEOUT_MS)
-			command_misuse(command, "--timeout takes 1 to %d milliseconds",
-				       MAX_TIMEOUT_MS);
-		how.timeout_ms = (uint32_t)timeout;
+		else
+			how.timeout_ms = timeout_argument(command);
 	}
 	command_arguments(command, argc, relative ? 1 : 2, relative ? 1 : 2);
-	size = relative ? relative : argv[optind + 1];
-	if (!size_parse(size, &how.amount))
-		command_misuse(command, "'%s' is not a size (examples: " SIZE_FORMS ")", size);
+	how.amount = size_argument(command, relative ? relative : argv[optind + 1]);
 	code = command_open(command, argv[optind], 0, &handle);
 	if (code)
 		return code;
@@ -355,9 +360,7 @@ static int run_reserve(const struct command *command, int argc, char **argv, boo
 
 	command_option(command, argc, argv, options, &json);
 	command_arguments(command, argc, 2, 2);
-	if (!size_parse(argv[optind + 1], &bytes))
-		command_misuse(command, "'%s' is not a size (examples: " SIZE_FORMS ")",
-			       argv[optind + 1]);
+	bytes = size_argument(command, argv[optind + 1]);
 	code = command_open(command, argv[optind], 0, &handle);
 	if (code)
 		return code;
