@@ -219,19 +219,6 @@ static bool grow_together(struct story *story)
 	return true;
 }
 
-static const char *result_name(uint32_t result)
-{
-	static const char *const names[] = {
-		[PEERSHM_PEER_MAPPED] = "mapped",
-		[PEERSHM_PEER_DEFERRED] = "deferred",
-		[PEERSHM_PEER_GONE] = "gone",
-		[PEERSHM_PEER_PARTIAL] = "partial",
-	};
-
-	return result < sizeof(names) / sizeof(names[0]) && names[result] ? names[result] :
-									    "not named";
-}
-
 static bool grow_while_stopped(struct story *story)
 {
 	struct child *child = story->lookups[STOPPED];
@@ -256,7 +243,8 @@ static bool grow_while_stopped(struct story *story)
 	promise(present == length, "%s has all new memory in its page tables while stopped",
 		child->name);
 	printf("  It grew by %s in %s. The report says of %s: %s.\n", text_bytes(length).s,
-	       text_time(growth.total).s, child->name, result_name(result));
+	       text_time(growth.total).s, child->name,
+	       result == PEERSHM_PEER_MAPPED ? "mapped" : "not mapped");
 	printf("  Still stopped, it has %s of the new %s in its page tables (pagemap).\n",
 	       text_bytes(present).s, text_bytes(length).s);
 
