@@ -259,6 +259,11 @@ struct range {
 	struct faults faults;
 };
 
+static long on_range(struct peer *p, peer_function f, struct range r)
+{
+	return peer_call(p, f, &r, sizeof(r));
+}
+
 static void write_words(volatile char *start, uint64_t length)
 {
 	for (uint64_t i = 0; i < length; i += SYSTEM_PAGE)
@@ -331,16 +336,12 @@ static long do_touch(void *arg)
 
 int peer_touch(struct peer *p, uint64_t address)
 {
-	struct range r = { .address = address };
-
-	return (int)peer_call(p, do_touch, &r, sizeof(r));
+	return (int)on_range(p, do_touch, (struct range){ .address = address });
 }
 
 int peer_touch_write(struct peer *p, uint64_t address)
 {
-	struct range r = { .address = address, .flag = 1 };
-
-	return (int)peer_call(p, do_touch, &r, sizeof(r));
+	return (int)on_range(p, do_touch, (struct range){ .address = address, .flag = 1 });
 }
 
 static long do_present(void *arg)
@@ -385,9 +386,7 @@ static long do_store(void *arg)
 
 void peer_store(struct peer *p, uint64_t address, uint64_t value)
 {
-	struct range r = { .address = address, .value = value };
-
-	assert_ok(peer_call(p, do_store, &r, sizeof(r)));
+	assert_ok(on_range(p, do_store, (struct range){ .address = address, .value = value }));
 }
 
 static long do_all_zero(void *arg)
@@ -421,9 +420,7 @@ static long do_forget(void *arg)
 
 void peer_forget(struct peer *p, uint64_t address, uint64_t length)
 {
-	struct range r = { .address = address, .length = length };
-
-	assert_ok(peer_call(p, do_forget, &r, sizeof(r)));
+	assert_ok(on_range(p, do_forget, (struct range){ .address = address, .length = length }));
 }
 
 static long do_munmap(void *arg)
@@ -435,9 +432,7 @@ static long do_munmap(void *arg)
 
 int peer_munmap(struct peer *p, uint64_t address, uint64_t length)
 {
-	struct range r = { .address = address, .length = length };
-
-	return (int)peer_call(p, do_munmap, &r, sizeof(r));
+	return (int)on_range(p, do_munmap, (struct range){ .address = address, .length = length });
 }
 
 static long do_mprotect(void *arg)
@@ -449,9 +444,9 @@ static long do_mprotect(void *arg)
 
 int peer_mprotect(struct peer *p, uint64_t address, uint64_t length, int protection)
 {
-	struct range r = { .address = address, .length = length, .flag = protection };
-
-	return (int)peer_call(p, do_mprotect, &r, sizeof(r));
+	return (int)on_range(
+		p, do_mprotect,
+		(struct range){ .address = address, .length = length, .flag = protection });
 }
 
 int move_mapping(uint64_t from, uint64_t length, uint64_t to)
@@ -471,9 +466,8 @@ static long do_move(void *arg)
 
 int peer_move(struct peer *p, uint64_t from, uint64_t length, uint64_t to)
 {
-	struct range r = { .address = from, .length = length, .value = to };
-
-	return (int)peer_call(p, do_move, &r, sizeof(r));
+	return (int)on_range(p, do_move,
+			     (struct range){ .address = from, .length = length, .value = to });
 }
 
 static long do_cover(void *arg)
@@ -488,9 +482,7 @@ static long do_cover(void *arg)
 
 void peer_cover(struct peer *p, uint64_t address, uint64_t length)
 {
-	struct range r = { .address = address, .length = length };
-
-	assert_ok(peer_call(p, do_cover, &r, sizeof(r)));
+	assert_ok(on_range(p, do_cover, (struct range){ .address = address, .length = length }));
 }
 
 static long do_become(void *arg)
