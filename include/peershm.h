@@ -145,18 +145,15 @@ void *peershm_base(const struct peershm *handle);    /* NULL without a window */
 uint64_t peershm_size(const struct peershm *handle); /* of the active memory */
 uint64_t peershm_capacity(const struct peershm *handle);
 uint64_t peershm_page_size(const struct peershm *handle);
-uint64_t peershm_client_id(const struct peershm *handle); /* 0 without a window */
+
+/*
+ * The id of this client, 0 without a window. A region never uses an id twice: a
+ * process that attaches again, even under the same name, has a new one.
+ */
+uint64_t peershm_client_id(const struct peershm *handle);
 
 /* The client name of this process, valid until the handle is closed; NULL without a window. */
 const char *peershm_client_name(const struct peershm *handle);
-
-/*
- * How many clients have had the name of this client, itself included: 1 for the
- * first, more for one that took the place of a client that left or died. A region
- * remembers the names that were left last, as many as it can have clients. 0
- * without a window.
- */
-uint64_t peershm_generation(const struct peershm *handle);
 
 /*
  * The header that the kernel publishes, mapped read-only and valid until the

@@ -37,7 +37,6 @@ static void keep_answer(struct peershm *handle, const struct peershm_attach *com
 	memcpy(handle->client_name, command->client_name, sizeof(handle->client_name));
 	handle->region_id = command->region;
 	handle->client_id = command->client;
-	handle->generation = command->generation;
 	handle->base = command->base;
 	handle->capacity = command->capacity;
 	handle->header_length = command->header_length;

@@ -73,11 +73,6 @@ PEERSHM_API const char *peershm_client_name(const struct peershm *handle)
 	return pshm_handle_usable(handle) && handle->client_id ? handle->client_name : NULL;
 }
 
-PEERSHM_API uint64_t peershm_generation(const struct peershm *handle)
-{
-	return pshm_handle_usable(handle) ? handle->generation : 0;
-}
-
 PEERSHM_API const struct peershm_header *peershm_header(const struct peershm *handle)
 {
 	return has_window(handle) ? handle->header : NULL;

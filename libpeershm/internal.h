@@ -55,7 +55,6 @@ struct peershm {
 	uint64_t command_region; /* for commands: 0 for a client, otherwise the region's id */
 	uint64_t region_id;	 /* 0: not known yet */
 	uint64_t client_id;	 /* 0: the handle has no window */
-	uint64_t generation;	 /* of the client's name */
 	uint64_t base;
 	uint64_t capacity;
 	uint64_t page_size;

@@ -272,11 +272,6 @@ static int client_id(void)
 	return nonzero(peershm_client_id(scene.client));
 }
 
-static int generation(void)
-{
-	return nonzero(peershm_generation(scene.client));
-}
-
 static int client_name(void)
 {
 	return pointer(peershm_client_name(scene.client));
@@ -416,7 +411,6 @@ static const struct function functions[] = {
 	{ "peershm_page_size", page_size, 0, 0 },
 	{ "peershm_client_id", client_id, 0, 0 },
 	{ "peershm_client_name", client_name, 0, 0 },
-	{ "peershm_generation", generation, 0, 0 },
 	{ "peershm_header", header, 0, 0 },
 	{ "peershm_header_clients", header_clients, 0, 0 },
 	{ "peershm_clients", clients, 1, 0 },

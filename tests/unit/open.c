@@ -87,6 +87,17 @@ DEVICE_CASE(create_makes_it_and_attaches)
 	peershm_close(handle);
 }
 
+DEVICE_CASE(region_opened_again_gives_another_client_id)
+{
+	struct peershm *handle = open_region("bgpd", PEERSHM_CREATE, &small);
+	uint64_t first = peershm_client_id(handle);
+
+	peershm_close(handle);
+	handle = open_region("bgpd", 0, NULL);
+	assert_true(peershm_client_id(handle) > first);
+	peershm_close(handle);
+}
+
 DEVICE_CASE(create_takes_the_one_there_is)
 {
 	struct peershm_options other = { .capacity = 2 * GIB, .mode = 0666 };

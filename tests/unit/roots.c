@@ -145,14 +145,3 @@ DEVICE_CASE(bad_arguments_are_einval_without_a_command)
 	assert_int_equal(fake.nr_commands, commands);
 	peershm_close(handle);
 }
-
-DEVICE_CASE(generation_is_that_of_the_clients_name)
-{
-	struct peershm *handle = open_region();
-
-	assert_int_equal(peershm_generation(handle), 1);
-	peershm_close(handle);
-	handle = open_region();
-	assert_int_equal(peershm_generation(handle), 2);
-	peershm_close(handle);
-}

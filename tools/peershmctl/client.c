@@ -20,8 +20,7 @@ static int get_clients(struct peershm *handle, void *records, size_t room)
 
 static struct table *clients_table(void)
 {
-	return table_new("lrrrlrl", "CLIENT", "PID", "ID", "GENERATION", "BASE", "MAPPED",
-			 "ACCESS");
+	return table_new("lrrlrl", "CLIENT", "PID", "ID", "BASE", "MAPPED", "ACCESS");
 }
 
 static void client_row(struct table *table, const void *record)
@@ -29,18 +28,15 @@ static void client_row(struct table *table, const void *record)
 	const struct peershm_client_info *client = record;
 	char pid[16];
 	char id[24];
-	char generation[24];
 	char base[ADDRESS_TEXT];
 	char mapped[SIZE_TEXT];
 	bool read_only = client->flags & PEERSHM_CLIENT_READ_ONLY;
 
 	snprintf(pid, sizeof(pid), "%d", client->pid);
 	snprintf(id, sizeof(id), "%" PRIu64, (uint64_t)client->id);
-	snprintf(generation, sizeof(generation), "%" PRIu64, (uint64_t)client->generation);
 	output_hex(client->base, base);
 	size_format(client->mapped, mapped);
-	table_row(table, client->name, pid, id, generation, base, mapped,
-		  read_only ? "read" : "read, write");
+	table_row(table, client->name, pid, id, base, mapped, read_only ? "read" : "read, write");
 }
 
 static struct json_object *client_object(const void *record)
@@ -52,7 +48,6 @@ static struct json_object *client_object(const void *record)
 	output_text(object, "name", client->name);
 	output_number(object, "pid", (uint64_t)client->pid);
 	output_number(object, "id", client->id);
-	output_number(object, "generation", client->generation);
 	output_number(object, "start_time_ns", client->start_time);
 	output_address(object, "base", client->base);
 	output_number(object, "mapped", client->mapped);
@@ -79,8 +74,8 @@ const struct command command_clients = {
 	.summary = "List the processes attached to a region",
 	.help = "  --json  an array of clients\n"
 		"\n"
-		"A PID of 0 means a process outside the PID namespace of peershmctl. The\n"
-		"generation of a client is how many have had its name.\n"
+		"A PID of 0 means a process outside the PID namespace of peershmctl. An\n"
+		"ID is never used twice in a region.\n"
 		"\n"
 		"Example: peershmctl clients routes\n",
 	.run = run_clients,
