@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A client that crashed or left comes back under its name, and finds all that it had. A generation
- * tells its lives apart. A stranger that gets the PID of a dead client is not taken for it.
+ * A client that crashed or left comes back under its name, and finds all that it had. Its id, which
+ * is never used twice, tells its lives apart. A stranger that gets the PID of a dead client is not
+ * taken for it.
  */
 #include <signal.h>
 #include <sys/mman.h>
@@ -10,7 +11,8 @@
 
 #include "support/harness.h"
 
-static uint64_t generation_of(const struct region *r, const char *name)
+/* As CLIENTS tells it; 0 if there is no such client. */
+static uint64_t id_of(const struct region *r, const char *name)
 {
 	struct peershm_client_info infos[16];
 	int n = do_clients(r->fd, r->id, infos, 16);
@@ -18,7 +20,7 @@ static uint64_t generation_of(const struct region *r, const char *name)
 	assert_in_range(n, 0, 16);
 	for (int i = 0; i < n; i++) {
 		if (!strcmp(infos[i].name, name))
-			return infos[i].generation;
+			return infos[i].id;
 	}
 	return 0;
 }
@@ -29,13 +31,12 @@ CASES(a_killed_client_comes_back_to_all_it_had, ALL_BACKINGS)
 	struct region *r = region_with(b, b->step, 2 * b->step);
 
 	root = r->base + 64;
-	for (uint64_t i = 1; i <= 5; i++) {
+	for (int i = 1; i <= 5; i++) {
 		struct peer *p = peer_join(r, "daemon");
 
 		assert_true(p->at.client > id);
 		id = p->at.client;
-		assert_int_equal(p->at.generation, i);
-		assert_int_equal(generation_of(r, "daemon"), i);
+		assert_int_equal(id_of(r, "daemon"), id);
 		assert_int_equal(p->at.base, r->base);
 		assert_int_equal(p->at.active, region_size(r));
 		/* All of it was mapped before ATTACH returned. */
@@ -57,7 +58,7 @@ CASES(a_killed_client_comes_back_to_all_it_had, ALL_BACKINGS)
 	assert_true(region_until_clients(r, 0, 1000));
 }
 
-CASE(header_clients_and_attach_tell_the_same_generation)
+CASE(header_clients_and_attach_tell_the_same_id)
 {
 	struct region *r = region_new(small, GIB);
 	struct client *c = client_new(r, "test");
@@ -69,89 +70,95 @@ CASE(header_clients_and_attach_tell_the_same_generation)
 	test_cleanup(free, copy);
 	peer_kill(peer_join(r, "daemon"));
 	p = peer_join(r, "daemon");
-	assert_int_equal(p->at.generation, 2);
-	assert_int_equal(generation_of(r, "daemon"), 2);
-	assert_int_equal(generation_of(r, "test"), 1);
+	assert_int_not_equal(p->at.client, c->at.client);
+	assert_int_equal(id_of(r, "daemon"), p->at.client);
+	assert_int_equal(id_of(r, "test"), c->at.client);
 	assert_ok(header_copy(c, copy));
 	for (unsigned int i = 0; i < ((struct peershm_header *)copy)->max_clients; i++) {
 		const struct peershm_header_client *e = header_client(copy, i);
 
 		if (!strcmp(e->name, "daemon")) {
-			assert_int_equal(e->generation, 2);
+			assert_int_equal(e->id, p->at.client);
 			seen++;
 		}
 	}
 	assert_int_equal(seen, 1);
 }
 
-CASE(a_client_that_left_in_good_order_counts_too)
+/* The peer attaches under this name, and has an id that is larger than all before. */
+static void attaches_with_new_id(const struct region *r, struct peer *p, const char *name,
+				 uint64_t *last)
+{
+	assert_ok(peer_attach(p, r->name, name, 0));
+	assert_true(p->at.client > *last);
+	assert_int_equal(id_of(r, name), p->at.client);
+	*last = p->at.client;
+}
+
+CASE(a_client_that_left_in_good_order_comes_back_with_a_new_id)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_new();
+	uint64_t last = 0;
 
-	for (uint64_t i = 1; i <= 3; i++) {
-		assert_ok(peer_attach(p, r->name, "guest", 0));
-		assert_int_equal(p->at.generation, i);
+	for (int i = 0; i < 3; i++) {
+		attaches_with_new_id(r, p, "guest", &last);
 		assert_ok(peer_detach(p));
 	}
-	assert_ok(peer_attach(p, r->name, "guest", 0));
+	attaches_with_new_id(r, p, "guest", &last);
 	assert_ok(peer_munmap(p, r->base, GIB));
 	assert_true(region_until_clients(r, 0, 1000));
-	assert_ok(peer_attach(p, r->name, "guest", 0));
-	assert_int_equal(p->at.generation, 5);
+	attaches_with_new_id(r, p, "guest", &last);
 }
 
-CASE(an_attach_that_fails_takes_no_generation)
+CASE(an_attach_that_fails_takes_nobodys_id)
 {
 	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_join(r, "daemon"), *other = peer_new();
+	uint64_t last = p->at.client;
 	void *in_the_way;
 	struct client c;
 
 	assert_error(peer_attach(other, r->name, "daemon", 0), -EEXIST);
-	assert_int_equal(generation_of(r, "daemon"), 1);
+	assert_int_equal(id_of(r, "daemon"), last);
 	peer_kill(p);
 	in_the_way = mmap(at_address(r->base), small->page, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	assert_ptr_equal(in_the_way, at_address(r->base));
 	assert_error(client_attach(&c, r->name, "daemon", 0), -EADDRINUSE);
+	assert_int_equal(id_of(r, "daemon"), 0);
 	munmap(in_the_way, small->page);
-	assert_ok(peer_attach(other, r->name, "daemon", 0));
-	assert_int_equal(other->at.generation, 2);
+	attaches_with_new_id(r, other, "daemon", &last);
 }
 
-CASE(names_of_one_region_are_not_those_of_another)
+CASE(ids_of_one_region_are_not_those_of_another)
 {
 	struct region *one = region_new(small, GIB), *two = region_new(small, GIB);
+	uint64_t last = 0;
 
-	peer_kill(peer_join(one, "daemon"));
-	assert_int_equal(peer_join(two, "daemon")->at.generation, 1);
-	assert_int_equal(peer_join(one, "daemon")->at.generation, 2);
+	for (int i = 0; i < 3; i++) {
+		attaches_with_new_id(one, peer_new(), "daemon", &last);
+		peers_end();
+	}
+	/* It is the first client of its region. */
+	assert_int_equal(peer_join(two, "daemon")->at.client, 1);
 }
 
-/* The peer attaches under this name, which has this generation then, and leaves. */
-static void visits(const struct region *r, struct peer *p, const char *name, uint64_t generation)
-{
-	assert_ok(peer_attach(p, r->name, name, 0));
-	assert_int_equal(p->at.generation, generation);
-	assert_ok(peer_detach(p));
-}
-
-/* A region for 3 clients remembers 3 names. */
-CASE(the_names_that_were_left_last_are_remembered)
+CASE(more_clients_than_there_are_slots_share_no_id)
 {
 	struct region *r = region_of_mode(small, 0600, 3);
-	struct peer *p = peer_new();
+	static const char *const names[] = { "a", "b", "c", "d" };
+	struct peer *peers[3];
+	uint64_t last = 0;
 
-	for (uint64_t round = 1; round <= 2; round++) {
-		visits(r, p, "a", round);
-		visits(r, p, "b", round);
-		visits(r, p, "c", round);
+	/* Each slot is taken by four clients, one after the other, and each name by three. */
+	for (int i = 0; i < 12; i++) {
+		if (i < 3)
+			peers[i] = peer_new();
+		else
+			assert_ok(peer_detach(peers[i % 3]));
+		attaches_with_new_id(r, peers[i % 3], names[i % 4], &last);
 	}
-	/* One name more, and "a", which was left first, is forgotten. */
-	visits(r, p, "d", 1);
-	visits(r, p, "b", 3);
-	visits(r, p, "a", 1);
 }
 
 #define LAST_PID "/proc/sys/kernel/ns_last_pid"
