@@ -43,13 +43,6 @@ struct peershm_root {
 	char name[PEERSHM_NAME_SIZE];	/* constant */
 };
 
-/* The name of a client that left. One that was never used is empty. */
-struct peershm_name {
-	char name[PEERSHM_NAME_SIZE];
-	u64 generation;		/* of the last client of that name */
-	u64 left;		/* when, in the region's departures */
-};
-
 /*
  * What a region remembers of its past: its last events, once for all readers.
  * Part of the region.
@@ -154,8 +147,6 @@ struct peershm_region {
 	u64 generation;
 	u64 shrinks;			/* how often it shrank */
 	u64 next_client_id;
-	struct peershm_name *names;	/* max_clients, of clients that left */
-	u64 departures;			/* how many that was */
 	u32 header_seq;
 	u32 nr_clients;			/* live ones */
 	bool linked;			/* written with list_mutex, too */
@@ -184,7 +175,6 @@ struct peershm_client {
 	struct pid *pid;
 	u64 id;
 	u64 start_time;
-	u64 generation;			/* of the name: 1 for its first */
 	unsigned int entry;		/* of the header; its slot while it has one */
 	u32 flags;
 	bool dump;			/* its window is part of core dumps */

@@ -215,7 +215,6 @@ long peershm_attach_run(struct peershm_file *pf, void *arg)
 	if (!err) {
 		args->region = region->id;
 		args->client = client->id;
-		args->generation = client->generation;
 		args->base = region->base;
 		args->capacity = region->capacity;
 		args->header_length =

@@ -87,7 +87,6 @@ static void describe_client(const struct peershm_client *client,
 	info->pid = peershm_client_pid(client);
 	info->flags = client->flags;
 	memcpy(info->name, client->name, sizeof(info->name));
-	info->generation = client->generation;
 }
 
 long peershm_clients_run(struct peershm_region *region,

@@ -138,10 +138,10 @@ union argument {
 };
 
 /* The ABI's layout is for ever. */
-static_assert(sizeof(struct peershm_header_client) == 128);
+static_assert(sizeof(struct peershm_header_client) == 112);
 static_assert(sizeof(struct peershm_header) == 184);
 static_assert(sizeof(struct peershm_create) == 120);
-static_assert(sizeof(struct peershm_attach) == 216);
+static_assert(sizeof(struct peershm_attach) == 208);
 static_assert(sizeof(struct peershm_detach) == 8);
 static_assert(sizeof(struct peershm_peer) == 88);
 static_assert(sizeof(struct peershm_map_report) == 32);
@@ -152,7 +152,7 @@ static_assert(sizeof(struct peershm_set_root) == 112);
 static_assert(sizeof(struct peershm_root_info) == 80);
 static_assert(sizeof(struct peershm_get_root) == 96);
 static_assert(sizeof(struct peershm_roots) == 32);
-static_assert(sizeof(struct peershm_client_info) == 112);
+static_assert(sizeof(struct peershm_client_info) == 104);
 static_assert(sizeof(struct peershm_clients) == 32);
 static_assert(sizeof(struct peershm_resolve) == 96);
 static_assert(sizeof(struct peershm_region_info) == 176);

@@ -18,7 +18,6 @@
 #include "registry/event.h"
 #include "registry/header.h"
 #include "registry/limits.h"
-#include "registry/name.h"
 #include "registry/region.h"
 #include "types.h"
 
@@ -127,7 +126,6 @@ static void leave_locked(struct peershm_client *client)
 		return;
 	type = died(client) ? PEERSHM_EVENT_DIED : PEERSHM_EVENT_LEFT;
 	client->live = false;
-	peershm_name_remember_locked(client);
 	region->nr_clients--;
 	if (announced)
 		peershm_region_unannounce_locked(region);
@@ -397,8 +395,6 @@ static int try_enter(struct peershm_client *client)
 		goto unlock;
 	}
 	client->id = ++region->next_client_id;
-	client->generation =
-		peershm_name_last_locked(region, client->name) + 1;
 	client->slot = slot;
 	client->entry = slot;
 	region->clients[slot] = client;
@@ -409,7 +405,7 @@ unlock:
 
 /**
  * peershm_client_enter() - put a client into the registry, not yet shown
- * @client: new; gets its id and generation
+ * @client: new; gets its id
  *
  * Waits for a dying client that still has the name.
  *

@@ -153,7 +153,6 @@ void peershm_header_set_client(struct peershm_region *region, unsigned int slot,
 	e->pid = pid_nr_ns(client->pid, region->pid_ns);
 	e->state = PEERSHM_CLIENT_LIVE;
 	e->flags = client->flags;
-	e->generation = client->generation;
 	memcpy(e->name, client->name, sizeof(e->name));
 }
 

@@ -74,7 +74,6 @@ static void free_region(struct peershm_region *region)
 	peershm_event_log_free(&region->events);
 	peershm_header_free(region->header);
 	peershm_root_free_all(region);
-	kvfree(region->names);
 	kvfree(region->kept_slots);
 	kvfree(region->clients);
 	put_pid_ns(region->pid_ns);
@@ -91,11 +90,9 @@ static int alloc_parts(struct peershm_region *region)
 				   GFP_KERNEL_ACCOUNT);
 	region->kept_slots = kvcalloc(n, sizeof(*region->kept_slots),
 				      GFP_KERNEL_ACCOUNT);
-	region->names = kvcalloc(n, sizeof(*region->names),
-				 GFP_KERNEL_ACCOUNT);
 	region->header = peershm_header_alloc(region);
 	if (peershm_event_log_init(&region->events, n) || !region->clients ||
-	    !region->kept_slots || !region->names || !region->header)
+	    !region->kept_slots || !region->header)
 		return -ENOMEM;
 	return 0;
 }

@@ -73,7 +73,6 @@ static inline int fake_attach(struct fake_file *file, struct peershm_attach *att
 	attach->capacity = region->info.capacity;
 	attach->active = region->info.active;
 	attach->header_length = FAKE_HEADER_LENGTH;
-	attach->generation = region->left + 1;
 	attach->root_generation = region->info.root_generation;
 	attach->control_length = FAKE_CONTROL_LENGTH;
 	return 0;
@@ -85,7 +84,6 @@ static inline int fake_detach(struct fake_file *file)
 		return ENOTCONN;
 	munmap(file->window, file->window_length);
 	file->region->info.nr_clients--;
-	file->region->left++;
 	file->region->clients[file->entry] = 0;
 	fake_publish(file->region);
 	file->region = NULL;

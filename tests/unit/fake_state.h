@@ -30,7 +30,6 @@ struct fake_region {
 	struct peershm_header *header;
 	struct peershm_root_info roots[FAKE_ROOTS]; /* an empty name: this entry is free */
 	uint64_t root_changes;
-	uint64_t left; /* clients that left; the next one's generation is one more */
 	uint64_t clients[FAKE_CLIENTS]; /* their ids, by entry of the header; 0: free */
 	char *control;
 };

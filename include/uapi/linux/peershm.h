@@ -129,8 +129,6 @@ struct peershm_header_client {
 	__u32 flags;	  /* PEERSHM_CLIENT_* */
 	__u32 reserved;
 	char name[PEERSHM_NAME_SIZE];
-	__u64 generation; /* of its name, see ATTACH */
-	__u64 reserved2;
 };
 
 struct peershm_header {
@@ -193,11 +191,8 @@ struct peershm_create {
  * If a client of the same name is being killed or dumps core, ATTACH waits up
  * to a second for it to be gone.
  *
- * A client that attaches under the name of a client that left or died takes its
- * place. It gets a new id, and a generation that is one more than that of the
- * other client. The first client of a name has generation 1. A region remembers
- * the names that were left last, as many as it can have clients; a forgotten
- * name starts again with generation 1.
+ * A client that attaches under the name of a client that left or died gets a
+ * new id. A region never uses an id twice, so the id tells the two apart.
  */
 #define PEERSHM_ATTACH_READ_ONLY (1u << 0) /* window PROT_READ; mprotect() cannot change it */
 #define PEERSHM_ATTACH_DUMP (1u << 1)	   /* the window is part of core dumps */
@@ -215,7 +210,6 @@ struct peershm_attach {
 	__u64 root;	/* out: the root without a name; 0 if it was never set */
 	__u64 header_length;  /* out: for mmap at PEERSHM_HEADER_OFFSET */
 	__u64 control_length; /* out: for mmap at PEERSHM_CONTROL_OFFSET */
-	__u64 generation;     /* out: of the client's name */
 	__u64 root_generation; /* out */
 };
 
@@ -422,7 +416,6 @@ struct peershm_client_info {
 	__s32 pid;
 	__u32 flags;	/* PEERSHM_CLIENT_* */
 	char name[PEERSHM_NAME_SIZE];
-	__u64 generation; /* of its name, see ATTACH */
 };
 
 struct peershm_clients {
