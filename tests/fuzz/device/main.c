@@ -25,24 +25,24 @@ static void usage(void)
 	exit(2);
 }
 
-/* Programs are separated by lines that are no calls. */
+/* Each line is a program, its calls separated by semicolons. */
 static void corpus_load(struct corpus *corpus, const char *path)
 {
 	FILE *file = fopen(path, "re");
-	struct program *program = &corpus->programs[0];
-	char line[1024];
+	char *line = NULL;
+	size_t room = 0;
 
-	while (file && fgets(line, sizeof(line), file) && corpus->nr < MAX_CORPUS) {
-		program = &corpus->programs[corpus->nr];
-		if (program->nr_ops < MAX_OPS && op_parse(line, &program->ops[program->nr_ops]))
-			program->nr_ops++;
-		else if (program->nr_ops)
-			corpus->nr++;
+	while (file && getline(&line, &room, file) > 0 && corpus->nr < MAX_CORPUS) {
+		struct program *program = &corpus->programs[corpus->nr];
+		char *rest = line, *call;
+
+		while (program->nr_ops < MAX_OPS && (call = strsep(&rest, ";")))
+			program->nr_ops += op_parse(call, &program->ops[program->nr_ops]);
+		corpus->nr += program->nr_ops > 0;
 	}
+	free(line);
 	if (file)
 		fclose(file);
-	if (corpus->nr < MAX_CORPUS && program->nr_ops)
-		corpus->nr++;
 	corpus->loaded = corpus->nr;
 }
 
@@ -75,7 +75,7 @@ static void replay_print(const struct replayed *replayed)
 {
 	for (unsigned int i = 0; i < replayed->nr; i++) {
 		printf("--- thread %u\n", replayed->thread[i]);
-		program_print(stdout, &replayed->programs[i], "");
+		program_print(stdout, &replayed->programs[i], "\n");
 	}
 	puts("--- end");
 }
@@ -260,8 +260,8 @@ static int distil(struct shared *shared, struct common *common)
 	for (uint32_t i = 0; i < shared->corpus.nr; i++) {
 		if (!shared->kept[i])
 			continue;
-		puts("=");
-		program_print(stdout, &shared->corpus.programs[i], "= ");
+		fputs("= ", stdout);
+		program_print(stdout, &shared->corpus.programs[i], "; ");
 		kept++;
 	}
 	printf("distilled: %u of %u programs, %u edges, %u points\n", kept, shared->corpus.nr,

@@ -207,13 +207,13 @@ void op_print(FILE *file, const struct op *op)
 	}
 }
 
-void program_print(FILE *file, const struct program *program, const char *indent)
+void program_print(FILE *file, const struct program *program, const char *between)
 {
 	for (unsigned int i = 0; i < program->nr_ops; i++) {
-		fputs(indent, file);
+		fputs(i ? between : "", file);
 		op_print(file, &program->ops[i]);
-		fputc('\n', file);
 	}
+	fputc('\n', file);
 }
 
 void program_copy(struct program *to, const struct program *from)

@@ -127,7 +127,7 @@ void program_cut(struct program *program, unsigned int at, unsigned int n);
 /* Read, or print, one line. False if the line is no call. */
 bool op_parse(const char *line, struct op *op);
 void op_print(FILE *file, const struct op *op);
-void program_print(FILE *file, const struct program *program, const char *indent);
+void program_print(FILE *file, const struct program *program, const char *between);
 
 /* C statements, for a process that includes calls.h. */
 void program_print_c(FILE *file, const struct program *program, unsigned int process);

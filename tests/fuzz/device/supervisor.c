@@ -207,8 +207,8 @@ static void print_new(struct shared *shared, uint32_t *printed)
 	uint32_t nr = __atomic_load_n(&shared->corpus.nr, __ATOMIC_ACQUIRE);
 
 	for (; *printed < nr; ++*printed) {
-		puts("+");
-		program_print(stdout, &shared->corpus.programs[*printed], "+ ");
+		fputs("+ ", stdout);
+		program_print(stdout, &shared->corpus.programs[*printed], "; ");
 	}
 }
 
@@ -222,7 +222,7 @@ void print_running(const struct shared *shared, const char *reason)
 		while (n--) {
 			printf("--- thread %u, %s, at call %u\n", i, n ? "before" : "running",
 			       t->at + 1);
-			program_print(stdout, &t->history[(t->programs - n) % HISTORY], "");
+			program_print(stdout, &t->history[(t->programs - n) % HISTORY], "\n");
 		}
 	}
 	puts("--- end");
