@@ -4,50 +4,21 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <peershm.h>
-
 #include "support/harness.h"
+#include "support/library.h"
 
 #define SHORT_MS 100
 
-static struct peershm *shm;
-
-static void close_handle(void *handle)
-{
-	peershm_close(*(struct peershm **)handle);
-	*(struct peershm **)handle = NULL;
-}
-
-struct open_order {
-	char region[PEERSHM_NAME_SIZE];
-	unsigned int flags;
-};
-
-static long open_reader(void *arg)
-{
-	const struct open_order *o = arg;
-
-	return peershm_open(&shm, o->region, "reader", o->flags, NULL);
-}
-
-/* This process opens a new region. */
-static void open_region(struct open_order *o)
-{
-	static const struct peershm_options options = { .capacity = GIB, .size = 4 * MIB };
-
-	region_name(o->region);
-	assert_ok(peershm_open(&shm, o->region, "test", PEERSHM_CREATE, &options));
-	test_cleanup(close_handle, &shm);
-}
+static const struct peershm_options options = { .capacity = GIB, .size = 4 * MIB };
 
 /* A region that this process and a peer have opened. */
 static struct peer *region_with_reader(unsigned int flags)
 {
-	struct open_order o = { .flags = flags };
+	struct open_order o = { .client = "reader", .flags = flags };
 	struct peer *p = peer_new();
 
-	open_region(&o);
-	assert_ok(peer_call(p, open_reader, &o, sizeof(o)));
+	open_here(o.region, "test", &options);
+	assert_ok(peer_call(p, open_by_library, &o, sizeof(o)));
 	return p;
 }
 
@@ -194,13 +165,13 @@ static long write_page(void *arg)
 
 CASE(who_has_left_cannot_forge_the_sections_of_who_came_after)
 {
-	struct open_order o = { .flags = PEERSHM_READ_ONLY };
+	struct open_order o = { .client = "reader", .flags = PEERSHM_READ_ONLY };
 	struct peer *forger = peer_new(), *reader = peer_new();
 	uint32_t none = 0, one = 1;
 
-	open_region(&o);
+	open_here(o.region, "test", &options);
 	assert_ok(peer_call(forger, leave_page_behind, &o, sizeof(o)));
-	assert_ok(peer_call(reader, open_reader, &o, sizeof(o)));
+	assert_ok(peer_call(reader, open_by_library, &o, sizeof(o)));
 	assert_ok(peer_call(reader, enter, NULL, 0));
 	assert_ok(peer_call(forger, write_page, &none, sizeof(none)));
 	assert_error(peershm_shrink(shm, MIB, SHORT_MS), -ETIMEDOUT);
@@ -242,13 +213,13 @@ static void unlink_many(void *arg)
 
 CASE(a_thread_reads_in_128_regions_and_no_more)
 {
-	static const struct peershm_options options = { .capacity = MIB };
+	static const struct peershm_options small_options = { .capacity = MIB };
 
 	test_cleanup(unlink_many, NULL);
 	for (unsigned int i = 0; i < REGIONS; i++) {
 		snprintf(many[i].name, sizeof(many[i].name), "t-%d-%u", (int)getpid(), i);
 		assert_ok(peershm_open(&many[i].handle, many[i].name, "test", PEERSHM_CREATE,
-				       &options));
+				       &small_options));
 	}
 	for (unsigned int i = 0; i < REGIONS - 1; i++)
 		assert_ok(peershm_read_lock(many[i].handle));
