@@ -140,6 +140,7 @@ struct peershm_region {
 	/* An announced shrink: to which size, by whom. None: the size, NULL. */
 	u64 watermark;
 	struct peershm_client *announcer;
+	u64 announcements;		/* ever made; the last one's cookie */
 	struct peershm_root root;	/* the one without a name */
 	struct list_head roots;		/* those with names */
 	u64 root_changes;

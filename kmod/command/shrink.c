@@ -24,6 +24,7 @@ int peershm_shrink_check(const void *arg)
 
 	switch (args->flags) {
 	case 0:
+		return args->cookie ? -EINVAL : 0;
 	case PEERSHM_SHRINK_ANNOUNCE:
 	case PEERSHM_SHRINK_CANCEL:
 	case PEERSHM_SHRINK_ANNOUNCED:
@@ -47,9 +48,7 @@ static int shrink_locked(struct peershm_region *region,
 	if (args->new_size == old_size && !args->flags)
 		return 0;
 	/* The header first, so that nobody learns of memory that is going. */
-	err = peershm_size_begin_shrink(region, client,
-					args->flags & PEERSHM_SHRINK_ANNOUNCED,
-					args->new_size);
+	err = peershm_size_begin_shrink(region, client, args);
 	if (err)
 		return err;
 	if (args->new_size < old_size) {
@@ -109,6 +108,5 @@ long peershm_shrink_run(struct peershm_region *region,
 		return -EINVAL;
 	if (!client)
 		return -ENOTCONN;
-	return peershm_size_announce(region, client, args->new_size, cancel,
-				     &args->old_size);
+	return peershm_size_announce(region, client, args);
 }

@@ -93,7 +93,7 @@ static const struct command commands[] = {
 		       PEERSHM_ACCESS_WRITE),
 	REGION_COMMAND(PEERSHM_IOC_PEER_MAP, peershm_peer_map, report,
 		       peer_map, PEERSHM_ACCESS_WRITE),
-	REGION_COMMAND(PEERSHM_IOC_SHRINK, peershm_shrink, old_size, shrink,
+	REGION_COMMAND(PEERSHM_IOC_SHRINK, peershm_shrink, cookie, shrink,
 		       PEERSHM_ACCESS_WRITE),
 	REGION_COMMAND(PEERSHM_IOC_SET_ROOT, peershm_set_root, name, set_root,
 		       PEERSHM_ACCESS_WRITE),
@@ -147,7 +147,7 @@ static_assert(sizeof(struct peershm_peer) == 88);
 static_assert(sizeof(struct peershm_map_report) == 32);
 static_assert(sizeof(struct peershm_grow) == 72);
 static_assert(sizeof(struct peershm_peer_map) == 136);
-static_assert(sizeof(struct peershm_shrink) == 32);
+static_assert(sizeof(struct peershm_shrink) == 40);
 static_assert(sizeof(struct peershm_set_root) == 112);
 static_assert(sizeof(struct peershm_root_info) == 80);
 static_assert(sizeof(struct peershm_get_root) == 96);

@@ -125,23 +125,24 @@ void peershm_size_grown(struct peershm_region *region,
  * peershm_size_begin_shrink() - nobody is to learn of memory that goes
  * @region: whose resize lock is held
  * @client: who shrinks it, or NULL
- * @announced: only if that client has announced just this
- * @new_size: not larger than the size
+ * @args: of its SHRINK, to no more than the size; with ANNOUNCED only if that
+ *        client has announced just this
  *
  * Returns: 0 or -ECANCELED.
  */
 int peershm_size_begin_shrink(struct peershm_region *region,
 			      const struct peershm_client *client,
-			      bool announced, u64 new_size)
+			      const struct peershm_shrink *args)
 {
 	int err = 0;
 
 	spin_lock(&region->registry_lock);
-	if (announced && (!client || region->announcer != client ||
-			  region->watermark != new_size))
+	if (args->flags & PEERSHM_SHRINK_ANNOUNCED &&
+	    (!client || region->announcer != client ||
+	     region->watermark != args->new_size))
 		err = -ECANCELED;
 	else
-		set_size_locked(region, new_size);
+		set_size_locked(region, args->new_size);
 	spin_unlock(&region->registry_lock);
 	return err;
 }
@@ -182,14 +183,14 @@ void peershm_size_end_shrink(struct peershm_region *region,
 }
 
 static int check_announcement(const struct peershm_region *region,
-			      const struct peershm_client *client, u64 new_size,
-			      bool cancel)
+			      const struct peershm_client *client,
+			      const struct peershm_shrink *args)
 {
 	if (!client->live)
 		return -ENOTCONN;
-	if (cancel)
+	if (args->flags & PEERSHM_SHRINK_CANCEL)
 		return region->announcer == client ? 0 : -ECANCELED;
-	if (new_size > region->size)
+	if (args->new_size > region->size)
 		return -EINVAL;
 	if (region->announcer && region->announcer != client)
 		return -EBUSY;
@@ -200,26 +201,26 @@ static int check_announcement(const struct peershm_region *region,
  * peershm_size_announce() - say what is going to be shrunk
  * @region: which
  * @client: who is going to
- * @new_size: to which size
- * @cancel: say that it is not, after all
- * @size: set to the size now
+ * @args: of its SHRINK with ANNOUNCE, which gets a cookie; or with CANCEL: it is
+ *        not going to, after all
  *
  * Returns: 0, -ENOTCONN, -ECANCELED, -EINVAL or -EBUSY.
  */
 int peershm_size_announce(struct peershm_region *region,
-			  struct peershm_client *client, u64 new_size,
-			  bool cancel, u64 *size)
+			  struct peershm_client *client,
+			  struct peershm_shrink *args)
 {
 	int err;
 
 	spin_lock(&region->registry_lock);
-	*size = region->size;
-	err = check_announcement(region, client, new_size, cancel);
+	args->old_size = region->size;
+	err = check_announcement(region, client, args);
 	if (!err) {
 		peershm_region_unannounce_locked(region);
-		if (!cancel) {
+		if (args->flags & PEERSHM_SHRINK_ANNOUNCE) {
 			region->announcer = client;
-			region->watermark = new_size;
+			region->watermark = args->new_size;
+			args->cookie = ++region->announcements;
 		}
 		peershm_header_show_region(region);
 		peershm_event_record_locked(region, PEERSHM_EVENT_SHRINKING,

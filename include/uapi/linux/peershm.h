@@ -305,12 +305,14 @@ struct peershm_peer_map {
  *
  * A client can shrink in two steps, so that others can stop using the memory
  * first. ANNOUNCE frees nothing: it shows new_size to everybody as the header's
- * watermark. ANNOUNCED then shrinks to exactly this size if the announcement is
- * still in force, and is ECANCELED if not. CANCEL, with new_size 0, withdraws
- * the announcement. It belongs to the client that made it: another client that
- * wants to announce gets EBUSY, and when its client leaves, it is withdrawn. It
- * is also withdrawn when the region grows, or is shrunk by a command without
- * ANNOUNCED, so that ANNOUNCED never frees memory that was added later.
+ * watermark, and answers a cookie, which is not 0 and which no other
+ * announcement in the region ever has. ANNOUNCED then shrinks to exactly this
+ * size if the announcement is still in force, and is ECANCELED if not. CANCEL,
+ * with new_size 0, withdraws the announcement. It belongs to the client that
+ * made it: another client that wants to announce gets EBUSY, and when its client
+ * leaves, it is withdrawn. It is also withdrawn when the region grows, or is
+ * shrunk by a command without ANNOUNCED, so that ANNOUNCED never frees memory
+ * that was added later.
  */
 #define PEERSHM_SHRINK_ANNOUNCE (1u << 0)
 #define PEERSHM_SHRINK_CANCEL (1u << 1)
@@ -322,6 +324,7 @@ struct peershm_shrink {
 	__u64 region;	/* id; 0: the one this file is attached to */
 	__u64 new_size;	/* multiple of the page size, at most the size */
 	__u64 old_size;	/* out */
+	__u64 cookie;	/* ANNOUNCE: out; ANNOUNCED, CANCEL: in; without a flag: 0 */
 };
 
 /*

@@ -144,6 +144,8 @@ static struct value value_of(struct random *random, enum kind kind)
 					   of_unit(POINT, random_below(random, NR_POINTS));
 	case A_COUNT:
 		return one_in(random, 20) ? hostile(random) : number(random_below(random, 9));
+	case A_COOKIE: /* of one of the first announcements */
+		return number(one_in(random, 3) ? 1 + random_below(random, 4) : 0);
 	case A_STRUCT_SIZE:
 		if (!one_in(random, 12))
 			return number(0);

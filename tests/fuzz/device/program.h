@@ -38,6 +38,7 @@ enum kind {
 	A_POINT,
 	AN_ARRAY,
 	A_COUNT,
+	A_COOKIE,
 	A_STRUCT_SIZE,
 	A_TAIL,
 	A_FAIL,

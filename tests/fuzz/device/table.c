@@ -110,7 +110,7 @@ const struct operation operations[] = {
 		FIELD(peer_map, reserved, A_RESERVED), FIELD(peer_map, name, A_CLIENT_NAME),
 		REPORT(peer_map)),
 	COMMAND(shrink, SHRINK, 40, FIELD(shrink, flags, A_FLAGS), FIELD(shrink, region, A_REGION),
-		FIELD(shrink, new_size, A_SIZE)),
+		FIELD(shrink, new_size, A_SIZE), FIELD(shrink, cookie, A_COOKIE)),
 	COMMAND(set_root, SET_ROOT, 30, FIELD(set_root, flags, A_FLAGS),
 		FIELD(set_root, region, A_REGION), FIELD(set_root, expected, AN_ADDRESS),
 		FIELD(set_root, root, AN_ADDRESS), FIELD(set_root, expected_generation, A_COUNT),

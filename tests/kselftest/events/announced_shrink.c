@@ -13,6 +13,7 @@ static struct fixture {
 	struct region *r;
 	struct client *me;
 	struct peer *peer;
+	uint64_t cookie; /* of the last announcement of either */
 } f;
 
 static void setup(void)
@@ -25,24 +26,29 @@ static void setup(void)
 
 static int announce(uint64_t new_size)
 {
-	return do_shrink_flags(f.me->fd, 0, PEERSHM_SHRINK_ANNOUNCE, new_size);
+	return do_shrink_flags(f.me->fd, 0, PEERSHM_SHRINK_ANNOUNCE, new_size, &f.cookie);
 }
 
 static int announced(uint64_t new_size)
 {
-	return do_shrink_flags(f.me->fd, 0, PEERSHM_SHRINK_ANNOUNCED, new_size);
+	return do_shrink_flags(f.me->fd, 0, PEERSHM_SHRINK_ANNOUNCED, new_size, &f.cookie);
 }
 
 static int cancel(void)
 {
-	return do_shrink_flags(f.me->fd, 0, PEERSHM_SHRINK_CANCEL, 0);
+	return do_shrink_flags(f.me->fd, 0, PEERSHM_SHRINK_CANCEL, 0, &f.cookie);
 }
 
 static int peer_shrink(uint32_t flags, uint64_t new_size)
 {
 	struct peershm_shrink s = { .size = sizeof(s), .flags = flags, .new_size = new_size };
+	int err;
 
-	return peer_ioctl(f.peer, PEERSHM_IOC_SHRINK, &s, sizeof(s));
+	s.cookie = flags ? f.cookie : 0;
+	err = peer_ioctl(f.peer, PEERSHM_IOC_SHRINK, &s, sizeof(s));
+	if (!err && flags)
+		f.cookie = s.cookie;
+	return err;
 }
 
 /* Size and watermark in the header, in steps. */
@@ -96,6 +102,32 @@ CASE(nothing_but_what_was_announced_is_shrunk)
 	header_says(3, 3);
 }
 
+static uint64_t next_cookie(uint64_t last)
+{
+	assert_true(f.cookie > last);
+	return f.cookie;
+}
+
+CASE(no_cookie_comes_twice)
+{
+	uint64_t last;
+
+	setup();
+	assert_ok(announce(3 * STEP));
+	last = next_cookie(0);
+	assert_ok(cancel());
+	assert_ok(announce(3 * STEP));
+	last = next_cookie(last);
+	assert_ok(announced(3 * STEP));
+	assert_ok(peer_shrink(PEERSHM_SHRINK_ANNOUNCE, 2 * STEP));
+	last = next_cookie(last);
+	assert_ok(peer_detach(f.peer));
+	client_leave(f.me);
+	assert_ok(client_attach(f.me, f.r->name, "me", 0));
+	assert_ok(announce(2 * STEP));
+	next_cookie(last);
+}
+
 CASE(an_announcement_of_the_whole_size_is_kept)
 {
 	setup();
@@ -125,7 +157,7 @@ CASE(a_withdrawn_announcement_is_gone)
 	setup();
 	assert_error(cancel(), -ECANCELED);
 	assert_ok(announce(2 * STEP));
-	assert_error(do_shrink_flags(f.me->fd, 0, PEERSHM_SHRINK_CANCEL, STEP), -EINVAL);
+	assert_error(do_shrink_flags(f.me->fd, 0, PEERSHM_SHRINK_CANCEL, STEP, &f.cookie), -EINVAL);
 	header_says(4, 2);
 	assert_ok(cancel());
 	header_says(4, 4);
@@ -192,17 +224,17 @@ CASE(only_clients_announce)
 
 	setup();
 	for (size_t i = 0; i < 2; i++) {
-		assert_error(do_shrink_flags(f.r->fd, f.r->id, flags[i], 0), -ENOTCONN);
-		assert_error(do_shrink_flags(f.r->fd, 0, flags[i], 0), -ENOTCONN);
+		assert_error(do_shrink_flags(f.r->fd, f.r->id, flags[i], 0, NULL), -ENOTCONN);
+		assert_error(do_shrink_flags(f.r->fd, 0, flags[i], 0, NULL), -ENOTCONN);
 	}
-	assert_error(do_shrink_flags(f.r->fd, f.r->id, PEERSHM_SHRINK_ANNOUNCED, 2 * STEP),
+	assert_error(do_shrink_flags(f.r->fd, f.r->id, PEERSHM_SHRINK_ANNOUNCED, 2 * STEP, NULL),
 		     -ECANCELED);
 	/* Even if the region is named by its id, it is the file's client who announces. */
-	assert_ok(do_shrink_flags(f.me->fd, f.r->id, PEERSHM_SHRINK_ANNOUNCE, 2 * STEP));
+	assert_ok(do_shrink_flags(f.me->fd, f.r->id, PEERSHM_SHRINK_ANNOUNCE, 2 * STEP, NULL));
 	header_says(4, 2);
 	client_leave(f.me);
 	assert_ok(client_attach(&reader, f.r->name, "reader", PEERSHM_ATTACH_READ_ONLY));
-	assert_error(do_shrink_flags(reader.fd, 0, PEERSHM_SHRINK_ANNOUNCE, STEP), -EACCES);
+	assert_error(do_shrink_flags(reader.fd, 0, PEERSHM_SHRINK_ANNOUNCE, STEP, NULL), -EACCES);
 	client_leave(&reader);
 	assert_ok(client_attach(f.me, f.r->name, "me", 0));
 }
@@ -213,7 +245,8 @@ CASE(two_flags_at_once_are_einval)
 	assert_ok(announce(2 * STEP));
 	for (uint32_t flags = 0; flags < 8; flags++) {
 		if (flags & (flags - 1))
-			assert_error(do_shrink_flags(f.me->fd, 0, flags, 2 * STEP), -EINVAL);
+			assert_error(do_shrink_flags(f.me->fd, 0, flags, 2 * STEP, &f.cookie),
+				     -EINVAL);
 	}
 	assert_error(announce(STEP + 1), -EINVAL);
 	assert_error(announce(5 * STEP), -EINVAL);

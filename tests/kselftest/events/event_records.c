@@ -15,6 +15,7 @@ CASE(everything_that_happens_is_an_event)
 	struct region *r = region_new(small, GIB);
 	int fd = event_watcher(r);
 	struct peershm_event joined, root, left;
+	uint64_t cookie = 0;
 	struct client c;
 	struct peer *p;
 	pid_t pid;
@@ -29,9 +30,9 @@ CASE(everything_that_happens_is_an_event)
 	root = event_next(fd);
 	assert_event_is(&root, PEERSHM_EVENT_ROOT, getpid(), "", 0, r->base + 3 * STEP);
 	assert_int_equal(root.client, joined.client);
-	assert_ok(do_shrink_flags(c.fd, 0, PEERSHM_SHRINK_ANNOUNCE, 2 * STEP));
+	assert_ok(do_shrink_flags(c.fd, 0, PEERSHM_SHRINK_ANNOUNCE, 2 * STEP, &cookie));
 	assert_next_event(fd, PEERSHM_EVENT_SHRINKING, getpid(), "me", 4 * STEP, 2 * STEP);
-	assert_ok(do_shrink_flags(c.fd, 0, PEERSHM_SHRINK_CANCEL, 0));
+	assert_ok(do_shrink_flags(c.fd, 0, PEERSHM_SHRINK_CANCEL, 0, &cookie));
 	assert_next_event(fd, PEERSHM_EVENT_SHRINKING, getpid(), "me", 4 * STEP, 4 * STEP);
 	assert_ok(do_shrink(c.fd, 0, STEP, NULL));
 	assert_next_event(fd, PEERSHM_EVENT_ROOT, getpid(), "", r->base + 3 * STEP, 0);

@@ -8,9 +8,10 @@
 #define ROOT_NAME "command"
 #define NR_RECORDS 4
 
-/* Each thread of a process has its own: what open() and mmap() gave it, and room for answers. */
+/* Each thread of a process has its own: what its calls gave it, and room for answers. */
 static _Thread_local int fd = -1;
 static _Thread_local void *mapped;
+static _Thread_local uint64_t cookie; /* of its last announcement */
 static _Thread_local union {
 	struct peershm_peer peers[NR_RECORDS];
 	struct peershm_root_info roots[NR_RECORDS];
@@ -109,18 +110,6 @@ static void fill_set_reserve(const struct target *t, union argument *a)
 	a->set_reserve.reserve = t->length;
 }
 
-static void fill_announce(const struct target *t, union argument *a)
-{
-	(void)t;
-	a->flags = PEERSHM_SHRINK_ANNOUNCE;
-}
-
-static void fill_shrink_announced(const struct target *t, union argument *a)
-{
-	(void)t;
-	a->flags = PEERSHM_SHRINK_ANNOUNCED;
-}
-
 static void fill_clients(const struct target *t, union argument *a)
 {
 	(void)t;
@@ -190,6 +179,21 @@ static long run_regions(const struct target *t)
 	return listed < 0 ? listed : listed ? 0 : -EACCES;
 }
 
+static long shrink(const struct target *t, uint32_t flags)
+{
+	return do_shrink_flags(self.fd, region_of(t), flags, 0, &cookie);
+}
+
+static long run_announce(const struct target *t)
+{
+	return shrink(t, PEERSHM_SHRINK_ANNOUNCE);
+}
+
+static long run_shrink_announced(const struct target *t)
+{
+	return shrink(t, PEERSHM_SHRINK_ANNOUNCED);
+}
+
 static long run_read(const struct target *t)
 {
 	struct peershm_event event;
@@ -244,9 +248,15 @@ static long undo_shrink(const struct target *t)
 	return do_grow_to(self.fd, region_of(t), t->step, NULL);
 }
 
-static long undo_announce(const struct target *t)
+/*
+ * Makes two records. It undoes an announcement, too, even one whose cookie is not known, as the
+ * answer could not be copied: a client that announces anew withdraws what it announced before.
+ */
+static long announce_and_cancel(const struct target *t)
 {
-	return do_shrink_flags(self.fd, region_of(t), PEERSHM_SHRINK_CANCEL, 0);
+	long err = run_announce(t);
+
+	return err ? err : shrink(t, PEERSHM_SHRINK_CANCEL);
 }
 
 static long undo_set_root(const struct target *t)
@@ -297,19 +307,6 @@ static long prepare_unlink(const struct target *t)
 static long prepare_root(const struct target *t)
 {
 	return unless_there("publish", t);
-}
-
-static long prepare_shrink_announced(const struct target *t)
-{
-	return command_run(command_find("announce"), t);
-}
-
-/* Makes two records: a shrink is announced, and the announcement is withdrawn. */
-static long prepare_read(const struct target *t)
-{
-	long err = prepare_shrink_announced(t);
-
-	return err ? err : undo_announce(t);
 }
 
 #define IOCTL(lower, upper) .ioctl = PEERSHM_IOC_##upper, .size = sizeof(struct peershm_##lower)
@@ -366,12 +363,13 @@ const struct command commands[] = {
 	  .fill = fill_set_reserve, .undo = undo_set_reserve, .where = INSIDE, .needs = MAY_WRITE,
 	  .clears = true },
 	{ "shrink", IOCTL(shrink, SHRINK), .region = FIELD(shrink, region),
+	  .padding = FIELD(shrink, cookie),
 	  .flags = PEERSHM_SHRINK_ANNOUNCE | PEERSHM_SHRINK_CANCEL | PEERSHM_SHRINK_ANNOUNCED,
 	  .undo = undo_shrink, .where = INSIDE, .needs = MAY_WRITE, .waits = true },
-	{ "announce", IOCTL(shrink, SHRINK), .region = FIELD(shrink, region), .fill = fill_announce,
-	  .undo = undo_announce, .where = INSIDE },
+	{ "announce", IOCTL(shrink, SHRINK), .region = FIELD(shrink, region), .run = run_announce,
+	  .undo = announce_and_cancel, .where = INSIDE },
 	{ "shrink announced", IOCTL(shrink, SHRINK), .region = FIELD(shrink, region),
-	  .fill = fill_shrink_announced, .prepare = prepare_shrink_announced, .undo = undo_shrink,
+	  .prepare = run_announce, .run = run_shrink_announced, .undo = undo_shrink,
 	  .where = INSIDE, .waits = true, .clears = true },
 	{ "clients", IOCTL(clients, CLIENTS), .region = FIELD(clients, region),
 	  .padding = FIELD(clients, reserved), .fill = fill_clients, .where = INSIDE,
@@ -388,7 +386,7 @@ const struct command commands[] = {
 	  .needs = MAY_READ },
 	{ "stat by name", IOCTL(stat, STAT), .names = { FIELD(stat, name) },
 	  .fill = fill_stat_by_name, .needs = MAY_READ },
-	{ "read", .prepare = prepare_read, .run = run_read, .where = INSIDE },
+	{ "read", .prepare = announce_and_cancel, .run = run_read, .where = INSIDE },
 	{ "map header", .run = run_map_header, .undo = undo_map, .where = INSIDE },
 	{ "map control", .run = run_map_control, .undo = undo_map, .where = INSIDE },
 	{ "unlink", IOCTL(unlink, UNLINK), .names = { FIELD(unlink, name) }, .fill = fill_unlink,

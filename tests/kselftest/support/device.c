@@ -135,13 +135,21 @@ int do_map_name(int fd, uint64_t region, const char *name, struct peershm_peer_m
 	return peer_map(fd, &m, out);
 }
 
-int do_shrink_flags(int fd, uint64_t region, uint32_t flags, uint64_t new_size)
+int do_shrink_flags(int fd, uint64_t region, uint32_t flags, uint64_t new_size, uint64_t *cookie)
 {
 	struct peershm_shrink s = {
 		.size = sizeof(s), .flags = flags, .region = region, .new_size = new_size
 	};
+	int err;
 
-	return xioctl(fd, PEERSHM_IOC_SHRINK, &s);
+	if (flags == PEERSHM_SHRINK_ANNOUNCE)
+		memset(&s.cookie, POISON, sizeof(s.cookie));
+	else if (cookie)
+		s.cookie = *cookie;
+	err = xioctl(fd, PEERSHM_IOC_SHRINK, &s);
+	if (!err && cookie)
+		*cookie = s.cookie;
+	return err;
 }
 
 int do_watch(int fd, uint64_t region)

@@ -38,7 +38,8 @@ int do_peer_map(int fd, uint64_t region, struct peershm_peer_map *out);
 int do_map_pid(int fd, uint64_t region, pid_t pid, struct peershm_peer_map *out);
 int do_map_name(int fd, uint64_t region, const char *name, struct peershm_peer_map *out);
 int do_shrink(int fd, uint64_t region, uint64_t new_size, uint64_t *old_size);
-int do_shrink_flags(int fd, uint64_t region, uint32_t flags, uint64_t new_size);
+/* What ANNOUNCE gives as cookie, the others name; NULL: 0, and nobody looks. */
+int do_shrink_flags(int fd, uint64_t region, uint32_t flags, uint64_t new_size, uint64_t *cookie);
 int do_set_reserve(int fd, uint64_t region, uint64_t bytes);
 int do_set_root(int fd, uint64_t region, uint64_t expected, uint64_t root);
 int do_publish(int fd, uint64_t region, const char *name, uint64_t expected, uint64_t root);
