@@ -236,7 +236,9 @@ void *peershm_extend(struct peershm *handle, uint64_t length);
  * begun, and then takes the memory away. Blocks for at most `timeout_ms` (0 means
  * 1000) while it waits. Errors: ETIMEDOUT (a client stayed in its section; the
  * announcement is withdrawn and nothing has changed), EBUSY (another client has
- * announced a shrink), ECANCELED (the region grew or was shrunk meanwhile),
+ * announced a shrink), ECANCELED (the region grew or was shrunk meanwhile, or
+ * another thread announced a shrink with this handle; this call took nothing away,
+ * and must not just be repeated: what was added meanwhile may be in use),
  * ENOTCONN (no window), EDEADLK (this thread is in a read section itself), ENOSYS
  * (as for peershm_synchronize()), EINVAL (the region is smaller than that), EACCES.
  *

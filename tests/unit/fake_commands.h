@@ -116,7 +116,14 @@ static inline int fake_grow(struct fake_file *file, struct peershm_grow *grow)
 	return 0;
 }
 
-static inline int fake_shrink(struct fake_file *file, const struct peershm_shrink *shrink)
+static inline uint64_t fake_announce(struct fake_region *region, uint64_t new_size)
+{
+	region->header->watermark = new_size;
+	region->cookie = ++region->announcements;
+	return region->cookie;
+}
+
+static inline int fake_shrink(struct fake_file *file, struct peershm_shrink *shrink)
 {
 	struct fake_region *region = shrink->region ? fake_region_by(shrink->region, "") :
 						      file->region;
@@ -131,9 +138,11 @@ static inline int fake_shrink(struct fake_file *file, const struct peershm_shrin
 	if (shrink->new_size > region->info.active)
 		return EINVAL;
 	if (shrink->flags == PEERSHM_SHRINK_ANNOUNCE) {
-		region->header->watermark = shrink->new_size;
+		shrink->cookie = fake_announce(region, shrink->new_size);
 		return 0;
 	}
+	if (shrink->flags && (!region->cookie || region->cookie != shrink->cookie))
+		return ECANCELED;
 	if (shrink->flags == PEERSHM_SHRINK_ANNOUNCED &&
 	    region->header->watermark != shrink->new_size)
 		return ECANCELED;

@@ -31,6 +31,8 @@ struct fake_region {
 	struct peershm_root_info roots[FAKE_ROOTS]; /* an empty name: this entry is free */
 	uint64_t root_changes;
 	uint64_t clients[FAKE_CLIENTS]; /* their ids, by entry of the header; 0: free */
+	uint64_t announcements;
+	uint64_t cookie; /* of the one in force; 0: none is */
 	char *control;
 };
 
@@ -155,6 +157,7 @@ static inline void fake_publish(struct fake_region *region)
 	header->client_size = sizeof(*clients);
 	header->nr_clients = region->info.nr_clients;
 	header->watermark = header->size;
+	region->cookie = 0;
 	memset(clients, 0, FAKE_CLIENTS * sizeof(*clients));
 	for (uint32_t i = 0; i < FAKE_CLIENTS; i++) {
 		if (!region->clients[i])

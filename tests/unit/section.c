@@ -614,3 +614,73 @@ CLIENT_CASE(a_grow_meanwhile_is_ecanceled)
 	assert_int_equal(peershm_size(client), 65536);
 	fake.before = NULL;
 }
+
+static void another_thread_announces(unsigned long command)
+{
+	if (command == PEERSHM_IOC_SHRINK && fake.nr_shrinks == 1)
+		fake_announce(&fake.regions[0], 8192);
+}
+
+CLIENT_CASE(who_gives_up_leaves_what_another_thread_announced)
+{
+	struct guest guest = { .err = 0 };
+
+	guest_comes(&guest);
+	fake.before = another_thread_announces;
+	assert_int_equal(peershm_shrink(client, 4096, SHORT_MS), -ETIMEDOUT);
+	assert_int_equal(fake.shrinks[1], PEERSHM_SHRINK_CANCEL);
+	assert_int_equal(peershm_header(client)->watermark, 8192);
+	fake.before = NULL;
+	guest_leaves(&guest);
+}
+
+struct shrinker {
+	pthread_t thread;
+	int err;
+};
+
+static void *shrink_in_thread(void *arg)
+{
+	((struct shrinker *)arg)->err = peershm_shrink(client, 4096, LONG_MS);
+	return NULL;
+}
+
+/* Returns when it has announced, and waits for the slot. */
+static void shrink_begins(struct shrinker *shrinker, const struct peershm_slot *slot)
+{
+	assert_int_equal(pthread_create(&shrinker->thread, NULL, shrink_in_thread, shrinker), 0);
+	while (!__atomic_load_n(&slot->waiting, __ATOMIC_ACQUIRE))
+		sched_yield();
+	assert_int_equal(peershm_header(client)->watermark, 4096);
+}
+
+static int shrink_ends(struct shrinker *shrinker)
+{
+	assert_int_equal(pthread_join(shrinker->thread, NULL), 0);
+	return shrinker->err;
+}
+
+/*
+ * This thread has the first slot, and the guest the second. The first to shrink has seen this
+ * thread outside of a section, and must not take the memory for the second who shrinks.
+ */
+CLIENT_CASE(two_threads_that_shrink_wait_for_readers_each)
+{
+	struct peershm_slot *mine = page_of(0) + FIRST;
+	struct guest guest = { .err = 0 };
+	struct shrinker first, second;
+
+	assert_int_equal(peershm_read_lock(client), 0);
+	peershm_read_unlock(client);
+	guest_comes(&guest);
+	shrink_begins(&first, mine + 1);
+	fake_publish(&fake.regions[0]); /* somebody grows, which withdraws the announcement */
+	assert_int_equal(peershm_read_lock(client), 0);
+	shrink_begins(&second, mine);
+	guest_leaves(&guest);
+	assert_int_equal(shrink_ends(&first), -ECANCELED);
+	assert_int_equal(peershm_size(client), 65536);
+	peershm_read_unlock(client);
+	assert_int_equal(shrink_ends(&second), 0);
+	assert_int_equal(peershm_size(client), 4096);
+}
