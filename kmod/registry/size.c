@@ -121,6 +121,18 @@ void peershm_size_grown(struct peershm_region *region,
 	spin_unlock(&region->registry_lock);
 }
 
+/*
+ * Has this client made the announcement with this cookie, and is it in force?
+ * Only the last one can be, and its cookie is how many were made.
+ */
+static bool in_force_locked(const struct peershm_region *region,
+			    const struct peershm_client *client, u64 cookie)
+{
+	lockdep_assert_held(&region->registry_lock);
+	return client && region->announcer == client &&
+	       region->announcements == cookie;
+}
+
 /**
  * peershm_size_begin_shrink() - nobody is to learn of memory that goes
  * @region: whose resize lock is held
@@ -138,7 +150,7 @@ int peershm_size_begin_shrink(struct peershm_region *region,
 
 	spin_lock(&region->registry_lock);
 	if (args->flags & PEERSHM_SHRINK_ANNOUNCED &&
-	    (!client || region->announcer != client ||
+	    (!in_force_locked(region, client, args->cookie) ||
 	     region->watermark != args->new_size))
 		err = -ECANCELED;
 	else
@@ -189,7 +201,8 @@ static int check_announcement(const struct peershm_region *region,
 	if (!client->live)
 		return -ENOTCONN;
 	if (args->flags & PEERSHM_SHRINK_CANCEL)
-		return region->announcer == client ? 0 : -ECANCELED;
+		return in_force_locked(region, client, args->cookie) ?
+			       0 : -ECANCELED;
 	if (args->new_size > region->size)
 		return -EINVAL;
 	if (region->announcer && region->announcer != client)

@@ -28,7 +28,7 @@
  *   EALREADY      the process is a client of this region already (ATTACH)
  *   EBUSY         the file is bound to a region already (ATTACH, WATCH);
  *                 another client has announced a shrink (SHRINK)
- *   ECANCELED     the announcement is no longer in force (SHRINK)
+ *   ECANCELED     the announcement is not, or no longer, in force (SHRINK)
  *   EEXIST        a region or a live client has this name already, or the root
  *                 is not the expected one (SET_ROOT)
  *   EFAULT        a pointer is bad, and nothing was done. If the caller unmaps
@@ -307,12 +307,17 @@ struct peershm_peer_map {
  * first. ANNOUNCE frees nothing: it shows new_size to everybody as the header's
  * watermark, and answers a cookie, which is not 0 and which no other
  * announcement in the region ever has. ANNOUNCED then shrinks to exactly this
- * size if the announcement is still in force, and is ECANCELED if not. CANCEL,
- * with new_size 0, withdraws the announcement. It belongs to the client that
- * made it: another client that wants to announce gets EBUSY, and when its client
- * leaves, it is withdrawn. It is also withdrawn when the region grows, or is
- * shrunk by a command without ANNOUNCED, so that ANNOUNCED never frees memory
- * that was added later.
+ * size if the announcement with this cookie is still in force, and is ECANCELED
+ * if not. CANCEL, with new_size 0, withdraws the announcement with this cookie,
+ * and is ECANCELED in the same way.
+ *
+ * An announcement belongs to the client that made it: another client that wants
+ * to announce gets EBUSY. It is withdrawn when the region grows, when any other
+ * command shrinks the region, when its client leaves, and when its client
+ * announces anew (another thread may, or the same one if it got no answer). So
+ * memory that was added after ANNOUNCE is never freed by its ANNOUNCED, and who
+ * gets ECANCELED has freed nothing: he looks at the size, and if he still wants
+ * to shrink, he announces, and waits for others, from the beginning.
  */
 #define PEERSHM_SHRINK_ANNOUNCE (1u << 0)
 #define PEERSHM_SHRINK_CANCEL (1u << 1)

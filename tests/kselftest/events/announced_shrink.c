@@ -29,14 +29,24 @@ static int announce(uint64_t new_size)
 	return do_shrink_flags(f.me->fd, 0, PEERSHM_SHRINK_ANNOUNCE, new_size, &f.cookie);
 }
 
+static int announced_as(uint64_t cookie, uint64_t new_size)
+{
+	return do_shrink_flags(f.me->fd, 0, PEERSHM_SHRINK_ANNOUNCED, new_size, &cookie);
+}
+
 static int announced(uint64_t new_size)
 {
-	return do_shrink_flags(f.me->fd, 0, PEERSHM_SHRINK_ANNOUNCED, new_size, &f.cookie);
+	return announced_as(f.cookie, new_size);
+}
+
+static int cancel_as(uint64_t cookie)
+{
+	return do_shrink_flags(f.me->fd, 0, PEERSHM_SHRINK_CANCEL, 0, &cookie);
 }
 
 static int cancel(void)
 {
-	return do_shrink_flags(f.me->fd, 0, PEERSHM_SHRINK_CANCEL, 0, &f.cookie);
+	return cancel_as(f.cookie);
 }
 
 static int peer_shrink(uint32_t flags, uint64_t new_size)
@@ -100,6 +110,42 @@ CASE(nothing_but_what_was_announced_is_shrunk)
 	assert_error(announced(2 * STEP), -ECANCELED);
 	assert_ok(announced(3 * STEP));
 	header_says(3, 3);
+}
+
+CASE(nothing_is_done_with_another_cookie)
+{
+	setup();
+	assert_ok(announce(2 * STEP));
+	for (int i = 0; i < 4; i++) {
+		const uint64_t others[] = { 0, f.cookie - 1, f.cookie + 1, UINT64_MAX };
+
+		assert_error(announced_as(others[i], 2 * STEP), -ECANCELED);
+		assert_error(cancel_as(others[i]), -ECANCELED);
+	}
+	header_says(4, 2);
+	assert_ok(announced(2 * STEP));
+	header_says(2, 2);
+}
+
+CASE(an_announcement_made_anew_is_another)
+{
+	uint64_t first;
+
+	setup();
+	assert_ok(announce(2 * STEP));
+	first = f.cookie;
+	assert_ok(announce(2 * STEP));
+	assert_error(cancel_as(first), -ECANCELED);
+	assert_error(announced_as(first, 2 * STEP), -ECANCELED);
+	header_says(4, 2);
+	first = f.cookie;
+	assert_ok(do_grow(f.me->fd, 0, STEP, NULL));
+	assert_ok(announce(2 * STEP));
+	assert_error(cancel_as(first), -ECANCELED);
+	assert_error(announced_as(first, 2 * STEP), -ECANCELED);
+	header_says(5, 2);
+	assert_ok(announced(2 * STEP));
+	header_says(2, 2);
 }
 
 static uint64_t next_cookie(uint64_t last)

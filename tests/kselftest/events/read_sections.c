@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Read sections of other processes, and shrinks of the library that wait for them. */
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -191,6 +192,90 @@ CASE(an_announcement_falls_with_its_client)
 	peer_kill(p);
 	nothing_changed();
 	assert_ok(peershm_shrink(shm, MIB, DEADLINE_MS));
+}
+
+/* In a peer that is in a section: 1 if somebody waits for its end. */
+static long awaited(void *arg)
+{
+	(void)arg;
+	return __atomic_load_n(&peershm_reader_->slot->waiting, __ATOMIC_ACQUIRE);
+}
+
+static bool is_awaited(void *peer)
+{
+	return peer_call(peer, awaited, NULL, 0) == 1;
+}
+
+/* In a peer: threads that shrink the region. */
+static struct shrinker {
+	pthread_t thread;
+	int err;
+} shrinkers[2];
+
+static void *shrink(void *arg)
+{
+	((struct shrinker *)arg)->err = peershm_shrink(shm, MIB, DEADLINE_MS);
+	return NULL;
+}
+
+static long start_shrink(void *thread)
+{
+	struct shrinker *s = &shrinkers[*(int *)thread];
+
+	return -pthread_create(&s->thread, NULL, shrink, s);
+}
+
+static long end_shrink(void *thread)
+{
+	struct shrinker *s = &shrinkers[*(int *)thread];
+
+	return pthread_join(s->thread, NULL) ? -EDEADLK : s->err;
+}
+
+/* A thread of the peer has announced, and waits for the reader, which is in a section. */
+static void shrink_waits_for(struct peer *reader, struct peer *p, int thread)
+{
+	assert_ok(peer_call(p, start_shrink, &thread, sizeof(thread)));
+	assert_true(test_until(is_awaited, reader, DEADLINE_MS));
+	assert_int_equal(peershm_header(shm)->watermark, MIB);
+}
+
+static struct peer *open_as(struct open_order *o, const char *client)
+{
+	struct peer *p = peer_new();
+
+	put_name(o->client, client);
+	assert_ok(peer_call(p, open_by_library, o, sizeof(*o)));
+	return p;
+}
+
+/*
+ * The first thread has seen that the early reader is in no section, and waits for the late one.
+ * Then the region grows, and the early reader begins a section, for which the second thread waits.
+ */
+CASE(two_threads_that_shrink_wait_for_readers_each)
+{
+	int first = 0, second = 1;
+	struct peer *early, *late, *p;
+	struct open_order o = { 0 };
+	long err;
+
+	open_here(o.region, "test", &options);
+	early = open_as(&o, "early");
+	late = open_as(&o, "late");
+	p = open_as(&o, "shrinks");
+	assert_ok(peer_call(late, enter, NULL, 0));
+	shrink_waits_for(late, p, first);
+	assert_ok(peershm_grow(shm, 5 * MIB, NULL));
+	assert_ok(peer_call(early, enter, NULL, 0));
+	shrink_waits_for(early, p, second);
+	assert_ok(peer_call(late, leave, NULL, 0));
+	err = peer_call(p, end_shrink, &first, sizeof(first));
+	assert_int_equal(peer_touch(early, (uintptr_t)peershm_base(shm) + 4 * MIB), 0);
+	assert_error(err, -ECANCELED);
+	assert_ok(peer_call(early, leave, NULL, 0));
+	assert_ok(peer_call(p, end_shrink, &second, sizeof(second)));
+	assert_int_equal(peershm_size(shm), MIB);
 }
 
 /* One more than a thread can be in read sections of at once. */
