@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * libpeershm/grace.c as a model: two readers and a waiter. spin tries every order of their steps
- * (tests/model/check).
+ * libpeershm/grace.c and shrink.c as a model: two readers and a waiter. spin tries every order of
+ * their steps (tests/model/check).
  *
  * A reader's stores first go to a store buffer of its own, as in a processor. They reach memory when
  * the processor drains the buffer, or when a membarrier() of the waiter makes the reader pass a
@@ -19,14 +19,29 @@
  * has no time-out in the model, so a lost wake-up is a deadlock, which spin reports. Only the death
  * of a reader ends a sleep by itself: the code looks for it before each sleep, and every POLL_MS.
  *
+ * A shrink is announced before its waiter waits, and confirmed afterwards, as with the kernel's
+ * ANNOUNCE and ANNOUNCED, each of which is one step (kmod/registry/size.c).
+ *
+ * With TWO_SHRINK there are two waiters, threads of one client or of two clients, and somebody
+ * grows the region once: that withdraws the announcement, and a pointer to the memory that was added
+ * is published. An application must not let this happen between the removal of the pointer and the
+ * announcement, so the waiter makes these two in one step. From an announcement that is in force
+ * when it is confirmed until then, no pointer was published, and all is as with one waiter: so it
+ * is enough here that each reader has one section, which nests no other, and that nobody dies.
+ *
  * Variants, each a mistake that spin must find:
  *   NO_MEMBARRIER   the waiter has a barrier, but the readers pass none
  *   NO_SECOND       no membarrier between storing `waiting` and loading `passed`
  *   EARLY_PASSED    the waiter samples `passed` before its first membarrier
  *   NO_REGISTRY     the waiter does not look whether the reader has died
+ *   NO_COOKIE       (with TWO_SHRINK) a client's announcement is confirmed by each of its threads
  */
 #define READERS 2
-#define SECTIONS 2 /* of each reader */
+#ifdef TWO_SHRINK
+#define SECTIONS 1 /* of each reader */
+#else
+#define SECTIONS 2
+#endif
 #define DEPTH 6
 
 #define INSIDE 0
@@ -39,6 +54,10 @@ bool published = true;
 bool freed = false;
 byte cell[READERS * 4]; /* reader * 4 + INSIDE.. */
 bool registered[READERS]; /* for membarrier() */
+
+/* The kernel's: whose announcement is in force, 0 if none is, and how many were made. */
+byte announcer = 0;
+byte announcements = 0;
 
 /* Store buffers, one for each reader: which cell and which value, oldest first. */
 chan buffer[READERS] = [DEPTH] of { byte, byte };
@@ -127,10 +146,12 @@ proctype reader(byte me; bool mortal)
 		may_die(me);
 		seen = published;
 		use(seen);
+#ifndef TWO_SHRINK
 		if /* a nested section stores nothing, and what was seen stays valid */
 		:: depth = 1; use(seen); depth = 0
 		:: true
 		fi;
+#endif
 		may_die(me);
 		use(seen);
 		unlock(me);
@@ -155,11 +176,13 @@ out:
 	who = 0; \
 	do \
 	:: who < READERS -> \
-		if \
-		:: registered[who] -> drain(who) \
-		:: else \
-		fi; \
-		who++ \
+		atomic { \
+			if \
+			:: registered[who] -> drain(who) \
+			:: else \
+			fi; \
+			who++ \
+		} \
 	:: else -> break \
 	od; \
 	who = 0
@@ -184,10 +207,28 @@ proctype others()
 	cell[1 * 4 + WAITING] = 1;
 }
 
-proctype waiter()
+/* Before the first announcement, a grow would change nothing. */
+proctype grower()
+{
+	atomic {
+		announcements > 0;
+		announcer = 0;
+		freed = false;
+		published = true
+	}
+}
+
+#ifdef NO_COOKIE
+#define in_force(client, cookie) (announcer == client)
+#else
+#define in_force(client, cookie) (announcer == client && announcements == cookie)
+#endif
+
+/* Announces after `before` others have. */
+proctype waiter(byte client; byte before)
 {
 	byte at, what;
-	byte i, who, was;
+	byte i, who, was, cookie;
 #ifdef EARLY_PASSED
 	byte early[READERS];
 
@@ -195,7 +236,17 @@ proctype waiter()
 	early[1] = cell[1 * 4 + PASSED];
 #endif
 
-	published = false;
+	atomic {
+		announcements >= before;
+		if
+		:: announcer == 0 || announcer == client
+		:: else -> goto refused
+		fi;
+		published = false;
+		announcer = client;
+		announcements++;
+		cookie = announcements
+	}
 	membarrier();
 	do
 	:: i < READERS ->
@@ -230,16 +281,35 @@ next:
 		was = 0
 	:: else -> break
 	od;
-	freed = true
+	atomic {
+		if
+		:: in_force(client, cookie) ->
+			freed = true;
+			announcer = 0
+		:: else
+		fi;
+		i = 0; cookie = 0
+	}
+refused:
+	skip
 }
 
 init {
 	atomic {
 		run processor(0);
 		run processor(1);
-		run reader(0, true);
 		run reader(1, false);
-		run others();
-		run waiter()
+		run waiter(1, 0);
+#ifdef TWO_SHRINK
+		run reader(0, false);
+		if /* which of two is the first does not matter */
+		:: run waiter(1, 1)
+		:: run waiter(2, 1)
+		fi;
+		run grower()
+#else
+		run reader(0, true);
+		run others()
+#endif
 	}
 }
