@@ -228,8 +228,9 @@ void *peershm_extend(struct peershm *handle, uint64_t length);
 /*
  * Give the memory beyond `size`, rounded up to the page size, back to the system.
  * From then on an access to it is SIGBUS in every process. So the caller first
- * removes all pointers to this memory from the data structure, and readers follow
- * pointers only inside read sections.
+ * removes all pointers to this memory from the data structure, and keeps others
+ * from adding memory until the shrink is announced; and readers follow pointers
+ * only inside read sections.
  *
  * peershm_shrink() announces the shrink (the event `shrinking`, and the watermark
  * in the header), waits like peershm_synchronize() for the read sections that have
