@@ -4,14 +4,13 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "child.h"
 #include "fake_device.h"
 
 #define GIB (1ULL << 30)
-#define DEADLINE 20 /* seconds until a child that hangs is killed */
 
 static struct peershm *open_region(const char *name, const char *client, uint64_t base)
 {
@@ -21,28 +20,6 @@ static struct peershm *open_region(const char *name, const char *client, uint64_
 	if (peershm_open(&handle, name, client, PEERSHM_CREATE, &options))
 		return NULL;
 	return handle;
-}
-
-/* In a function that returns the line of its first check that fails, or 0. */
-#define expect(condition)                          \
-	do {                                       \
-		if (!(condition))                  \
-			return __LINE__ % 255 + 1; \
-	} while (0)
-
-typedef int child_body(struct peershm *inherited);
-
-static void in_child(pid_t pid, child_body *body, struct peershm *inherited)
-{
-	int status;
-
-	if (!pid) {
-		alarm(DEADLINE);
-		exit(body(inherited)); /* not _exit(): coverage is written at the end */
-	}
-	assert_true(pid > 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
 }
 
 static int every_call_fails(struct peershm *handle)
@@ -96,7 +73,7 @@ static void every_call_in_a_child_is_enotconn(void **state)
 
 	(void)state;
 	assert_non_null(handle);
-	in_child(fork(), every_call_fails, handle);
+	assert_true(in_child(fork(), every_call_fails, handle));
 	assert_int_equal(peershm_grow(handle, 4096, NULL), 0);
 	peershm_close(handle);
 }
@@ -107,7 +84,7 @@ static void administrators_handle_in_a_child_is_enotconn(void **state)
 
 	(void)state;
 	assert_non_null(handle);
-	in_child(fork(), every_call_fails, handle);
+	assert_true(in_child(fork(), every_call_fails, handle));
 	peershm_close(handle);
 }
 
@@ -117,7 +94,8 @@ static void child_of_a_raw_clone_knows_too(void **state)
 
 	(void)state;
 	assert_non_null(handle);
-	in_child((pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0), every_call_fails, handle);
+	assert_true(
+		in_child((pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0), every_call_fails, handle));
 	peershm_close(handle);
 }
 
@@ -137,7 +115,7 @@ static void child_does_not_find_the_parents_handle(void **state)
 	(void)state;
 	assert_non_null(handle);
 	inherited_base = (uintptr_t)peershm_base(handle);
-	in_child(fork(), finds_nothing, handle);
+	assert_true(in_child(fork(), finds_nothing, handle));
 	assert_ptr_equal(peershm_find(peershm_base(handle)), handle);
 	peershm_close(handle);
 }
@@ -166,7 +144,7 @@ static void close_in_a_child_leaves_the_parents_client_alone(void **state)
 	(void)state;
 	assert_non_null(handle);
 	inherited_base = (uintptr_t)peershm_base(handle);
-	in_child(fork(), closes_without_detaching, handle);
+	assert_true(in_child(fork(), closes_without_detaching, handle));
 	peershm_close(handle);
 	assert_int_equal(fake_count(PEERSHM_IOC_DETACH), 1);
 }
@@ -185,7 +163,7 @@ static int opens_itself(struct peershm *inherited)
 	expect(peershm_grow(inherited, 8192, NULL) == -ENOTCONN);
 	peershm_close(inherited);
 	expect(peershm_find((void *)(uintptr_t)inherited_base) == handle);
-	in_child(fork(), every_call_fails, handle);
+	expect(in_child(fork(), every_call_fails, handle));
 	peershm_close(handle);
 	expect(!peershm_find((void *)(uintptr_t)inherited_base));
 	return 0;
@@ -198,7 +176,7 @@ static void child_can_open_the_region_itself(void **state)
 	(void)state;
 	assert_non_null(handle);
 	inherited_base = (uintptr_t)peershm_base(handle);
-	in_child(fork(), opens_itself, handle);
+	assert_true(in_child(fork(), opens_itself, handle));
 	peershm_close(handle);
 }
 
@@ -249,7 +227,7 @@ static void fork_while_others_open_and_look_up_hangs_nobody(void **state)
 	pthread_create(&threads[0], NULL, open_and_close, &failed);
 	pthread_create(&threads[1], NULL, look_up, NULL);
 	for (int i = 0; i < 200; i++)
-		in_child(fork(), opens_and_closes, NULL);
+		assert_true(in_child(fork(), opens_and_closes, NULL));
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);

@@ -5,14 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "child.h"
 #include "fake_device.h"
 
 #define GIB (1ULL << 30)
-#define DEADLINE 20 /* seconds until a child that hangs is killed */
 
 static struct peershm *open_region(unsigned int flags)
 {
@@ -23,38 +22,6 @@ static struct peershm *open_region(unsigned int flags)
 				      PEERSHM_CREATE | PEERSHM_REATTACH | flags, &options),
 			 0);
 	return handle;
-}
-
-/* In a function that returns the line of its first check that fails, or 0. */
-#define expect(condition)                                                                         \
-	do {                                                                                      \
-		if (!(condition)) {                                                               \
-			fprintf(stderr, "line %d: %s (errno %d, \"%s\")\n", __LINE__, #condition, \
-				errno, peershm_strerror(errno));                                  \
-			return 1;                                                                 \
-		}                                                                                 \
-	} while (0)
-
-typedef int child_body(struct peershm *handle);
-
-static bool ended_well(pid_t pid)
-{
-	int status;
-
-	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
-}
-
-static bool in_child(child_body *body, struct peershm *handle)
-{
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	if (!pid) {
-		alarm(DEADLINE);
-		_exit(body(handle));
-	}
-	return ended_well(pid);
 }
 
 /* The base and client id of the parent's handle. */
@@ -110,7 +77,7 @@ static void child_is_a_client_of_its_own(void **state)
 	uint64_t id = peershm_client_id(handle);
 
 	(void)state;
-	assert_true(in_child(closes, handle));
+	assert_true(in_child(fork(), closes, handle));
 	assert_int_equal(fake_count(PEERSHM_IOC_DETACH), 0);
 	assert_int_equal(peershm_client_id(handle), id);
 	assert_string_equal(peershm_client_name(handle), "bgpd");
@@ -124,7 +91,7 @@ static int forks_again(struct peershm *handle)
 	if (is_named_after_its_pid(handle))
 		return 1;
 	parents_id = peershm_client_id(handle);
-	expect(in_child(closes, handle));
+	expect(in_child(fork(), closes, handle));
 	expect(peershm_client_id(handle) == parents_id);
 	expect(!peershm_grow(handle, 8192, NULL));
 	peershm_close(handle);
@@ -137,7 +104,7 @@ static void child_of_a_child_is_one_too(void **state)
 	struct peershm *handle = open_parent(0);
 
 	(void)state;
-	assert_true(in_child(forks_again, handle));
+	assert_true(in_child(fork(), forks_again, handle));
 	peershm_close(handle);
 }
 
@@ -156,7 +123,7 @@ static void child_of_a_read_only_client_is_read_only(void **state)
 	struct peershm *handle = open_parent(PEERSHM_READ_ONLY | PEERSHM_DUMP);
 
 	(void)state;
-	assert_true(in_child(is_read_only, handle));
+	assert_true(in_child(fork(), is_read_only, handle));
 	peershm_close(handle);
 }
 
@@ -181,7 +148,7 @@ static void name_that_is_taken_gets_a_number(void **state)
 
 	(void)state;
 	fake.before = take_name_of_this_pid;
-	assert_true(in_child(is_the_second_of_its_pid, handle));
+	assert_true(in_child(fork(), is_the_second_of_its_pid, handle));
 	peershm_close(handle);
 }
 
@@ -203,7 +170,7 @@ static int is_lost_and_so_is_its_child(struct peershm *handle)
 {
 	if (is_lost(handle))
 		return 1;
-	expect(in_child(is_lost, handle));
+	expect(in_child(fork(), is_lost, handle));
 	peershm_close(handle);
 	expect(!fake_count(PEERSHM_IOC_DETACH));
 	return 0;
@@ -215,7 +182,7 @@ static void region_that_is_gone_is_enotconn_in_the_child(void **state)
 
 	(void)state;
 	assert_int_equal(peershm_unlink("routes"), 0);
-	assert_true(in_child(is_lost_and_so_is_its_child, handle));
+	assert_true(in_child(fork(), is_lost_and_so_is_its_child, handle));
 	peershm_close(handle);
 }
 
@@ -238,7 +205,7 @@ static void another_region_of_the_name_is_enotconn_in_the_child(void **state)
 	assert_int_equal(peershm_open(&other, "routes", NULL, PEERSHM_CREATE, &options), 0);
 	fake.nr_commands = 0;
 	peershm_close(other);
-	assert_true(in_child(is_lost_and_left_the_stranger, handle));
+	assert_true(in_child(fork(), is_lost_and_left_the_stranger, handle));
 	peershm_close(handle);
 }
 
@@ -251,7 +218,7 @@ static void any_step_that_fails_is_enotconn_in_the_child(void **state)
 
 		fake.fail_at = fake.steps + step;
 		fake.fail_with = ENOMEM;
-		assert_true(in_child(is_lost, handle));
+		assert_true(in_child(fork(), is_lost, handle));
 		fake.fail_at = 0;
 		assert_int_equal(peershm_grow(handle, 4096, NULL), 0);
 		peershm_close(handle);
@@ -265,7 +232,7 @@ static void interrupted_attach_is_tried_again(void **state)
 	(void)state;
 	fake.fail_at = fake.steps + 2;
 	fake.fail_with = EINTR;
-	assert_true(in_child(closes, handle));
+	assert_true(in_child(fork(), closes, handle));
 	fake.fail_at = 0;
 	peershm_close(handle);
 }
@@ -283,7 +250,7 @@ static void nothing_is_allocated_in_the_child(void **state)
 
 	(void)state;
 	fake.allocations = 0;
-	assert_true(in_child(allocated_nothing, handle));
+	assert_true(in_child(fork(), allocated_nothing, handle));
 	peershm_close(handle);
 }
 
@@ -297,12 +264,9 @@ static int is_enotconn(struct peershm *handle)
 static void child_of_a_raw_clone_is_no_client(void **state)
 {
 	struct peershm *handle = open_parent(0);
-	pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 
 	(void)state;
-	if (!pid)
-		_exit(is_enotconn(handle));
-	assert_true(ended_well(pid));
+	assert_true(in_child((pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0), is_enotconn, handle));
 	peershm_close(handle);
 }
 
@@ -324,7 +288,7 @@ static void handle_opened_without_the_flag_is_enotconn_all_the_same(void **state
 	(void)state;
 	assert_int_equal(peershm_open(&plain, "other", "bgpd", PEERSHM_CREATE, &options), 0);
 	base = &plain;
-	assert_true(in_child(only_one_is_a_client, handle));
+	assert_true(in_child(fork(), only_one_is_a_client, handle));
 	peershm_close(plain);
 	peershm_close(handle);
 }
@@ -334,13 +298,7 @@ static struct peershm *shared;
 static void *fork_again_and_again(void *failed)
 {
 	for (int i = 0; i < 50; i++) {
-		pid_t pid = fork();
-
-		if (!pid) {
-			alarm(DEADLINE);
-			_exit(is_named_after_its_pid(shared));
-		}
-		if (!ended_well(pid))
+		if (!in_child(fork(), is_named_after_its_pid, shared))
 			__atomic_store_n((bool *)failed, true, __ATOMIC_RELAXED);
 	}
 	return NULL;
