@@ -272,7 +272,10 @@ void pshm_reader_close(struct peershm *handle)
 
 	if (!s)
 		return;
-	/* In a child of fork the readers are the parent's. */
+	/*
+	 * Before the sections go, so that a thread that ends meanwhile finds no reader of a
+	 * handle without sections. In a child of fork the readers are the parent's.
+	 */
 	if (handle->epoch == pshm_process_epoch()) {
 		pshm_control_lock();
 		for (struct peershm_reader *r = s->readers; r; r = r->next)
