@@ -19,11 +19,21 @@
 
 #include "internal.h"
 
-static bool have_handlers; /* registered; under the lock of process.c */
-static uint64_t forking;   /* the parent's epoch during a fork; under the same lock */
+static bool have_handlers; /* atomic; stored after they are registered */
+static uint64_t forking;   /* the parent's epoch during a fork; under the lock of process.c */
+
+/*
+ * How often before_fork() has run for the fork that this thread is in. The handlers may
+ * be registered more than once: by two threads whose first opens come at the same time,
+ * and by a child of a fork between the two steps of pshm_fork_enter(). Then all of them
+ * run around each fork, and the first before it and the last after it do the work.
+ */
+static _Thread_local unsigned int nested;
 
 static void before_fork(void)
 {
+	if (nested++)
+		return;
 	pshm_process_lock();
 	pshm_control_lock();
 	pshm_find_lock();
@@ -33,6 +43,8 @@ static void before_fork(void)
 
 static void after_fork_parent(void)
 {
+	if (--nested)
+		return;
 	urcu_bp_after_fork_parent();
 	pshm_find_unlock();
 	pshm_control_unlock();
@@ -43,6 +55,8 @@ static void after_fork_child(void)
 {
 	uint64_t child;
 
+	if (--nested)
+		return;
 	urcu_bp_after_fork_child();
 	if (forking && !pshm_process_enter(&child))
 		pshm_find_inherit(forking, child, pshm_attach_again);
@@ -51,16 +65,22 @@ static void after_fork_child(void)
 	pshm_process_unlock();
 }
 
+/*
+ * The handlers are registered before this thread takes the first lock, and under none: a
+ * fork by another thread that does not run them yet would give the child a copy of a lock
+ * that nobody unlocks there.
+ */
 int pshm_fork_enter(uint64_t *epoch)
 {
-	int err;
+	int err = 0;
 
+	if (!__atomic_load_n(&have_handlers, __ATOMIC_RELAXED))
+		err = -pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+	if (err)
+		return pshm_fail(err, NULL);
+	__atomic_store_n(&have_handlers, true, __ATOMIC_RELAXED);
 	pshm_process_lock();
 	err = pshm_process_enter(epoch);
-	if (!err && !have_handlers)
-		err = -pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-	if (!err)
-		have_handlers = true;
 	pshm_process_unlock();
 	return err ? pshm_fail(err, NULL) : 0;
 }

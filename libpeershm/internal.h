@@ -16,7 +16,7 @@
  * header and maps do not use the device, so their tests run anywhere.
  *
  * Locks, outermost first. No thread waits for another client while it holds one.
- *   process.c epoch_lock    the epoch page, and whether the fork handlers are registered
+ *   process.c epoch_lock    the epoch page
  *   control.c control_lock  struct pshm_sections of all handles; which thread has which slot
  *   control.h shared.lock   the threads of one handle that share slots
  *   find.c    map_lock      the map from address to handle

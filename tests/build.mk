@@ -38,6 +38,8 @@ $(BUILD)/unit/injection: private wrap := $(patsubst %,-Wl$(,)--wrap=%, \
 	mmap madvise pthread_atfork pthread_key_create pthread_setspecific fopen getline read stat \
 	getrlimit open)
 
+$(BUILD)/unit/race: private wrap := -Wl,--wrap=pthread_atfork
+
 # with what it tests, which is no part of the library
 $(BUILD)/unit/demo_structures: $(call objects,$(patsubst %,tools/demo/%.c,key table))
 

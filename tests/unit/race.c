@@ -14,6 +14,16 @@
 #include "child.h"
 #include "fake_device.h"
 
+/*
+ * Leaks are not looked for here: in a child of fork, LeakSanitizer counts on threads that the
+ * child does not have, and takes what they hold for lost.
+ */
+PEERSHM_API int __lsan_is_turned_off(void);
+PEERSHM_API int __lsan_is_turned_off(void)
+{
+	return 1;
+}
+
 static struct peershm *open_region(const char *client)
 {
 	struct peershm_options options = { .capacity = 1ULL << 30 };
@@ -113,4 +123,94 @@ static int close_while_a_reader_ends(struct peershm *none)
 DEVICE_CASE(a_thread_that_has_read_ends_while_another_closes)
 {
 	assert_true(in_child(fork(), close_while_a_reader_ends, NULL));
+}
+
+/* What another thread does in the first open, before or after the fork handlers are registered. */
+static struct {
+	void *(*run)(void *done);
+	bool after;
+	bool done;
+} meanwhile;
+
+static void happen(bool after)
+{
+	void *(*run)(void *done) = meanwhile.run;
+	pthread_t thread;
+
+	if (!run || meanwhile.after != after)
+		return;
+	meanwhile.run = NULL;
+	pthread_create(&thread, NULL, run, &meanwhile.done);
+	pthread_join(thread, NULL);
+}
+
+int __real_pthread_atfork(void (*before)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*before)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*before)(void), void (*parent)(void), void (*child)(void))
+{
+	int err;
+
+	happen(false);
+	err = __real_pthread_atfork(before, parent, child);
+	happen(true);
+	return err;
+}
+
+static int open_and_close(struct peershm *none)
+{
+	struct peershm *handle = open_region("child");
+
+	(void)none;
+	expect(handle);
+	expect(peershm_find(peershm_base(handle)) == handle);
+	peershm_close(handle);
+	return 0;
+}
+
+static int open_and_fork(struct peershm *none)
+{
+	expect(!open_and_close(none));
+	expect(in_child(fork(), open_and_close, none));
+	return 0;
+}
+
+static void *fork_a_child_that_opens(void *done)
+{
+	*(bool *)done = in_child(fork(), open_and_fork, NULL);
+	return NULL;
+}
+
+static void *open_and_fork_in_thread(void *done)
+{
+	*(bool *)done = !open_and_fork(NULL);
+	return NULL;
+}
+
+static int open_meanwhile(struct peershm *none)
+{
+	expect(!open_and_fork(none));
+	expect(meanwhile.done);
+	return 0;
+}
+
+static bool both_end_well(void *(*run)(void *done))
+{
+	bool well = true;
+
+	for (int after = 0; after < 2; after++) {
+		meanwhile.run = run;
+		meanwhile.after = after;
+		well &= in_child(fork(), open_meanwhile, NULL);
+	}
+	return well;
+}
+
+DEVICE_CASE(a_fork_during_the_first_open_leaves_a_child_that_can_open)
+{
+	assert_true(both_end_well(fork_a_child_that_opens));
+}
+
+DEVICE_CASE(two_first_opens_at_once_leave_a_process_that_can_fork)
+{
+	assert_true(both_end_well(open_and_fork_in_thread));
 }
