@@ -444,11 +444,15 @@ struct peershm_slot {
 	uint32_t reserved[13];
 };
 
-/* The state of a thread's sections on one handle, in the process's private memory. */
+/*
+ * The state of a thread's sections on one handle, in the process's private memory. A
+ * child of fork finds it zeroed. `depth` is 1 outside of sections, so that the child can
+ * tell a zeroed reader, which seems to belong to the handle NULL, from one with a slot.
+ */
 struct peershm_reader {
 	const struct peershm *handle;
 	struct peershm_slot *slot; /* NULL: the thread uses a shared slot */
-	uint32_t depth;		   /* of nested sections */
+	uint32_t depth;		   /* of nested sections, and 1 */
 	uint32_t number;	   /* of its slot, or of the shared slot it is in */
 	struct peershm_reader *next;
 };
@@ -466,11 +470,13 @@ static inline int peershm_read_lock(struct peershm *handle)
 
 	if (__builtin_expect(__atomic_load_n(&reader->handle, __ATOMIC_RELAXED) != handle, 0))
 		return peershm_read_enter_(handle);
-	if (__builtin_expect(reader->depth != 0, 0)) {
+	if (__builtin_expect(reader->depth != 1, 0)) {
+		if (!reader->depth)
+			return peershm_read_enter_(handle);
 		reader->depth++;
 		return 0;
 	}
-	reader->depth = 1;
+	reader->depth = 2;
 	__atomic_store_n(&reader->slot->inside, 1, __ATOMIC_RELAXED);
 	/*
 	 * The store comes before all loads in the section (grace.c, A). This orders
@@ -489,12 +495,12 @@ static inline void peershm_read_unlock(struct peershm *handle)
 		peershm_read_exit_(handle);
 		return;
 	}
-	if (__builtin_expect(reader->depth != 1, 0)) {
-		if (reader->depth)
+	if (__builtin_expect(reader->depth != 2, 0)) {
+		if (reader->depth > 2)
 			reader->depth--;
 		return;
 	}
-	reader->depth = 0;
+	reader->depth = 1;
 	/* Release: all loads of the section come before (grace.c, B). */
 	__atomic_store_n(&slot->inside, 0, __ATOMIC_RELEASE);
 	/* The store comes before the load of `waiting` (grace.c, C), as in the lock. */

@@ -74,6 +74,11 @@ static void leave_shared(struct pshm_sections *s, const struct peershm_reader *r
 		leave_slot(&s->own_page[1 + reader->number]);
 }
 
+static bool inside_section(const struct peershm_reader *reader)
+{
+	return reader->depth > 1;
+}
+
 /* The outermost section of a thread begins. */
 static void begin_section(struct pshm_sections *s, struct peershm_reader *reader)
 {
@@ -132,7 +137,7 @@ static void remove_reader(struct peershm_reader *reader)
 	struct pshm_sections *s = reader->handle->sections;
 	struct peershm_reader **link = &s->readers;
 
-	if (reader->depth)
+	if (inside_section(reader))
 		end_section(s, reader);
 	if (reader->slot)
 		s->slot_taken[reader->number] = false;
@@ -224,7 +229,7 @@ static int add_reader(struct peershm *handle, struct peershm_reader **added)
 		struct pshm_sections *s = handle->sections;
 
 		take_slot(s, reader);
-		reader->depth = 0;
+		reader->depth = 1;
 		reader->next = s->readers;
 		s->readers = reader;
 		__atomic_store_n(&reader->handle, handle, __ATOMIC_RELAXED);
@@ -250,7 +255,7 @@ PEERSHM_API int peershm_read_enter_(struct peershm *handle)
 		return err;
 	/* The inlined functions are only for threads that have a slot and need no fences. */
 	peershm_reader_ = reader->slot && !handle->sections->uses_fences ? reader : &nobodys_reader;
-	if (!reader->depth++)
+	if (reader->depth++ == 1)
 		begin_section(handle->sections, reader);
 	return 0;
 }
@@ -260,9 +265,9 @@ PEERSHM_API void peershm_read_exit_(struct peershm *handle)
 	struct peershm_reader *reader = handle ? find_reader(handle) : NULL;
 
 	/* No lock came before, or this is a child of fork, which has no readers. */
-	if (!reader || !reader->depth)
+	if (!reader || !inside_section(reader))
 		return;
-	if (!--reader->depth)
+	if (--reader->depth == 1)
 		end_section(handle->sections, reader);
 }
 
@@ -289,5 +294,5 @@ bool pshm_reader_inside(const struct peershm *handle)
 {
 	const struct peershm_reader *reader = find_reader(handle);
 
-	return reader && reader->depth;
+	return reader && inside_section(reader);
 }

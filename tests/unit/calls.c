@@ -328,12 +328,3 @@ REGION_CASE(regions_lists_and_closes_its_file)
 	assert_int_equal(peershm_regions(regions, 2), -ENOMEM);
 	assert_int_equal(fake.open_files, files);
 }
-
-REGION_CASE(no_handle_is_einval)
-{
-	assert_int_equal(peershm_grow(NULL, 4096, NULL), -EINVAL);
-	assert_int_equal(peershm_stat(NULL, NULL), -EINVAL);
-	assert_null(peershm_extend(NULL, 4096));
-	assert_int_equal(errno, EINVAL);
-	assert_int_equal(peershm_size(NULL), 0);
-}

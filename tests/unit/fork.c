@@ -99,6 +99,70 @@ static void child_of_a_raw_clone_knows_too(void **state)
 	peershm_close(handle);
 }
 
+/* `none` is NULL. */
+static int no_handle_is_einval(struct peershm *none)
+{
+	struct peershm_root_info root = { 0 };
+	struct peershm_region_info info;
+	struct peershm_event event;
+	char client[PEERSHM_NAME_SIZE];
+	pid_t pid;
+
+	expect(peershm_read_lock(none) == -EINVAL);
+	peershm_read_unlock(none);
+	expect(peershm_grow(none, 4096, NULL) == -EINVAL);
+	expect(peershm_shrink(none, 0, 0) == -EINVAL);
+	expect(peershm_shrink_force(none, 0) == -EINVAL);
+	expect(peershm_synchronize(none, 0) == -EINVAL);
+	expect(peershm_set_reserve(none, 0) == -EINVAL);
+	expect(peershm_map_all(none, 0, 0, NULL) == -EINVAL);
+	expect(peershm_map_pid(none, 1, 0, 0, NULL) == -EINVAL);
+	expect(peershm_map_name(none, "x", 0, 0, NULL) == -EINVAL);
+	expect(peershm_set_root(none, NULL, NULL) == -EINVAL);
+	expect(peershm_publish(none, "x", NULL, &info) == -EINVAL);
+	expect(peershm_withdraw(none, "x", NULL) == -EINVAL);
+	expect(peershm_read_root(none, NULL, &root) == -EINVAL);
+	expect(peershm_replace_root(none, &root, NULL) == -EINVAL);
+	expect(peershm_roots(none, NULL, 0) == -EINVAL);
+	expect(peershm_clients(none, NULL, 0) == -EINVAL);
+	expect(peershm_header_clients(none, NULL, 0) == -EINVAL);
+	expect(peershm_resolve_name(none, "x", &pid) == -EINVAL);
+	expect(peershm_resolve_pid(none, 1, client) == -EINVAL);
+	expect(peershm_stat(none, &info) == -EINVAL);
+	expect(peershm_next_event(none, &event, 0) == -EINVAL);
+	expect(peershm_event_fd(none) == -EINVAL);
+	expect(strstr(peershm_strerror(EINVAL), "the handle is NULL"));
+	errno = 0;
+	expect(!peershm_extend(none, 4096) && errno == EINVAL);
+	errno = 0;
+	expect(!peershm_lookup(none, "x") && errno == EINVAL);
+	errno = 0;
+	expect(!peershm_root(none) && errno == EINVAL);
+	errno = 0;
+	expect(!peershm_size(none) && errno == EINVAL);
+	expect(!peershm_base(none) && !peershm_header(none) && !peershm_client_name(none));
+	expect(!peershm_capacity(none) && !peershm_page_size(none));
+	expect(!peershm_client_id(none));
+	expect(!peershm_find(none));
+	peershm_close(none);
+	return 0;
+}
+
+/* What a thread has of its read sections reads as zero in the child, and so does a handle there. */
+static void no_handle_is_einval_in_a_child_of_a_reader_too(void **state)
+{
+	struct peershm *handle = open_region("routes", "bgpd", 0);
+
+	(void)state;
+	assert_int_equal(peershm_read_lock(handle), 0);
+	peershm_read_unlock(handle);
+	assert_int_equal(no_handle_is_einval(NULL), 0);
+	assert_true(in_child(fork(), no_handle_is_einval, NULL));
+	assert_true(in_child((pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0), no_handle_is_einval,
+			     NULL));
+	peershm_close(handle);
+}
+
 static uint64_t inherited_base;
 
 static int finds_nothing(struct peershm *handle)
@@ -242,6 +306,7 @@ int main(void)
 		WITH_DEVICE(every_call_in_a_child_is_enotconn),
 		WITH_DEVICE(administrators_handle_in_a_child_is_enotconn),
 		WITH_DEVICE(child_of_a_raw_clone_knows_too),
+		WITH_DEVICE(no_handle_is_einval_in_a_child_of_a_reader_too),
 		WITH_DEVICE(child_does_not_find_the_parents_handle),
 		WITH_DEVICE(close_in_a_child_leaves_the_parents_client_alone),
 		WITH_DEVICE(child_can_open_the_region_itself),

@@ -320,7 +320,7 @@ CLIENT_CASE(threads_that_share_a_slot_come_to_an_end)
 /* The stranger as a process of its own, with a reader that the test makes itself. */
 static void be_the_stranger(struct cells *cells, struct peershm_slot *page)
 {
-	struct peershm_reader reader = { .handle = client, .slot = &page[FIRST] };
+	struct peershm_reader reader = { .handle = client, .slot = &page[FIRST], .depth = 1 };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	pshm_kernel.membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
