@@ -429,4 +429,36 @@ static const struct function functions[] = {
 	{ "peershm_backing_name", backing_name, 0, 0 },
 };
 
+/* Whether the function opens a region itself, so that its call is the first of the process. */
+static bool opens(const struct function *f)
+{
+	return !strncmp(f->name, "peershm_open", strlen("peershm_open"));
+}
+
+static void make_regions(void)
+{
+	static const char *const names[] = { "there", "spare" };
+
+	for (int i = 0; i < 2; i++) {
+		struct peershm_create create = { .capacity = GIB };
+
+		memcpy(create.name, names[i], strlen(names[i]));
+		fake_create(&create);
+	}
+}
+
+static int set_scene(const struct function *f)
+{
+	fake_setup(NULL);
+	make_regions();
+	if (opens(f))
+		return 0;
+	if (peershm_open(&scene.client, "there", "me", 0, NULL) ||
+	    peershm_open(&scene.administrator, "there", NULL, 0, NULL) ||
+	    peershm_grow(scene.client, 8192, NULL) ||
+	    peershm_publish(scene.client, "a", NULL, peershm_base(scene.client)))
+		return -1;
+	return peershm_set_root(scene.client, NULL, peershm_base(scene.client));
+}
+
 #endif /* TESTS_UNIT_FUNCTIONS_H */

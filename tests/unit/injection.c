@@ -29,39 +29,6 @@
 #define DEADLINE 20 /* seconds for one run */
 #define JOBS 8
 
-/* Whether the function opens a region itself, so that the first open of the process can fail. */
-static bool opens(const struct function *f)
-{
-	return !strncmp(f->name, "peershm_open", strlen("peershm_open"));
-}
-
-static void make_regions(void)
-{
-	static const char *const names[] = { "there", "spare" };
-
-	for (int i = 0; i < 2; i++) {
-		struct peershm_create create = { .capacity = GIB };
-
-		memcpy(create.name, names[i], strlen(names[i]));
-		fake_create(&create);
-	}
-}
-
-static int set_scene(const struct function *f)
-{
-	fake_setup(NULL);
-	pshm_system = &site_system;
-	make_regions();
-	if (opens(f))
-		return 0;
-	if (peershm_open(&scene.client, "there", "me", 0, NULL) ||
-	    peershm_open(&scene.administrator, "there", NULL, 0, NULL) ||
-	    peershm_grow(scene.client, 8192, NULL) ||
-	    peershm_publish(scene.client, "a", NULL, peershm_base(scene.client)))
-		return -1;
-	return peershm_set_root(scene.client, NULL, peershm_base(scene.client));
-}
-
 /* Call it with its sites counted. */
 static int call(const struct function *f)
 {
@@ -104,6 +71,7 @@ static enum verdict run(const struct function *f)
 
 	if (set_scene(f))
 		return wrong(f, "the scene is not set", 0);
+	pshm_system = &site_system;
 	err = call(f);
 	failed = site.failed;
 	if (!failed && (err < 0 ? err : 0) != f->answer)
