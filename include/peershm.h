@@ -125,8 +125,9 @@ void peershm_close(struct peershm *handle);
 /*
  * The meaning of `err`, a negative or positive errno value, in English. If `err`
  * is the error of the last failed call in this thread, the text says what the
- * cause was. The text belongs to the library and is valid until the thread calls
- * the library again.
+ * cause was. The cause is forgotten when a later call succeeds that enters the
+ * kernel, except peershm_close(). The text belongs to the library and is valid until
+ * the thread calls the library again.
  */
 const char *peershm_strerror(int err);
 

@@ -10,7 +10,7 @@
 
 /* The last failure in this thread. If the text is empty, the sentence for errno is used. */
 static _Thread_local struct {
-	int err; /* positive */
+	int err; /* positive; 0: none, or forgotten */
 	char text[768];
 } last;
 
@@ -63,6 +63,11 @@ int pshm_fail(int err, const char *format, ...)
 		va_end(arguments);
 	}
 	return err;
+}
+
+void pshm_forget(void)
+{
+	last.err = 0;
 }
 
 const char *pshm_sentence(int err)

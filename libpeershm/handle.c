@@ -4,7 +4,7 @@
 
 #include "internal.h"
 
-int pshm_handle_check(const struct peershm *handle)
+static int check(const struct peershm *handle)
 {
 	if (!handle)
 		return pshm_fail(-EINVAL, "the handle is NULL");
@@ -19,19 +19,9 @@ int pshm_handle_check(const struct peershm *handle)
 	return 0;
 }
 
-/* For functions that return a pointer or a size: sets errno if it returns false. */
-bool pshm_handle_usable(const struct peershm *handle)
+static int check_window(const struct peershm *handle)
 {
-	int err = pshm_handle_check(handle);
-
-	if (err)
-		errno = -err;
-	return !err;
-}
-
-int pshm_handle_check_window(const struct peershm *handle)
-{
-	int err = pshm_handle_check(handle);
+	int err = check(handle);
 
 	if (!err && !handle->header)
 		err = pshm_fail(-ENOTCONN,
@@ -39,9 +29,31 @@ int pshm_handle_check_window(const struct peershm *handle)
 	return err;
 }
 
+int pshm_handle_check(const struct peershm *handle)
+{
+	pshm_forget();
+	return check(handle);
+}
+
+int pshm_handle_check_window(const struct peershm *handle)
+{
+	pshm_forget();
+	return check_window(handle);
+}
+
+/* For functions that return a pointer or a size: sets errno if it returns false. */
+bool pshm_handle_usable(const struct peershm *handle)
+{
+	int err = check(handle);
+
+	if (err)
+		errno = -err;
+	return !err;
+}
+
 static bool has_window(const struct peershm *handle)
 {
-	int err = pshm_handle_check_window(handle);
+	int err = check_window(handle);
 
 	if (err)
 		errno = -err;

@@ -110,6 +110,7 @@ bool pshm_exempt(void); /* whether the limits for one user do not apply */
  * thread, and returns `err`. A NULL format means that no more is known than `err` says.
  */
 int pshm_fail(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void pshm_forget(void); /* the cause: it would explain an error that is not the library's */
 const char *pshm_sentence(int err);
 
 /*
@@ -207,7 +208,10 @@ int pshm_reason_region(int err, const struct peershm *handle);
 /* region.c: peershm_stat() for functions that set errno. */
 bool pshm_region_stat(const struct peershm *handle, struct peershm_region_info *info);
 
-/* handle.c: whether a handle can be used. pshm_handle_usable() sets errno if not. */
+/*
+ * handle.c: whether a handle can be used. pshm_handle_usable() sets errno if not. The other
+ * two are for calls that can fail for other reasons, too, and forget the last failure.
+ */
 bool pshm_handle_usable(const struct peershm *handle);
 int pshm_handle_check(const struct peershm *handle);	    /* -ENOTCONN in a child of fork */
 int pshm_handle_check_window(const struct peershm *handle); /* -ENOTCONN without a window, too */

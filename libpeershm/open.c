@@ -233,6 +233,7 @@ PEERSHM_API int peershm_open(struct peershm **handle, const char *name, const ch
 		return err;
 	}
 	close_create_fd(opened, &request);
+	pshm_forget(); /* that there was no region before it was created */
 	*handle = opened;
 	return 0;
 }

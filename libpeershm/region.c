@@ -68,6 +68,7 @@ PEERSHM_API int peershm_regions(struct peershm_region_info *regions, size_t n)
 		return pshm_device_open_failed(fd, O_RDONLY);
 	found = pshm_query_regions(fd, regions, n);
 	pshm_device_close(fd);
+	pshm_forget();
 	return found < 0 ? pshm_fail(found, NULL) : found;
 }
 
@@ -97,6 +98,7 @@ PEERSHM_API int peershm_unlink(const char *name)
 	if (fd < 0)
 		return pshm_device_open_failed(fd, O_RDWR);
 	err = pshm_device_command(fd, PEERSHM_IOC_UNLINK, &command);
+	pshm_forget();
 	if (err)
 		unlink_failed(err, fd, name);
 	pshm_device_close(fd);
