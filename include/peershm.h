@@ -24,6 +24,9 @@
  *            the same handle, except peershm_close(): it must be the last call
  *            with a handle. The library makes no threads and uses no signals.
  *            Its functions are not async-signal-safe.
+ * Cancelling A thread that waits in peershm_next_event() can be cancelled there. No
+ *            other function is a cancellation point. A thread whose cancelability
+ *            type is asynchronous must not call the library.
  * fork       A child of fork has no windows, and its parent's handles are of no
  *            use there: every call with one is ENOTCONN, and an access to a
  *            window is a segmentation fault. peershm_close() frees the child's

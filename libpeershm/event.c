@@ -67,6 +67,7 @@ static int wait_until(int fd, int timeout_ms, int64_t deadline)
 
 static int read_event(const struct peershm *handle, struct peershm_event *event)
 {
+	PSHM_UNCANCELLED; /* or the event may be lost for other threads */
 	ssize_t n = pshm_device_read(handle->fd, event, sizeof(*event));
 
 	/* The first call on a handle without a window: it does not watch yet. */

@@ -53,6 +53,7 @@ static void after_fork_parent(void)
 
 static void after_fork_child(void)
 {
+	PSHM_UNCANCELLED;
 	uint64_t child;
 
 	if (--nested)

@@ -24,6 +24,7 @@
 #ifndef PEERSHM_INTERNAL_H
 #define PEERSHM_INTERNAL_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +36,27 @@
 
 #define PSHM_GIB (1ULL << 30)
 #define PSHM_PARAMETERS "/sys/module/peershm/parameters/"
+
+/*
+ * In a function that calls what may be a cancellation point (open, close, read, stdio, the
+ * poll() in urcu_bp_synchronize_rcu()): the thread cannot be cancelled until the function
+ * ends, or it would leave behind a lock, a client or a file.
+ */
+#define PSHM_UNCANCELLED \
+	__attribute__((cleanup(pshm_cancel_restore))) int cancellation = pshm_cancel_disable()
+
+static inline int pshm_cancel_disable(void)
+{
+	int before;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	return before;
+}
+
+static inline void pshm_cancel_restore(const int *before)
+{
+	pthread_setcancelstate(*before, NULL);
+}
 
 /*
  * Only peershm_open() writes to a handle, and it does not change from then until

@@ -206,6 +206,7 @@ PEERSHM_API int peershm_open(struct peershm **handle, const char *name, const ch
 		.options = options,
 		.create_fd = -1,
 	};
+	PSHM_UNCANCELLED;
 	struct peershm *opened;
 	int err;
 
@@ -240,6 +241,8 @@ PEERSHM_API int peershm_open(struct peershm **handle, const char *name, const ch
 
 PEERSHM_API void peershm_close(struct peershm *handle)
 {
+	PSHM_UNCANCELLED;
+
 	if (!handle)
 		return;
 	if (handle->client_id) {

@@ -61,6 +61,7 @@ PEERSHM_API int peershm_set_reserve(struct peershm *handle, uint64_t bytes)
 
 PEERSHM_API int peershm_regions(struct peershm_region_info *regions, size_t n)
 {
+	PSHM_UNCANCELLED;
 	int fd = pshm_device_open(O_RDONLY);
 	int found;
 
@@ -88,6 +89,7 @@ static int unlink_failed(int err, int fd, const char *name)
 
 PEERSHM_API int peershm_unlink(const char *name)
 {
+	PSHM_UNCANCELLED;
 	struct peershm_unlink command = { .size = sizeof(command) };
 	int err = pshm_name_copy(command.name, name, "region name");
 	int fd;

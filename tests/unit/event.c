@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Waiting for events, with every answer that the device can give. */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "check.h"
@@ -39,6 +40,24 @@ REGION_CASE(an_event_that_is_there_is_given_at_once)
 	assert_int_equal(peershm_next_event(client, &event, 0), 0);
 	assert_int_equal(event.type, PEERSHM_EVENT_LEFT);
 	assert_int_equal(fake.polls, 0);
+}
+
+static void *get_event_cancelled(void *event)
+{
+	pthread_cancel(pthread_self());
+	peershm_next_event(client, event, 0);
+	return NULL;
+}
+
+REGION_CASE(a_thread_that_is_cancelled_loses_no_event)
+{
+	struct peershm_event event = { .type = 0 };
+	pthread_t thread;
+
+	happen(client, PEERSHM_EVENT_GREW);
+	pthread_create(&thread, NULL, get_event_cancelled, &event);
+	pthread_join(thread, NULL);
+	assert_int_equal(event.type, PEERSHM_EVENT_GREW);
 }
 
 REGION_CASE(no_event_is_etimedout)

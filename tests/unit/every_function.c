@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What every function of the library does. Each call has a process of its own. */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "check.h"
@@ -64,4 +65,37 @@ static int forgets_the_cause(struct peershm *none)
 CASE(a_call_that_succeeds_forgets_the_cause_of_an_earlier_failure)
 {
 	assert_true(holds_for_every_function(forgets_the_cause));
+}
+
+/* The thread ends at the first cancellation point that it meets. */
+static void *call_cancelled(void *returned)
+{
+	pthread_cancel(pthread_self());
+	function->call();
+	*(bool *)returned = true;
+	pthread_testcancel();
+	return NULL;
+}
+
+static int is_a_cancellation_point_only_if_it_waits(struct peershm *none)
+{
+	bool waits = !strncmp(function->name, "peershm_next_event", strlen("peershm_next_event"));
+	bool returned = false;
+	pthread_t thread;
+	void *result;
+
+	(void)none;
+	expect(!set_scene(function));
+	pthread_create(&thread, NULL, call_cancelled, &returned);
+	pthread_join(thread, &result);
+	expect(result == PTHREAD_CANCELED);
+	expect(returned != waits);
+	close_all();
+	expect(!fake.open_files && !fake.header_maps && !fake.windows);
+	return 0;
+}
+
+CASE(waiting_for_an_event_is_the_only_cancellation_point)
+{
+	assert_true(holds_for_every_function(is_a_cancellation_point_only_if_it_waits));
 }

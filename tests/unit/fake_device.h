@@ -3,7 +3,7 @@
  * A fake device. It replaces pshm_system, through which the library makes all calls
  * that concern the device, and keeps regions and clients in ordinary memory. It counts
  * what is open and mapped, and a test can make every step (open, command, mapping,
- * allocation) fail.
+ * allocation) fail. What may be a cancellation point on Linux is one here.
  */
 #ifndef TESTS_UNIT_FAKE_DEVICE_H
 #define TESTS_UNIT_FAKE_DEVICE_H
@@ -30,6 +30,7 @@ static inline int fake_open(const char *path, int flags)
 {
 	bool device = strncmp(path, PSHM_PARAMETERS, strlen(PSHM_PARAMETERS)) != 0;
 
+	pthread_testcancel();
 	fake_separate();
 	if (!fake_step())
 		return -1;
@@ -55,6 +56,7 @@ static inline int fake_close(int fd)
 {
 	struct fake_file *file = fake_file_of(fd);
 
+	pthread_testcancel();
 	if (!file) {
 		errno = EBADF;
 		return -1;
@@ -142,6 +144,7 @@ static inline ssize_t fake_read(int fd, void *buffer, size_t size)
 	struct fake_file *file = fake_file_of(fd);
 	struct fake_region *region = file->region ? file->region : file->watched;
 
+	pthread_testcancel();
 	if (!fake_step())
 		return -1;
 	if (file->parameter)
@@ -166,6 +169,7 @@ static inline int fake_poll(int fd, int timeout_ms)
 {
 	const struct fake_file *file = fake_file_of(fd);
 
+	pthread_testcancel();
 	if (!fake_step())
 		return -1;
 	fake.last_timeout = timeout_ms;

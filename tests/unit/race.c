@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <urcu/urcu-bp.h>
 
 #include "check.h"
 #include "child.h"
@@ -33,13 +34,24 @@ static struct peershm *open_region(const char *client)
 	return handle;
 }
 
+static int open_and_close(struct peershm *none)
+{
+	struct peershm *handle = open_region("child");
+
+	(void)none;
+	expect(handle);
+	expect(peershm_find(peershm_base(handle)) == handle);
+	peershm_close(handle);
+	return 0;
+}
+
 /* A thread that says who it is. */
 struct helper {
 	pthread_t thread;
 	sem_t told, go;
 	pid_t tid;
 	struct peershm *handle;
-	bool read;
+	bool done;
 };
 
 static void tell(struct helper *helper)
@@ -80,7 +92,7 @@ static void *read_and_end(void *argument)
 {
 	struct helper *helper = argument;
 
-	helper->read = !peershm_read_lock(helper->handle);
+	helper->done = !peershm_read_lock(helper->handle);
 	peershm_read_unlock(helper->handle);
 	tell(helper);
 	while (sem_wait(&helper->go))
@@ -105,7 +117,7 @@ static int close_while_a_reader_ends(struct peershm *none)
 	struct helper closer = { .handle = reader.handle };
 
 	(void)none;
-	expect(start(&reader, read_and_end) && reader.read);
+	expect(start(&reader, read_and_end) && reader.done);
 	pshm_control_lock();
 	sem_post(&reader.go);
 	while (sem_wait(&reader.told))
@@ -123,6 +135,80 @@ static int close_while_a_reader_ends(struct peershm *none)
 DEVICE_CASE(a_thread_that_has_read_ends_while_another_closes)
 {
 	assert_true(in_child(fork(), close_while_a_reader_ends, NULL));
+}
+
+static void *look_up_for_long(void *argument)
+{
+	struct helper *helper = argument;
+
+	urcu_bp_read_lock();
+	tell(helper);
+	while (sem_wait(&helper->go))
+		;
+	urcu_bp_read_unlock();
+	return NULL;
+}
+
+static void *close_cancelled(void *argument)
+{
+	struct helper *helper = argument;
+
+	pthread_cancel(pthread_self());
+	tell(helper);
+	peershm_close(helper->handle);
+	helper->done = true;
+	return NULL;
+}
+
+static void *open_cancelled(void *argument)
+{
+	struct helper *helper = argument;
+	struct peershm_options options = { .capacity = 1ULL << 30 };
+
+	pthread_cancel(pthread_self());
+	tell(helper);
+	peershm_open(&helper->handle, "other", "bgpd", PEERSHM_CREATE, &options);
+	helper->done = true;
+	return NULL;
+}
+
+/* Opening and closing wait, with a lock held, for look-ups that have begun. */
+static int survive_cancellation(void *(*run)(void *helper))
+{
+	struct helper reader = { .handle = NULL };
+	struct helper cancelled = { .handle = open_region("bgpd") };
+	struct peershm *first = cancelled.handle;
+
+	expect(start(&reader, look_up_for_long));
+	expect(start(&cancelled, run));
+	expect(falls_asleep(&cancelled));
+	sem_post(&reader.go);
+	pthread_join(reader.thread, NULL);
+	pthread_join(cancelled.thread, NULL);
+	expect(cancelled.done);
+	if (cancelled.handle != first) {
+		peershm_close(cancelled.handle);
+		peershm_close(first);
+	}
+	return open_and_close(NULL);
+}
+
+static int close_with_cancellation(struct peershm *none)
+{
+	(void)none;
+	return survive_cancellation(close_cancelled);
+}
+
+static int open_with_cancellation(struct peershm *none)
+{
+	(void)none;
+	return survive_cancellation(open_cancelled);
+}
+
+DEVICE_CASE(a_thread_that_is_cancelled_opens_and_closes_to_the_end)
+{
+	assert_true(in_child(fork(), close_with_cancellation, NULL));
+	assert_true(in_child(fork(), open_with_cancellation, NULL));
 }
 
 /* What another thread does in the first open, before or after the fork handlers are registered. */
@@ -154,17 +240,6 @@ int __wrap_pthread_atfork(void (*before)(void), void (*parent)(void), void (*chi
 	err = __real_pthread_atfork(before, parent, child);
 	happen(true);
 	return err;
-}
-
-static int open_and_close(struct peershm *none)
-{
-	struct peershm *handle = open_region("child");
-
-	(void)none;
-	expect(handle);
-	expect(peershm_find(peershm_base(handle)) == handle);
-	peershm_close(handle);
-	return 0;
 }
 
 static int open_and_fork(struct peershm *none)

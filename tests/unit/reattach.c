@@ -323,6 +323,35 @@ static void threads_that_fork_at_once_each_have_a_client(void **state)
 	peershm_close(shared);
 }
 
+static void *fork_cancelled(void *attached)
+{
+	int status;
+	pid_t pid;
+
+	pthread_cancel(pthread_self());
+	pid = fork();
+	if (!pid)
+		_exit(is_named_after_its_pid(shared) ? 1 : 2);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	*(bool *)attached = pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+			    WEXITSTATUS(status) == 2;
+	return NULL;
+}
+
+/* The child would end within fork(). */
+static void thread_that_is_cancelled_forks_a_client(void **state)
+{
+	bool attached = false;
+	pthread_t thread;
+
+	(void)state;
+	shared = open_parent(0);
+	pthread_create(&thread, NULL, fork_cancelled, &attached);
+	pthread_join(thread, NULL);
+	assert_true(attached);
+	peershm_close(shared);
+}
+
 static void bad_arguments_are_einval(void **state)
 {
 	char longest[PSHM_REATTACH_NAME + 2];
@@ -363,6 +392,7 @@ int main(void)
 		WITH_DEVICE(child_of_a_raw_clone_is_no_client),
 		WITH_DEVICE(handle_opened_without_the_flag_is_enotconn_all_the_same),
 		WITH_DEVICE(threads_that_fork_at_once_each_have_a_client),
+		WITH_DEVICE(thread_that_is_cancelled_forks_a_client),
 		WITH_DEVICE(bad_arguments_are_einval),
 	};
 
