@@ -239,13 +239,13 @@ void *peershm_extend(struct peershm *handle, uint64_t length);
  * peershm_shrink() announces the shrink (the event `shrinking`, and the watermark
  * in the header), waits like peershm_synchronize() for the read sections that have
  * begun, and then takes the memory away. Blocks for at most `timeout_ms` (0 means
- * 1000) while it waits. Errors: ETIMEDOUT (a client stayed in its section; the
- * announcement is withdrawn and nothing has changed), EBUSY (another client has
- * announced a shrink), ECANCELED (the region grew or was shrunk meanwhile, or
- * another thread announced a shrink with this handle; this call took nothing away,
- * and must not just be repeated: what was added meanwhile may be in use),
- * ENOTCONN (no window), EDEADLK (this thread is in a read section itself), ENOSYS
- * (as for peershm_synchronize()), EINVAL (the region is smaller than that), EACCES.
+ * 1000) while it waits. Errors: ETIMEDOUT (a client stayed in its section), EBUSY
+ * (another client has announced a shrink), ECANCELED (the region grew or was shrunk
+ * meanwhile, or another thread announced a shrink with this handle; the call must
+ * not just be repeated: what was added meanwhile may be in use), ENOTCONN (no
+ * window), EDEADLK (this thread is in a read section itself), ENOMEM and ENOSYS (as
+ * for peershm_synchronize()), EINVAL (the region is smaller than that), EACCES. After
+ * an error this call's announcement is withdrawn, and it has taken nothing away.
  *
  * peershm_shrink_force() announces nothing and does not wait. It works without a
  * window, too. Errors: EINVAL, EACCES.
@@ -263,8 +263,8 @@ int peershm_shrink_force(struct peershm *handle, uint64_t size);
  * Blocks for at most `timeout_ms` (0 means 1000). Errors: ETIMEDOUT (a client
  * stayed in its section, or wrote garbage to the control pages; peershm_strerror()
  * names it), EDEADLK (this thread is in a read section itself), EACCES (a read-only
- * handle), ENOTCONN (no window), ENOSYS (this process may not call membarrier(2),
- * and another client relies on it).
+ * handle), ENOTCONN (no window), ENOMEM, ENOSYS (this process may not call
+ * membarrier(2), and another client relies on it).
  */
 int peershm_synchronize(struct peershm *handle, uint32_t timeout_ms);
 
@@ -281,9 +281,10 @@ int peershm_synchronize(struct peershm *handle, uint32_t timeout_ms);
  * it. Not async-signal-safe.
  *
  * The first lock by a thread with a handle makes what the thread needs, and can
- * fail: ENOMEM, ENOSPC (the thread reads in 128 regions already), EACCES (a
- * read-only handle of a process that may open the device for reading only),
- * ENOTCONN (no window, or a child of fork). After that the lock always returns 0.
+ * fail: ENOMEM, ENOSPC (the thread reads in 128 regions already), EAGAIN (the
+ * process has PTHREAD_KEYS_MAX keys for thread-specific data), EACCES (a read-only
+ * handle of a process that may open the device for reading only), ENOTCONN (no
+ * window, or a child of fork). After that the lock always returns 0.
  *
  * Each thread of a client has 64 bytes in one page of the system's page size, so
  * there is room for 61 threads with pages of 4 KiB. Further threads of the process

@@ -97,7 +97,7 @@ struct wait {
 	struct peershm *handle;
 	struct timespec deadline;
 	uint32_t timeout_ms;
-	bool no_membarrier; /* this process may not call it */
+	int no_membarrier; /* why a call of it failed, -errno; 0: it works */
 };
 
 /*
@@ -107,8 +107,8 @@ struct wait {
 static void barrier_everywhere(struct wait *wait)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!wait->no_membarrier && pshm_membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED))
-		wait->no_membarrier = true;
+	if (!wait->no_membarrier)
+		wait->no_membarrier = pshm_membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
 }
 
 /* Nanoseconds until the deadline, 0 after it. */
@@ -173,6 +173,16 @@ static int wait_for_slot(struct wait *wait, uint32_t index,
 	}
 }
 
+/* A filter that forbids membarrier() gives any errno. ENOMEM is the kernel's, and may pass. */
+static int barrier_failed(const struct wait *wait, const struct peershm_header_client *client)
+{
+	if (wait->no_membarrier == -ENOMEM)
+		return pshm_fail(-ENOMEM, NULL);
+	return pshm_fail(-ENOSYS,
+			 "this process may not call membarrier(2), and client %s relies on it",
+			 client->name);
+}
+
 static int wait_for_client(struct wait *wait, uint32_t index,
 			   const struct peershm_header_client *client)
 {
@@ -182,10 +192,7 @@ static int wait_for_client(struct wait *wait, uint32_t index,
 	int err = 0;
 
 	if (wait->no_membarrier && __atomic_load_n(&start->mode, __ATOMIC_RELAXED) == MODE_BARRIER)
-		return pshm_fail(-ENOSYS,
-				 "this process may not call membarrier(2), and client %s "
-				 "relies on it",
-				 client->name);
+		return barrier_failed(wait, client);
 	for (size_t i = 1; !err && i < pshm_control_slots(s); i++) {
 		uint32_t passed_before = __atomic_load_n(&page[i].passed, __ATOMIC_ACQUIRE); /* D */
 

@@ -181,6 +181,9 @@ static int make_thread_readers(void)
 	int err = make_readers_key();
 	void *map;
 
+	if (err == -EAGAIN)
+		return pshm_fail(err, "this process has as many keys for thread-specific data as "
+				      "it may (PTHREAD_KEYS_MAX)");
 	if (err)
 		return pshm_fail(err, NULL);
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -337,3 +337,22 @@ DEVICE_CASE(grow_beyond_the_modules_limit_names_the_parameter)
 {
 	assert_contains(grow_failing(PEERSHM_SMALL, 4096, ENOSPC), "parameters/max_bytes");
 }
+
+/* Its EAGAIN is not that of a window that may not be locked. */
+DEVICE_CASE(no_key_for_a_reading_thread_says_so)
+{
+	pthread_key_t keys[PTHREAD_KEYS_MAX];
+	struct peershm *handle;
+	int n = 0;
+
+	make_region("routes", 0);
+	assert_int_equal(peershm_open(&handle, "routes", "bgpd", 0, NULL), 0);
+	while (!pthread_key_create(&keys[n], NULL))
+		n++;
+	assert_int_equal(peershm_read_lock(handle), -EAGAIN);
+	assert_contains(peershm_strerror(EAGAIN), "PTHREAD_KEYS_MAX");
+	while (n--)
+		pthread_key_delete(keys[n]);
+	assert_int_equal(peershm_read_lock(handle), 0);
+	peershm_close(handle);
+}

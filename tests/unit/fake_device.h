@@ -135,7 +135,7 @@ static inline int fake_membarrier(int command)
 {
 	if (!fake.no_membarrier)
 		return pshm_kernel.membarrier(command);
-	errno = ENOSYS;
+	errno = fake.no_membarrier;
 	return -1;
 }
 

@@ -82,8 +82,8 @@ static struct fake_device {
 	int allocations;
 	uint32_t shrinks[8]; /* flags of each SHRINK */
 	size_t nr_shrinks;
-	bool no_membarrier;
-	int last_timeout; /* that was passed to poll() */
+	int no_membarrier; /* the errno with which membarrier() fails; 0: it works */
+	int last_timeout;  /* that was passed to poll() */
 	int polls;
 	bool exempt; /* the process has CAP_SYS_RESOURCE */
 	struct {

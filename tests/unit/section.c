@@ -442,7 +442,7 @@ CLIENT_CASE(without_membarrier_readers_have_fences)
 	struct peershm_slot *slot = page_of(0) + FIRST;
 	pthread_t thread;
 
-	fake.no_membarrier = true;
+	fake.no_membarrier = ENOSYS;
 	pthread_create(&thread, NULL, read_cells_in_thread, &cells);
 	take_turns(&cells, 1);
 	pthread_join(thread, NULL);
@@ -458,7 +458,7 @@ CLIENT_CASE(without_membarrier_others_that_rely_on_it_are_enosys)
 {
 	uint32_t *mode = (uint32_t *)add_stranger();
 
-	fake.no_membarrier = true;
+	fake.no_membarrier = ENOSYS;
 	assert_int_equal(peershm_synchronize(client, SHORT_MS), 0);
 	*mode = 1;
 	assert_int_equal(peershm_synchronize(client, SHORT_MS), -ENOSYS);
@@ -468,8 +468,23 @@ CLIENT_CASE(without_membarrier_others_that_rely_on_it_are_enosys)
 	*mode = 2;
 	assert_int_equal(peershm_synchronize(client, SHORT_MS), 0);
 	*mode = 1;
-	fake.no_membarrier = false;
+	fake.no_membarrier = 0;
 	assert_int_equal(peershm_synchronize(client, SHORT_MS), 0);
+}
+
+/* It is forbidden with any errno, but the kernel's own is for a lack of memory. */
+CLIENT_CASE(membarrier_without_memory_is_enomem_and_not_forbidden)
+{
+	*(uint32_t *)add_stranger() = 1;
+	fake.no_membarrier = EPERM;
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), -ENOSYS);
+	fake.no_membarrier = ENOMEM;
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), -ENOMEM);
+	assert_int_equal(peershm_shrink(client, 4096, SHORT_MS), -ENOMEM);
+	assert_contains(peershm_strerror(ENOMEM), "out of memory");
+	assert_int_equal(peershm_header(client)->watermark, 65536);
+	fake.no_membarrier = 0;
+	assert_int_equal(peershm_shrink(client, 4096, SHORT_MS), 0);
 }
 
 CLIENT_CASE(two_regions_have_sections_of_their_own)
