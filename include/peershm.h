@@ -114,7 +114,8 @@ struct peershm_options {
  * caller gives back with peershm_close(), or NULL after a failure. Errors: ENODEV
  * (the module is not loaded), ENOENT, EEXIST, EACCES, EPERM (huge pages from the
  * pool are for CAP_IPC_LOCK and one group), EADDRINUSE (the message names the
- * mapping in the way), EALREADY, EAGAIN, EINVAL, ENOSPC, ENOMEM.
+ * mapping in the way), EALREADY, EAGAIN, EINTR (a signal handler ran), EINVAL,
+ * ENOSPC, ENOMEM.
  */
 int peershm_open(struct peershm **handle, const char *name, const char *client, unsigned int flags,
 		 const struct peershm_options *options);
@@ -122,6 +123,7 @@ int peershm_open(struct peershm **handle, const char *name, const char *client, 
 /*
  * End the client, unmap its window and free the handle. The region stays. No
  * other thread may use the handle during the call or afterwards. NULL is allowed.
+ * errno, and what peershm_strerror() says, stay as they are.
  */
 void peershm_close(struct peershm *handle);
 
@@ -243,12 +245,13 @@ void *peershm_extend(struct peershm *handle, uint64_t length);
  * (another client has announced a shrink), ECANCELED (the region grew or was shrunk
  * meanwhile, or another thread announced a shrink with this handle; the call must
  * not just be repeated: what was added meanwhile may be in use), ENOTCONN (no
- * window), EDEADLK (this thread is in a read section itself), ENOMEM and ENOSYS (as
- * for peershm_synchronize()), EINVAL (the region is smaller than that), EACCES. After
- * an error this call's announcement is withdrawn, and it has taken nothing away.
+ * window), EDEADLK (this thread is in a read section itself), EINTR (a signal
+ * handler ran), ENOMEM and ENOSYS (as for peershm_synchronize()), EINVAL (the region
+ * is smaller than that), EACCES. After an error this call's announcement is
+ * withdrawn, and it has taken nothing away.
  *
  * peershm_shrink_force() announces nothing and does not wait. It works without a
- * window, too. Errors: EINVAL, EACCES.
+ * window, too. Errors: EINTR, EINVAL, EACCES.
  */
 int peershm_shrink(struct peershm *handle, uint64_t size, uint32_t timeout_ms);
 int peershm_shrink_force(struct peershm *handle, uint64_t size);
@@ -306,7 +309,7 @@ static inline void peershm_read_unlock(struct peershm *handle);
  * With huge pages from the pool, an access just beyond the size does not always
  * get SIGBUS if there is a reserve, and what it writes there stays.
  *
- * Errors: EACCES, EPERM (as for peershm_open()), ENOSPC (beyond the capacity).
+ * Errors: EACCES, EPERM (as for peershm_open()), ENOSPC (beyond the capacity), EINTR.
  */
 int peershm_set_reserve(struct peershm *handle, uint64_t bytes);
 

@@ -34,7 +34,7 @@ static const struct {
 	{ EDEADLK, "this thread is itself in a read section whose end it would wait for" },
 	{ EEXIST, "the name is taken, or the root is not the expected one" },
 	{ EFAULT, "bad address" },
-	{ EINTR, "interrupted by a signal before anything was changed" },
+	{ EINTR, "interrupted by a signal handler" },
 	{ EINVAL, "invalid argument" },
 	{ EIO, "the region's header is not valid: module and library do not fit together" },
 	{ EMFILE, "this process has as many files open as it may (RLIMIT_NOFILE)" },

@@ -242,6 +242,7 @@ PEERSHM_API int peershm_open(struct peershm **handle, const char *name, const ch
 PEERSHM_API void peershm_close(struct peershm *handle)
 {
 	PSHM_UNCANCELLED;
+	int err = errno;
 
 	if (!handle)
 		return;
@@ -259,4 +260,5 @@ PEERSHM_API void peershm_close(struct peershm *handle)
 	}
 	pshm_device_close(handle->fd);
 	free(handle);
+	errno = err;
 }

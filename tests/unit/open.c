@@ -282,6 +282,21 @@ DEVICE_CASE(plain_create_leaves_what_it_made_if_attaching_fails)
 	assert_non_null(routes());
 }
 
+static void interrupt_if_it_is_there(unsigned long command)
+{
+	fake.fail_command = command == PEERSHM_IOC_ATTACH && routes() ? command : 0;
+}
+
+/* The text for EINTR must not say that nothing was changed. */
+DEVICE_CASE(plain_create_leaves_what_it_made_if_attaching_is_interrupted)
+{
+	fake.before = interrupt_if_it_is_there;
+	fake.fail_with = EINTR;
+	open_fails(-EINTR, "bgpd", PEERSHM_CREATE, &small);
+	assert_string_equal(peershm_strerror(EINTR), "interrupted by a signal handler");
+	assert_non_null(routes());
+}
+
 DEVICE_CASE(header_of_another_region_is_eio)
 {
 	fake.break_header = true;
@@ -363,13 +378,15 @@ DEVICE_CASE(close_of_nothing_is_allowed)
 	assert_int_equal(fake.steps, 0);
 }
 
-DEVICE_CASE(close_interrupted_by_a_signal_still_detaches)
+DEVICE_CASE(close_interrupted_by_a_signal_still_detaches_and_keeps_errno)
 {
 	struct peershm *handle = open_region("bgpd", PEERSHM_CREATE, &small);
 
 	fake.fail_at = fake.steps + 1;
 	fake.fail_with = EINTR;
+	errno = ENOMSG;
 	peershm_close(handle);
+	assert_int_equal(errno, ENOMSG);
 	assert_int_equal(fake.windows, 0);
 }
 
