@@ -73,12 +73,11 @@ static int range_taken(int err, const struct peershm_region_info *region)
 static int client_name_taken(int err, int fd, const struct peershm_attach *attach,
 			     const struct peershm_region_info *region)
 {
-	struct peershm_resolve resolve = { .size = sizeof(resolve), .region = region->id };
+	pid_t pid = pshm_query_pid(fd, region->id, attach->client_name, 0);
 
-	memcpy(resolve.name, attach->client_name, sizeof(resolve.name));
-	if (!pshm_device_command(fd, PEERSHM_IOC_RESOLVE, &resolve) && resolve.pid)
+	if (pid)
 		return pshm_fail(err, "client name %s is taken by a live process, PID %d",
-				 attach->client_name, resolve.pid);
+				 attach->client_name, pid);
 	return pshm_fail(err, "client name %s is taken by a live process", attach->client_name);
 }
 

@@ -143,9 +143,16 @@ static int client_is_there(const struct wait *wait, uint32_t index, uint64_t id)
 
 static int timed_out(const struct wait *wait, const struct peershm_header_client *client)
 {
-	return pshm_fail(-ETIMEDOUT,
-			 "client %s, PID %d, has been in a read section for more than %u ms",
-			 client->name, client->pid, wait->timeout_ms);
+	const struct peershm *handle = wait->handle;
+	pid_t pid = pshm_query_pid(handle->fd, handle->command_region, client->name, client->id);
+
+	if (pid)
+		return pshm_fail(
+			-ETIMEDOUT,
+			"client %s, PID %d, has been in a read section for more than %u ms",
+			client->name, pid, wait->timeout_ms);
+	return pshm_fail(-ETIMEDOUT, "client %s has been in a read section for more than %u ms",
+			 client->name, wait->timeout_ms);
 }
 
 /* Wait until the section that the slot shows has ended, or its client is gone. */

@@ -242,5 +242,10 @@ int pshm_handle_check_window(const struct peershm *handle); /* -ENOTCONN without
 int pshm_query_name(int fd, const char *name, struct peershm_region_info *info);
 int pshm_query_region(const struct peershm *handle, struct peershm_region_info *info);
 int pshm_query_regions(int fd, struct peershm_region_info *regions, size_t n); /* count */
+/*
+ * The client's PID as this process sees it, which the header's PIDs are not; 0 if there is
+ * none, or if the client of this name is not the one with this id (0: any).
+ */
+pid_t pshm_query_pid(int fd, uint64_t region, const char *client, uint64_t id);
 
 #endif /* PEERSHM_INTERNAL_H */

@@ -31,6 +31,16 @@ int pshm_query_region(const struct peershm *handle, struct peershm_region_info *
 	return query(handle->fd, &command, info);
 }
 
+pid_t pshm_query_pid(int fd, uint64_t region, const char *client, uint64_t id)
+{
+	struct peershm_resolve command = { .size = sizeof(command), .region = region };
+
+	strncpy(command.name, client, sizeof(command.name) - 1);
+	if (pshm_device_command(fd, PEERSHM_IOC_RESOLVE, &command) || (id && command.client != id))
+		return 0;
+	return command.pid;
+}
+
 int pshm_query_regions(int fd, struct peershm_region_info *regions, size_t n)
 {
 	struct peershm_regions command = {

@@ -291,9 +291,10 @@ static inline int fake_resolve(struct peershm_resolve *resolve)
 			return ENOENT;
 		memcpy(resolve->name, "bgpd", sizeof("bgpd"));
 	} else {
-		if (strcmp(resolve->name, "bgpd"))
+		if (strcmp(resolve->name, "bgpd") != 0 && strcmp(resolve->name, "someone") != 0)
 			return ENOENT;
-		resolve->pid = 4242;
+		resolve->pid = fake.pid;
+		resolve->client = fake.last_client;
 	}
 	return 0;
 }

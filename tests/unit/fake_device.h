@@ -215,6 +215,7 @@ static inline int fake_setup(void **state)
 	}
 	memset(&fake, 0, sizeof(fake));
 	fake.process = getpid();
+	fake.pid = 4242;
 	pshm_system = &fake_system;
 	return 0;
 }

@@ -60,6 +60,7 @@ static struct fake_device {
 	struct fake_file files[FAKE_FILES];
 	uint64_t last_region;
 	uint64_t last_client;
+	pid_t pid; /* of the last client, in this process's namespace */
 	int open_files;
 	int header_maps;
 	int windows;

@@ -153,9 +153,26 @@ CLIENT_CASE(a_section_that_stays_is_etimedout_and_named)
 
 	guest_comes(&guest);
 	assert_int_equal(peershm_synchronize(client, SHORT_MS), -ETIMEDOUT);
-	assert_contains(peershm_strerror(ETIMEDOUT), "someone, PID 100");
+	assert_contains(peershm_strerror(ETIMEDOUT), "client someone, PID 4242, has been");
 	guest_leaves(&guest);
 	assert_int_equal(peershm_synchronize(client, LONG_MS), 0);
+}
+
+/* The header's PIDs are those of another PID namespace. */
+CLIENT_CASE(a_section_of_a_client_without_a_pid_here_is_named_without_one)
+{
+	struct guest guest = { .err = 0 };
+
+	guest_comes(&guest);
+	fake.pid = 0;
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), -ETIMEDOUT);
+	assert_contains(peershm_strerror(ETIMEDOUT), "client someone has been");
+	/* The name is another client's by now. */
+	fake.pid = 4242;
+	fake.last_client++;
+	assert_int_equal(peershm_synchronize(client, SHORT_MS), -ETIMEDOUT);
+	assert_contains(peershm_strerror(ETIMEDOUT), "client someone has been");
+	guest_leaves(&guest);
 }
 
 static void *leave_soon(void *arg)
