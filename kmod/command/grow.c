@@ -56,14 +56,16 @@ static struct grow_result grow_locked(struct peershm_region *region,
 	u64 ready = size + region->reserve.have;
 	struct grow_result result = { .start = size, .end = size };
 	struct peershm_grown grown;
-	u64 new_size;
+	u64 new_size, left;
 
 	lockdep_assert_held(&region->resize_mutex);
 	result.err = wanted_size(region, args, &new_size);
 	if (result.err || new_size == size)
 		return result;
 	result.err = -ENOSPC;
-	if (!peershm_directory_grant(region, new_size, region->reserve.want))
+	left = max(ready, new_size) - new_size;
+	if (!peershm_directory_grant(region, new_size,
+				     max(region->reserve.want, left)))
 		return result;
 	grown = peershm_backing_grow(region->backing, region->file,
 				     &region->tables_rwsem, size, ready,
@@ -75,11 +77,11 @@ static struct grow_result grow_locked(struct peershm_region *region,
 		result.end = new_size;
 		return result;
 	}
-	if (grown.ready > ready)
-		peershm_reserve_keep(region, grown.ready - size);
 	if (grown.freed) {
 		peershm_reserve_used(region, 0);
 		result.start = peershm_size_cut(region);
+	} else {
+		peershm_reserve_keep(region, grown.ready - size);
 	}
 	peershm_directory_grant(region, size,
 				max(region->reserve.want, region->reserve.have));

@@ -25,7 +25,9 @@ int peershm_set_reserve(struct peershm_region *region, u64 want)
 
 	if (mutex_lock_interruptible(&region->resize_mutex))
 		return -ERESTARTSYS;
-	if (peershm_directory_grant(region, region->size, want))
+	/* What is too much counts until it has been given back. */
+	if (peershm_directory_grant(region, region->size,
+				    max(want, region->reserve.have)))
 		peershm_reserve_set(region, want);
 	else
 		err = -ENOSPC;

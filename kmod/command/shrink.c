@@ -43,8 +43,10 @@ static int shrink_locked(struct peershm_region *region,
 
 	lockdep_assert_held(&region->resize_mutex);
 	args->old_size = old_size;
+	/* Nothing larger is announced: somebody has shrunk the region further. */
 	if (args->new_size > old_size)
-		return -EINVAL;
+		return args->flags & PEERSHM_SHRINK_ANNOUNCED ? -ECANCELED :
+								-EINVAL;
 	if (args->new_size == old_size && !args->flags)
 		return 0;
 	/* The header first, so that nobody learns of memory that is going. */

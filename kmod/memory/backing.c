@@ -351,9 +351,10 @@ static int allocate(const struct backing *b, struct file *file, u64 *start,
  *
  * The memory is charged to the caller's memory cgroup. The caller keeps others
  * from changing the size. May sleep for as long as the zeroing takes. A signal
- * or task work ends it with -ERESTARTSYS: what is allocated by then stays, and
- * the restarted call goes on from there. On -ENOSPC nothing has changed. Any
- * other error frees what lies beyond the old size, that which lay ready, too.
+ * or task work ends it with -ERESTARTSYS: what is allocated by then stays, but
+ * for a caller with a limit on file sizes, and the restarted call goes on from
+ * there. On -ENOSPC nothing has changed. Any other error frees what lies beyond
+ * the old size, that which lay ready, too.
  */
 struct peershm_grown peershm_backing_grow(u32 backing, struct file *file,
 					  struct rw_semaphore *tables_rwsem,
@@ -363,9 +364,12 @@ struct peershm_grown peershm_backing_grow(u32 backing, struct file *file,
 	struct peershm_grown grown = { .ready = ready };
 	/*
 	 * A limit on file sizes is not meant for memory, and would send
-	 * SIGXFSZ. It is only looked at beyond the file's size.
+	 * SIGXFSZ. It is only looked at beyond the file's size. While that is
+	 * larger, clients can write to what is being allocated: it must not
+	 * stay as a reserve.
 	 */
 	bool limited = new_size > rlimit(RLIMIT_FSIZE);
+	bool keep;
 
 	if (new_size <= ready) {
 		set_size(file, new_size);
@@ -382,15 +386,14 @@ struct peershm_grown peershm_backing_grow(u32 backing, struct file *file,
 		set_size(file, new_size);
 		return grown;
 	}
-	if (grown.err == -EINTR && !fatal_signal_pending(current)) {
-		grown.err = -ERESTARTSYS;
-		if (limited)
-			set_size(file, old_size);
-	} else if (!truncate(b, file, tables_rwsem, old_size)) {
+	keep = grown.err == -EINTR && !limited && !fatal_signal_pending(current);
+	if (!keep && !truncate(b, file, tables_rwsem, old_size)) {
 		grown.ready = old_size;
 		grown.freed = true;
 	}
 	uncharge(backing, new_size - grown.ready);
+	if (grown.err == -EINTR)
+		grown.err = -ERESTARTSYS;
 	/* An empty pool of huge pages is out of memory, too. */
 	if (grown.err == -ENOSPC)
 		grown.err = -ENOMEM;

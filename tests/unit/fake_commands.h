@@ -136,7 +136,7 @@ static inline int fake_shrink(struct fake_file *file, struct peershm_shrink *shr
 	if (!shrink->region && file->read_only)
 		return EACCES;
 	if (shrink->new_size > region->info.active)
-		return EINVAL;
+		return shrink->flags == PEERSHM_SHRINK_ANNOUNCED ? ECANCELED : EINVAL;
 	if (shrink->flags == PEERSHM_SHRINK_ANNOUNCE) {
 		shrink->cookie = fake_announce(region, shrink->new_size);
 		return 0;

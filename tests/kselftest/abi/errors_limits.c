@@ -203,6 +203,14 @@ static long catch_signal(void *arg)
 	return sigaction(SIGUSR1, &action, NULL) ? -errno : 0;
 }
 
+static long limit_file_size(void *arg)
+{
+	struct rlimit limit = { 4096, 4096 };
+
+	(void)arg;
+	return setrlimit(RLIMIT_FSIZE, &limit) ? -errno : 0;
+}
+
 /* A client is in the middle of a large grow: it has allocated some of it. */
 struct large_grow {
 	struct region *region;
@@ -213,7 +221,7 @@ struct large_grow {
 	long taken;
 };
 
-static struct large_grow start_large_grow(const struct backing *b)
+static struct large_grow start_large_grow(const struct backing *b, bool limited)
 {
 	struct large_grow g = { .length = GIB };
 
@@ -225,6 +233,8 @@ static struct large_grow start_large_grow(const struct backing *b)
 	g.witness = client_new(g.region, "witness");
 	g.peer = peer_join(g.region, "grower");
 	assert_ok(peer_call(g.peer, catch_signal, NULL, 0));
+	if (limited)
+		assert_ok(peer_call(g.peer, limit_file_size, NULL, 0));
 	g.before = snapshot_take(g.witness);
 	g.taken = taken(b);
 	peer_start(g.peer, grow_self, &g.length, sizeof(g.length));
@@ -234,7 +244,7 @@ static struct large_grow start_large_grow(const struct backing *b)
 
 CASES(a_signal_during_a_large_grow_is_eintr_and_gives_all_back, UP_TO_2M)
 {
-	struct large_grow g = start_large_grow(b);
+	struct large_grow g = start_large_grow(b, false);
 
 	assert_int_equal(kill(g.peer->pid, SIGUSR1), 0);
 	assert_error(peer_finish(g.peer, NULL, 0), -EINTR);
@@ -248,7 +258,7 @@ CASES(a_signal_during_a_large_grow_is_eintr_and_gives_all_back, UP_TO_2M)
 
 CASES(a_grow_that_is_made_again_after_a_signal_goes_on_from_there, UP_TO_2M)
 {
-	struct large_grow g = start_large_grow(b);
+	struct large_grow g = start_large_grow(b, false);
 	struct peershm_region_info info;
 
 	assert_int_equal(kill(g.peer->pid, SIGUSR1), 0);
@@ -264,9 +274,22 @@ CASES(a_grow_that_is_made_again_after_a_signal_goes_on_from_there, UP_TO_2M)
 	peer_has_all(g.peer, g.region->base, g.length);
 }
 
+/* Meanwhile others can write to it: it must not be there for a grow that is to give zeroes. */
+CASES(a_signal_during_a_grow_beyond_the_limit_of_file_sizes_leaves_nothing, UP_TO_2M)
+{
+	struct large_grow g = start_large_grow(b, true);
+
+	touch(g.region->base + g.length - b->page, true);
+	assert_int_equal(kill(g.peer->pid, SIGUSR1), 0);
+	assert_error(peer_finish(g.peer, NULL, 0), -EINTR);
+	snapshot_same(g.before);
+	assert_true(taken_until_at_most(b, g.taken + (long)MIB, 5000));
+	assert_int_equal(touch(g.region->base, true), SIGBUS);
+}
+
 CASES(a_client_killed_during_a_large_grow_leaves_the_region_whole, UP_TO_2M)
 {
-	struct large_grow g = start_large_grow(b);
+	struct large_grow g = start_large_grow(b, false);
 	struct region *r = g.region;
 
 	peer_kill(g.peer);
@@ -276,14 +299,6 @@ CASES(a_client_killed_during_a_large_grow_leaves_the_region_whole, UP_TO_2M)
 	assert_true(taken_until_at_most(b, g.taken + (long)MIB, 5000));
 	assert_ok(do_grow(g.witness->fd, 0, b->step, NULL));
 	assert_int_equal(touch(r->base, true), 0);
-}
-
-static long limit_file_size(void *arg)
-{
-	struct rlimit limit = { 4096, 4096 };
-
-	(void)arg;
-	return setrlimit(RLIMIT_FSIZE, &limit) ? -errno : 0;
 }
 
 CASES(the_limit_of_file_sizes_does_not_hit_a_grower, ALL_BACKINGS)
