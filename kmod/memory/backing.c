@@ -282,6 +282,9 @@ static int allocate_step(const struct backing *b, struct file *file, u64 *start,
 	int err;
 
 	while (*start < end) {
+		/* Newer versions of tmpfs end at a fatal signal alone. */
+		if (signal_pending(current))
+			return -EINTR;
 		length = min(end - *start, piece);
 		err = vfs_fallocate(file, FALLOC_FL_KEEP_SIZE, *start, length);
 		if (err)

@@ -345,6 +345,7 @@ static void thread_that_is_cancelled_forks_a_client(void **state)
 	pthread_t thread;
 
 	(void)state;
+	skip_without_cancellation();
 	shared = open_parent(0);
 	pthread_create(&thread, NULL, fork_cancelled, &attached);
 	pthread_join(thread, NULL);

@@ -10,7 +10,8 @@ static void becomes(const char *text, const char *wanted)
 {
 	char *escaped;
 
-	assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
+	if (!setlocale(LC_CTYPE, "C.UTF-8"))
+		skip_because("no locale C.UTF-8 here");
 	escaped = text_escape(text);
 	assert_non_null(escaped);
 	assert_string_equal(escaped, wanted);
