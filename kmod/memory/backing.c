@@ -258,16 +258,17 @@ static int truncate(const struct backing *b, struct file *file,
 }
 
 /*
- * The first step of a grow is short and each further one longer: whoever is
- * interrupted again and again gets on all the same. In a longer step several
- * CPUs fill memory ahead of fallocate(), and what they have filled is lost if
- * that is interrupted. No step is longer than AHEAD: memory pressure could swap
- * out the first pages before fallocate() gets there.
+ * The first step of a grow is short and each further one longer, so that a grow
+ * that a timer interrupts again and again allocates something each time. In a
+ * longer step several CPUs fill memory ahead of fallocate(); if a signal comes
+ * before fallocate() gets there, what they filled is freed again. No step is
+ * longer than AHEAD: memory pressure could swap out the first pages before
+ * fallocate() gets there.
  */
 #define FIRST_STEP (64 * PAGE_SIZE)
 #define AHEAD SZ_32M
 
-/* fallocate() of so much is done whole or not at all. */
+/* What one call of fallocate() allocates: all of it, or nothing. */
 static u64 piece_of(const struct backing *b)
 {
 	return b->pool ? b->page_size :
@@ -282,7 +283,7 @@ static int allocate_step(const struct backing *b, struct file *file, u64 *start,
 	int err;
 
 	while (*start < end) {
-		/* Newer versions of tmpfs end at a fatal signal alone. */
+		/* In newer kernels only a fatal signal interrupts tmpfs. */
 		if (signal_pending(current))
 			return -EINTR;
 		length = min(end - *start, piece);

@@ -266,7 +266,8 @@ struct peershm_map_report {
  *
  * A grow that is interrupted keeps what it has allocated as if it were part of
  * the reserve. The same call made again goes on from there. The kernel gives that
- * memory back after a second, or as soon as a SET_RESERVE asks for less.
+ * memory back after a second, when memory runs short, or as soon as a SET_RESERVE
+ * asks for less. It keeps nothing if the new size is beyond RLIMIT_FSIZE.
  */
 #define PEERSHM_GROW_TO (1u << 0) /* length is the size after the call */
 
