@@ -23,8 +23,8 @@ class Kernel:
 
     def fetch(self):
         """The command that sees to it that the kernel is there, the newest there is."""
-        if self.debug:  # ten minutes of both CPUs, which leaves them to whatever else is going on
-            return ["nice", "-n", "19", *self.tool, "release"]
+        if self.debug:  # ten minutes of both CPUs, and what waits for it is longest
+            return [*self.tool, "release"]
         # without a network, what was fetched before will do
         return ["sh", "-c", 'tools/vm/kernels/kernel --update "$1" || tools/vm/kernels/kernel "$1"',
                 "sh", self.name]
