@@ -325,14 +325,17 @@ static void threads_that_fork_at_once_each_have_a_client(void **state)
 
 static void *fork_cancelled(void *attached)
 {
+	bool named = false;
 	int status;
 	pid_t pid;
 
 	pthread_cancel(pthread_self());
 	pid = fork();
 	if (!pid)
-		_exit(is_named_after_its_pid(shared) ? 1 : 2);
+		named = is_named_after_its_pid(shared);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	if (!pid)
+		_exit(named ? 1 : 2); /* may write counts of lines, to files */
 	*(bool *)attached = pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
 			    WEXITSTATUS(status) == 2;
 	return NULL;

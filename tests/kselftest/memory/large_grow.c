@@ -15,9 +15,10 @@
 #define GARBAGE 0xb5
 
 /* So much that kernel threads on other CPUs help with a grow. */
+/* Nobody helps with the first page of it (FIRST_STEP in the module), which may be 32 MiB. */
 static uint64_t large(const struct backing *b)
 {
-	return b->page > 32 * MIB ? 2 * b->page : 64 * MIB;
+	return b->page > 8 * MIB ? 4 * b->page : 64 * MIB;
 }
 
 struct range {
