@@ -43,7 +43,8 @@
  * ends, or it would leave behind a lock, a client or a file.
  */
 #define PSHM_UNCANCELLED \
-	__attribute__((cleanup(pshm_cancel_restore))) int cancellation = pshm_cancel_disable()
+	__attribute__((cleanup(pshm_cancel_restore), unused)) int cancellation = \
+		pshm_cancel_disable()
 
 static inline int pshm_cancel_disable(void)
 {

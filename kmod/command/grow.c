@@ -69,7 +69,8 @@ static struct grow_result grow_locked(struct peershm_region *region,
 		return result;
 	grown = peershm_backing_grow(region->backing, region->file,
 				     &region->tables_rwsem, size, ready,
-				     new_size);
+				     new_size,
+				     peershm_reserve_kept(region));
 	result.err = grown.err;
 	if (!grown.err) {
 		peershm_size_grown(region, client, new_size);

@@ -259,8 +259,10 @@ static int truncate(const struct backing *b, struct file *file,
 
 /*
  * The first step of a grow is short and each further one longer, so that a grow
- * that a timer interrupts again and again allocates something each time. In a
- * longer step several CPUs fill memory ahead of fallocate(); if a signal comes
+ * that a timer interrupts again and again allocates something each time. If it was
+ * interrupted a moment ago, it begins with a page: fallocate() gives back what it
+ * has allocated when a signal comes, so a slow machine might never get to the end
+ * of more. In a longer step several CPUs fill memory ahead of fallocate(); if a signal comes
  * before fallocate() gets there, what they filled is freed again. No step is
  * longer than AHEAD: memory pressure could swap out the first pages before
  * fallocate() gets there.
@@ -299,9 +301,10 @@ static int allocate_step(const struct backing *b, struct file *file, u64 *start,
 }
 
 static int allocate_steps(const struct backing *b, struct file *file,
-			  u64 *start, u64 end)
+			  u64 *start, u64 end, bool interrupted)
 {
-	u64 step = max_t(u64, FIRST_STEP, b->page_size);
+	u64 step = interrupted ? b->page_size :
+				 max_t(u64, FIRST_STEP, b->page_size);
 	u64 longest = max_t(u64, AHEAD, 2 * piece_of(b));
 	bool ahead = !b->pool;
 	int err = 0;
@@ -326,7 +329,7 @@ static int allocate_steps(const struct backing *b, struct file *file,
  * process whose fault gets no memory because of that takes the fault again.
  */
 static int allocate(const struct backing *b, struct file *file, u64 *start,
-		    u64 end)
+		    u64 end, bool interrupted)
 {
 	struct address_space *mapping = file->f_mapping;
 	gfp_t gfp = mapping_gfp_mask(mapping);
@@ -335,7 +338,7 @@ static int allocate(const struct backing *b, struct file *file, u64 *start,
 	if (!b->pool)
 		mapping_set_gfp_mask(mapping, gfp | __GFP_RETRY_MAYFAIL |
 					      __GFP_NOWARN);
-	err = allocate_steps(b, file, start, end);
+	err = allocate_steps(b, file, start, end, interrupted);
 	if (!b->pool)
 		mapping_set_gfp_mask(mapping, gfp);
 	/* What was filled ahead of it. */
@@ -352,6 +355,7 @@ static int allocate(const struct backing *b, struct file *file, u64 *start,
  * @old_size: its size
  * @ready: up to where memory is allocated, not less
  * @new_size: the size wanted
+ * @interrupted: a grow of it was, a moment ago
  *
  * The memory is charged to the caller's memory cgroup. The caller keeps others
  * from changing the size. May sleep for as long as the zeroing takes. A signal
@@ -362,7 +366,8 @@ static int allocate(const struct backing *b, struct file *file, u64 *start,
  */
 struct peershm_grown peershm_backing_grow(u32 backing, struct file *file,
 					  struct rw_semaphore *tables_rwsem,
-					  u64 old_size, u64 ready, u64 new_size)
+					  u64 old_size, u64 ready, u64 new_size,
+					  bool interrupted)
 {
 	const struct backing *b = &backings[backing];
 	struct peershm_grown grown = { .ready = ready };
@@ -385,7 +390,7 @@ struct peershm_grown peershm_backing_grow(u32 backing, struct file *file,
 
 	if (limited)
 		set_size(file, new_size);
-	grown.err = allocate(b, file, &grown.ready, new_size);
+	grown.err = allocate(b, file, &grown.ready, new_size, interrupted);
 	if (!grown.err) {
 		set_size(file, new_size);
 		return grown;
@@ -421,7 +426,7 @@ int peershm_backing_reserve(u32 backing, struct file *file, u64 *ready, u64 end)
 
 	if (!charge(backing, end - *ready))
 		return -ENOSPC;
-	err = allocate(&backings[backing], file, ready, end);
+	err = allocate(&backings[backing], file, ready, end, false);
 	uncharge(backing, end - *ready);
 	return err;
 }

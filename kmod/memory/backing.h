@@ -36,7 +36,7 @@ struct peershm_grown {
 struct peershm_grown peershm_backing_grow(u32 backing, struct file *file,
 					  struct rw_semaphore *tables_rwsem,
 					  u64 old_size, u64 ready,
-					  u64 new_size);
+					  u64 new_size, bool interrupted);
 int peershm_backing_reserve(u32 backing, struct file *file, u64 *ready,
 			    u64 end);
 int peershm_backing_shrink(u32 backing, struct file *file,

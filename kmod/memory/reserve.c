@@ -240,6 +240,15 @@ void peershm_reserve_keep(struct peershm_region *region, u64 have)
 }
 
 /**
+ * peershm_reserve_kept() - was a grow interrupted a moment ago?
+ * @region: whose resize lock is held
+ */
+bool peershm_reserve_kept(const struct peershm_region *region)
+{
+	return time_before(jiffies, region->reserve.kept_until);
+}
+
+/**
  * peershm_reserve_set() - say how much is to lie ready
  * @region: whose resize lock is held
  * @want: bytes, a multiple of the page size

@@ -15,6 +15,7 @@ void peershm_reserve_release(struct peershm_region *region);
 void peershm_reserve_set(struct peershm_region *region, u64 want);
 void peershm_reserve_used(struct peershm_region *region, u64 have);
 void peershm_reserve_keep(struct peershm_region *region, u64 have);
+bool peershm_reserve_kept(const struct peershm_region *region);
 void peershm_reserve_refill(struct peershm_region *region);
 
 #endif /* PEERSHM_RESERVE_H */
