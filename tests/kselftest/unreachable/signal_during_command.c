@@ -46,7 +46,7 @@ struct timed_grow {
 
 static long grow_under_a_timer(void *arg)
 {
-	const struct itimerval often = { { 0, 150 }, { 0, 150 } }, never = { 0 };
+	const struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never = { 0 };
 	struct sigaction action = { .sa_handler = count_alarm, .sa_flags = SA_RESTART };
 	struct timed_grow *t = arg;
 	int alarms;
