@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Owner, group, mode and the way the device was opened decide who may do what (EACCES). */
 #include <sched.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "support/fixture.h"
@@ -133,7 +134,7 @@ CASE(a_read_only_client_may_change_nothing)
 	snapshot_again(f->before);
 	for_each_row(c)
 	{
-		if (c->where == INSIDE && c->needs & MAY_WRITE)
+		if (c->region && c->needs & MAY_WRITE)
 			assert_error_changes_nothing(f->before, peer_command(p, c, &t), -EACCES);
 	}
 }
@@ -153,5 +154,11 @@ CASE(a_device_opened_for_reading_changes_nothing)
 		if (c->ioctl == PEERSHM_IOC_CREATE || c->needs & (MAY_WRITE | MAY_OWN))
 			assert_error_changes_nothing(f->before, command_run(c, &t), -EACCES);
 	}
+	/* Who reads needs no more. */
 	assert_ok(command_run(command_find("stat by name"), &t));
+	t = target_of(f->other, STEP);
+	assert_ok(command_run(command_find("attach read-only"), &t));
+	assert_int_equal(touch(t.base, false), 0);
+	assert_int_equal(touch(t.base, true), SIGSEGV);
+	assert_ok(do_detach(self.fd));
 }

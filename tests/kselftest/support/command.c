@@ -189,6 +189,11 @@ static long run_announce(const struct target *t)
 	return shrink(t, PEERSHM_SHRINK_ANNOUNCE);
 }
 
+static long run_cancel(const struct target *t)
+{
+	return shrink(t, PEERSHM_SHRINK_CANCEL);
+}
+
 static long run_shrink_announced(const struct target *t)
 {
 	return shrink(t, PEERSHM_SHRINK_ANNOUNCED);
@@ -256,7 +261,7 @@ static long announce_and_cancel(const struct target *t)
 {
 	long err = run_announce(t);
 
-	return err ? err : shrink(t, PEERSHM_SHRINK_CANCEL);
+	return err ? err : run_cancel(t);
 }
 
 static long undo_set_root(const struct target *t)
@@ -367,10 +372,14 @@ const struct command commands[] = {
 	  .flags = PEERSHM_SHRINK_ANNOUNCE | PEERSHM_SHRINK_CANCEL | PEERSHM_SHRINK_ANNOUNCED,
 	  .undo = undo_shrink, .where = INSIDE, .needs = MAY_WRITE, .waits = true },
 	{ "announce", IOCTL(shrink, SHRINK), .region = FIELD(shrink, region), .run = run_announce,
-	  .undo = announce_and_cancel, .where = INSIDE },
+	  .undo = announce_and_cancel, .where = INSIDE, .needs = MAY_WRITE,
+	  .unprepared = -ENOTCONN },
+	{ "cancel", IOCTL(shrink, SHRINK), .region = FIELD(shrink, region), .run = run_cancel,
+	  .needs = MAY_WRITE, .unprepared = -ENOTCONN },
 	{ "shrink announced", IOCTL(shrink, SHRINK), .region = FIELD(shrink, region),
 	  .prepare = run_announce, .run = run_shrink_announced, .undo = undo_shrink,
-	  .where = INSIDE, .waits = true, .clears = true },
+	  .where = INSIDE, .needs = MAY_WRITE, .unprepared = -ECANCELED, .waits = true,
+	  .clears = true },
 	{ "clients", IOCTL(clients, CLIENTS), .region = FIELD(clients, region),
 	  .padding = FIELD(clients, reserved), .fill = fill_clients, .where = INSIDE,
 	  .needs = MAY_READ },

@@ -482,12 +482,12 @@ bool region_until_clients(const struct region *r, int n, unsigned int ms)
 
 int client_attach(struct client *c, const char *region, const char *name, uint32_t flags)
 {
-	bool read_only = flags & PEERSHM_ATTACH_READ_ONLY;
 	void *header;
 	int err;
 
 	memset(c, 0, sizeof(*c));
-	c->fd = device_open(read_only ? O_RDONLY : O_RDWR);
+	/* Also to read only, as the library does: then the module alone keeps the client from it. */
+	c->fd = device_open(O_RDWR);
 	if (c->fd < 0)
 		return c->fd;
 	err = do_attach(c->fd, region, name, flags, &c->at);
