@@ -32,6 +32,24 @@ CASES(a_piece_moved_away_is_not_populated_and_keeps_the_client, UP_TO_2M)
 	assert_true(region_until_clients(r, 1, SOON_MS));
 }
 
+/* It shows other memory there than the region has at that place. */
+CASES(a_piece_moved_within_the_window_is_not_the_window, UP_TO_2M)
+{
+	struct region *r = region_with(b, b->step, 2 * b->step);
+	struct peer *p = peer_join(r, "mover");
+	struct peershm_client_info info;
+
+	peer_store(p, r->base, 4711);
+	assert_ok(peer_move(p, r->base, b->page, r->base + b->step));
+	assert_int_equal(grow_and_report(r, p, PATIENT_MS).result, PEERSHM_PEER_PARTIAL);
+	assert_int_equal(do_clients(r->fd, r->id, &info, 1), 1);
+	assert_int_equal(info.mapped, b->step);
+	assert_int_equal(peer_load(p, r->base + b->step), 4711);
+	/* So it stays when the client unmaps its window, which it does to leave. */
+	assert_ok(peer_detach(p));
+	assert_int_equal(peer_load(p, r->base + b->step), 4711);
+}
+
 static void move_there_and_back(const struct backing *b, uint64_t there, bool alone)
 {
 	struct region *r = region_new(b, b->capacity);
