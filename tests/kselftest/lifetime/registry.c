@@ -3,6 +3,7 @@
  * The registry: who is a client, from its attach to its end, and what CLIENTS, RESOLVE and the
  * header say of it.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -139,6 +140,62 @@ CASE(header_and_clients_agree)
 		assert_true(found);
 	}
 	assert_int_equal(live, 3);
+}
+
+static void *attach_here(void *region)
+{
+	static struct client c;
+
+	return (void *)(intptr_t)client_attach(&c, region, "thread", 0);
+}
+
+/* In a peer: become a client of a second region, in a thread that is new. */
+static long attach_in_a_thread(void *region)
+{
+	pthread_t thread;
+	void *err;
+	int failed = pthread_create(&thread, NULL, attach_here, region);
+
+	if (failed)
+		return -failed;
+	pthread_join(thread, &err);
+	return (long)err;
+}
+
+/* In clock ticks after the boot. */
+static uint64_t start_ticks(pid_t pid)
+{
+	unsigned long long ticks = 0;
+	char path[32], line[1024] = "";
+	const char *field;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_non_null(fgets(line, sizeof(line), f));
+	fclose(f);
+	/* The 22nd field; the second ends with the last parenthesis. */
+	field = strrchr(line, ')');
+	for (int i = 2; field && i < 22; i++)
+		field = strchr(field + 1, ' ');
+	assert_non_null(field);
+	assert_int_equal(sscanf(field, "%llu", &ticks), 1);
+	return ticks;
+}
+
+CASE(the_start_time_is_the_processs_whichever_thread_attaches)
+{
+	const uint64_t tick_ns = 1000000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+	struct region *r = region_new(small, GIB), *other = region_new(small, GIB);
+	struct peer *p = peer_join(r, "first thread");
+	struct peershm_client_info first, second;
+
+	assert_ok(peer_call(p, attach_in_a_thread, other->name, sizeof(other->name)));
+	assert_int_equal(do_clients(r->fd, r->id, &first, 1), 1);
+	assert_int_equal(do_clients(other->fd, other->id, &second, 1), 1);
+	assert_int_equal(first.start_time / tick_ns, start_ticks(p->pid));
+	assert_int_equal(second.start_time, first.start_time);
 }
 
 static uint64_t generation(const struct region *r)
