@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "support/harness.h"
+#include "support/interruption.h"
 
 #define MOST_NAMES 8
 
@@ -169,6 +170,179 @@ CASE(one_user_takes_only_his_share_of_memory)
 	assert_ok(do_unlink(fd, one.name));
 	assert_ok(do_grow(fd, two.id, 4 * MIB, NULL));
 	close(fd);
+}
+
+/* Two regions of mallory's: what the first keeps ready, the second cannot have. */
+struct keeping {
+	struct peer *mallory;
+	char names[2][PEERSHM_NAME_SIZE];
+	uint64_t ids[2];
+	uint64_t reserved;    /* in the first; after the commands, if there were any */
+	int first, second[2]; /* what GROW says */
+};
+
+static long make_two(void *arg)
+{
+	struct keeping *k = arg;
+	int err = 0;
+
+	self.fd = device_open(O_RDWR);
+	for (int i = 0; !err && i < 2; i++)
+		err = do_create(self.fd, k->names[i], small, GIB, &k->ids[i]);
+	return err;
+}
+
+static struct keeping two_regions_of_mallory(void)
+{
+	struct keeping k = { .mallory = peer_new() };
+
+	region_name(k.names[0]);
+	region_name(k.names[1]);
+	peer_become(k.mallory, MALLORY, MALLORY);
+	assert_ok(peer_call(k.mallory, make_two, &k, sizeof(k)));
+	return k;
+}
+
+/* The functions that follow run in mallory. */
+static long look_at_reserve(struct keeping *k)
+{
+	struct peershm_region_info info = { 0 };
+	int err = do_stat(self.fd, k->ids[0], NULL, &info);
+
+	k->reserved = info.reserved;
+	return err;
+}
+
+static long shrink_both(struct keeping *k)
+{
+	int err = do_shrink(self.fd, k->ids[0], 0, NULL);
+
+	return err ? err : do_shrink(self.fd, k->ids[1], 0, NULL);
+}
+
+/* Have grows of the first interrupted, until one of them leaves memory there. */
+static long grow_until_interrupted(void *arg)
+{
+	const uint64_t least_ns = 100000;
+	uint64_t end = now_ms() + DEADLINE_MS;
+	struct keeping *k = arg;
+
+	k->reserved = 0;
+	for (uint64_t ns = least_ns; !k->reserved; ns += ns / 4) {
+		long err = now_ms() > end ? -ETIMEDOUT : shrink_both(k);
+
+		if (!err)
+			err = interrupt_after(ns);
+		if (err)
+			return err;
+		err = do_grow(self.fd, k->ids[0], 32 * MIB, NULL);
+		interrupt_never();
+		if (!err)
+			ns = least_ns;
+		else if (err != -EINTR || look_at_reserve(k))
+			return err;
+	}
+	return 0;
+}
+
+static long grow_second(void *arg)
+{
+	struct keeping *k = arg;
+
+	k->second[0] = do_grow(self.fd, k->ids[1], SYSTEM_PAGE, NULL);
+	return look_at_reserve(k);
+}
+
+static long grow_first_and_second(void *arg)
+{
+	struct keeping *k = arg;
+
+	k->second[0] = do_grow(self.fd, k->ids[1], SYSTEM_PAGE, NULL);
+	k->first = do_grow(self.fd, k->ids[0], SYSTEM_PAGE, NULL);
+	k->second[1] = do_grow(self.fd, k->ids[1], SYSTEM_PAGE, NULL);
+	return look_at_reserve(k);
+}
+
+struct wish {
+	struct keeping *k;
+	uint64_t bytes;
+};
+
+static bool lies_ready(void *arg)
+{
+	struct wish *wish = arg;
+
+	return !look_at_reserve(wish->k) && wish->k->reserved == wish->bytes;
+}
+
+static long make_reserve(void *arg)
+{
+	struct keeping *k = arg;
+	struct wish wish = { k, k->reserved };
+	long err = shrink_both(k);
+
+	if (!err)
+		err = do_set_reserve(self.fd, k->ids[0], wish.bytes);
+	if (!err && !test_until(lies_ready, &wish, DEADLINE_MS))
+		err = -ETIMEDOUT;
+	return err;
+}
+
+static long give_reserve_up(void *arg)
+{
+	struct keeping *k = arg;
+	long err = do_set_reserve(self.fd, k->ids[0], 0);
+
+	return err ? err : grow_second(k);
+}
+
+static bool second_grows(void *arg)
+{
+	struct keeping *k = arg;
+
+	return !peer_call(k->mallory, grow_second, k, sizeof(*k)) && !k->second[0];
+}
+
+/* What is to be given back may be before mallory's next command: then it is tried again. */
+#define TRIES 10
+
+CASE(what_an_interrupted_grow_keeps_counts_until_it_is_given_back)
+{
+	struct keeping k = two_regions_of_mallory();
+	unsigned int tries = 0;
+	uint64_t kept;
+
+	do {
+		parameter_set("max_user_bytes", 64 * MIB);
+		assert_ok(peer_call(k.mallory, grow_until_interrupted, &k, sizeof(k)));
+		kept = k.reserved;
+		parameter_set("max_user_bytes", (long)kept);
+		assert_ok(peer_call(k.mallory, grow_first_and_second, &k, sizeof(k)));
+	} while (!k.reserved && ++tries < TRIES);
+	/* Also while the first has grown by a part of it. */
+	assert_ok(k.first);
+	assert_int_equal(k.reserved, kept - SYSTEM_PAGE);
+	assert_error(k.second[0], -ENOSPC);
+	assert_error(k.second[1], -ENOSPC);
+	assert_true(test_until(second_grows, &k, DEADLINE_MS));
+	assert_int_equal(k.reserved, 0);
+}
+
+CASE(a_reserve_that_is_given_up_counts_until_it_is_given_back)
+{
+	const uint64_t most = 64 * MIB;
+	struct keeping k = two_regions_of_mallory();
+	unsigned int tries = 0;
+
+	parameter_set("max_user_bytes", (long)most);
+	do {
+		k.reserved = most;
+		assert_ok(peer_call(k.mallory, make_reserve, &k, sizeof(k)));
+		assert_ok(peer_call(k.mallory, give_reserve_up, &k, sizeof(k)));
+	} while (!k.reserved && ++tries < TRIES);
+	assert_true(k.reserved > 0);
+	assert_error(k.second[0], -ENOSPC);
+	assert_true(test_until(second_grows, &k, DEADLINE_MS));
 }
 
 CASE(one_user_is_only_so_many_clients_of_anothers_region)
