@@ -8,6 +8,7 @@
 #include "support/harness.h"
 #include "support/interruption.h"
 #include "support/taken.h"
+#include "support/tracepoint.h"
 
 CASES(a_signal_anywhere_is_eintr_and_changes_nothing_or_comes_after, ALL_BACKINGS)
 {
@@ -79,6 +80,66 @@ CASES(a_periodic_signal_with_sa_restart_does_not_keep_a_grow_from_ending, ALL_BA
 	assert_true(peer_call(p, grow_under_a_timer, &t, sizeof(t)) > 0);
 	assert_int_equal(region_size(r), t.length);
 	assert_int_equal(peer_present(p, r->base, t.length), t.length);
+}
+
+/* Interrupt a grow when it has passed a tracepoint so often; gives what the region then keeps. */
+static uint64_t kept_by_grow(const struct region *r, struct peer *p, const char *tracepoint,
+			     uint64_t times)
+{
+	struct run run = {
+		.target = target_of(r, 0),
+		.command = command_find("grow"),
+		.how = CAUGHT,
+		.tracepoint = tracepoint_id(tracepoint),
+		.at = times,
+	};
+	struct peershm_region_info info;
+
+	if (run.tracepoint < 0)
+		skip_because("no tracepoint %s", tracepoint);
+	run.target.length = 16 * MIB;
+	assert_ok(peer_call(p, run_command, &run, sizeof(run)));
+	assert_error(run.err, -EINTR);
+	assert_ok(do_stat(r->fd, r->id, NULL, &info));
+	return info.reserved;
+}
+
+/* It is kept for a second after the last grow. */
+#define KEPT_MS 1000
+
+static bool is_given_back(void *arg)
+{
+	const struct region *r = arg;
+	struct peershm_region_info info;
+
+	return !do_stat(r->fd, r->id, NULL, &info) && !info.reserved;
+}
+
+CASE(what_a_grow_keeps_stays_while_it_is_made_again_without_progress)
+{
+	struct region *r = region_new(small, GIB);
+	struct peer *p = peer_join(r, "grower");
+	uint64_t kept = 0, again, began = 0, last = 0, now;
+	bool late = true;
+
+	do {
+		/* From the beginning if this process was too slow. */
+		if (late) {
+			assert_true(test_until(is_given_back, r, DEADLINE_MS));
+			last = now_ms();
+			kept = kept_by_grow(r, p, "kmem/mm_page_alloc", 500);
+			assert_in_range(kept, SYSTEM_PAGE, 16 * MIB - SYSTEM_PAGE);
+			began = now_ms();
+		}
+		now = now_ms();
+		/* By the memory for its answer, which it allocates before all else. */
+		again = kept_by_grow(r, p, "kmem/kmalloc", 1);
+		late = now_ms() - last >= KEPT_MS;
+		if (!late)
+			assert_int_equal(again, kept);
+		last = now;
+	} while (late || last - began < 2 * KEPT_MS);
+	assert_true(test_until(is_given_back, r, DEADLINE_MS));
 }
 
 static void ignore(int signal)
