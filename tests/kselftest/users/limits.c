@@ -220,7 +220,7 @@ static long shrink_both(struct keeping *k)
 	return err ? err : do_shrink(self.fd, k->ids[1], 0, NULL);
 }
 
-/* Have grows of the first interrupted, until one of them leaves memory there. */
+/* Have grows of the first interrupted, until one of them leaves more than a page there. */
 static long grow_until_interrupted(void *arg)
 {
 	const uint64_t least_ns = 100000;
@@ -228,7 +228,7 @@ static long grow_until_interrupted(void *arg)
 	struct keeping *k = arg;
 
 	k->reserved = 0;
-	for (uint64_t ns = least_ns; !k->reserved; ns += ns / 4) {
+	for (uint64_t ns = least_ns; k->reserved <= SYSTEM_PAGE; ns += ns / 4) {
 		long err = now_ms() > end ? -ETIMEDOUT : shrink_both(k);
 
 		if (!err)
