@@ -42,7 +42,7 @@
  * poll() in urcu_bp_synchronize_rcu()): the thread cannot be cancelled until the function
  * ends, or it would leave behind a lock, a client or a file.
  */
-#define PSHM_UNCANCELLED \
+#define PSHM_UNCANCELLED                                                         \
 	__attribute__((cleanup(pshm_cancel_restore), unused)) int cancellation = \
 		pshm_cancel_disable()
 
