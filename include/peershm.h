@@ -39,6 +39,8 @@
  *            raw clone() and _Fork(), in whose children calls are ENOTCONN.
  *            The library calls liburcu-bp's fork hooks from pthread_atfork(): a
  *            program that uses liburcu-bp itself must not call them again.
+ * Files      No file descriptor of the library is 0, 1 or 2, even if the program has
+ *            closed these.
  * exec       Ends the client. Nothing of the library is left in the new program.
  * Blocking   Functions do not block unless their comments say so.
  */

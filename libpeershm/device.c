@@ -16,11 +16,6 @@
 
 #define NOT_LOADED "the peershm module is not loaded (modprobe peershm, or insmod peershm.ko)"
 
-static int kernel_open(const char *path, int flags)
-{
-	return open(path, flags);
-}
-
 static int kernel_ioctl(int fd, unsigned long command, void *argument)
 {
 	return ioctl(fd, command, argument);
@@ -58,7 +53,7 @@ static bool kernel_exempt(void)
 }
 
 const struct pshm_system pshm_kernel = {
-	.open = kernel_open,
+	.open = pshm_file_open,
 	.close = close,
 	.ioctl = kernel_ioctl,
 	.mmap = kernel_mmap,

@@ -12,6 +12,7 @@
  *   control, find, query
  *   device, handle, options
  *   error, header, maps, policy, process
+ *   file
  *
  * header and maps do not use the device, so their tests run anywhere.
  *
@@ -194,6 +195,12 @@ int pshm_header_client(const void *map, size_t length, uint32_t index,
 		       struct peershm_header_client *client);
 uint64_t pshm_header_size(const struct peershm_header *header);
 uint64_t pshm_header_root(const struct peershm_header *header);
+
+/*
+ * file.c: open() for all files of the library. `flags` include O_CLOEXEC. The number of the
+ * file is 3 or more. Returns -1 and sets errno on failure.
+ */
+int pshm_file_open(const char *path, int flags);
 
 /* maps.c: writes to `text` which mappings in `path` overlap; returns how many. */
 size_t pshm_maps_overlap(const char *path, uint64_t start, uint64_t end, char *text, size_t size);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Finding the mappings of the process in an address range, in /proc/PID/maps. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -95,13 +97,17 @@ static size_t scan(FILE *file, uint64_t start, uint64_t end, struct text *text)
 size_t pshm_maps_overlap(const char *path, uint64_t start, uint64_t end, char *text, size_t size)
 {
 	struct text out = { .at = text, .left = size };
-	FILE *file = fopen(path, "re");
+	int fd = pshm_file_open(path, O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 	size_t found;
 
 	if (size)
 		text[0] = '\0';
-	if (!file)
+	if (!file) {
+		if (fd >= 0)
+			close(fd);
 		return 0;
+	}
 	found = scan(file, start, end, &out);
 	fclose(file);
 	return found;

@@ -31,7 +31,7 @@ PEERSHM_API const char *peershm_backing_name(enum peershm_backing backing)
 
 static uint64_t pmd_size(void)
 {
-	int fd = open(PMD_SIZE_FILE, O_RDONLY | O_CLOEXEC);
+	int fd = pshm_file_open(PMD_SIZE_FILE, O_RDONLY | O_CLOEXEC);
 	uint64_t size = 0;
 
 	if (fd >= 0) {

@@ -35,10 +35,13 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/check.o $(B
 
 # makes the system calls of the library fail
 $(BUILD)/unit/injection: private wrap := $(patsubst %,-Wl$(,)--wrap=%, \
-	mmap madvise pthread_atfork pthread_key_create pthread_setspecific fopen getline read stat \
+	mmap madvise pthread_atfork pthread_key_create pthread_setspecific fdopen getline read stat \
 	getrlimit open)
 
 $(BUILD)/unit/race: private wrap := -Wl,--wrap=pthread_atfork
+
+# sees which file the library reads
+$(BUILD)/unit/standard_files: private wrap := -Wl,--wrap=read,--wrap=getline
 
 # with what it tests, which is no part of the library
 $(BUILD)/unit/demo_structures: $(call objects,$(patsubst %,tools/demo/%.c,key table))

@@ -64,8 +64,18 @@ static bool said(int err)
 	       strcmp(words, peershm_strerror(0)) != 0;
 }
 
+/* The number that the next file gets. */
+static int next_file(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	close(fd);
+	return fd;
+}
+
 static enum verdict run(const struct function *f)
 {
+	int next = next_file();
 	bool failed;
 	int err;
 
@@ -89,7 +99,7 @@ static enum verdict run(const struct function *f)
 	peershm_close(scene.opened);
 	peershm_close(scene.client);
 	peershm_close(scene.administrator);
-	if (fake.open_files || fake.header_maps || fake.windows)
+	if (fake.open_files || fake.header_maps || fake.windows || next_file() != next)
 		return wrong(f, "leaves something open", err);
 	memset(&scene, 0, sizeof(scene));
 	return !failed ? NONE_LEFT : err < 0 ? FAILED_CLEANLY : SUCCEEDED;

@@ -123,7 +123,7 @@ WRAPPED(int, pthread_atfork, site.with,
 WRAPPED(int, pthread_key_create, site.with, (pthread_key_t * key, void (*ends)(void *)),
 	(key, ends))
 WRAPPED(int, pthread_setspecific, site.with, (pthread_key_t key, const void *value), (key, value))
-WRAPPED(FILE *, fopen, NULL, (const char *path, const char *mode), (path, mode))
+WRAPPED(FILE *, fdopen, NULL, (int fd, const char *mode), (fd, mode))
 WRAPPED(ssize_t, getline, -1, (char **line, size_t *n, FILE *file), (line, n, file))
 WRAPPED(ssize_t, read, -1, (int fd, void *to, size_t n), (fd, to, n))
 WRAPPED(int, stat, -1, (const char *path, struct stat *to), (path, to))
