@@ -67,15 +67,15 @@ struct peershm;
 
 /* What a new region is created with. 0 in a field means the default. */
 struct peershm_options {
-	uint64_t capacity;	      /* address range to reserve; default 64 GiB */
-	uint64_t size;		      /* active memory at the start; default none */
-	uint64_t base;		      /* default: the module picks one. At least 16 MiB; a multiple
-				       * of the page size, or of 1 GiB for huge pages from the pool
-				       */
-	enum peershm_backing backing; /* default PEERSHM_SMALL */
-	uint32_t mode;		      /* permission bits, 0 to 0777; default 0600 */
-	uint32_t max_clients;	      /* at most, and by default, the module's max_clients */
-	uint64_t reserve;	      /* see peershm_set_reserve(); default none */
+	uint64_t capacity;    /* address range to reserve; default 64 GiB */
+	uint64_t size;	      /* active memory at the start; default none */
+	uint64_t base;	      /* default: the module picks one. At least 16 MiB; a multiple
+			       * of the page size, or of 1 GiB for huge pages from the pool
+			       */
+	uint32_t backing;     /* enum peershm_backing; default PEERSHM_SMALL */
+	uint32_t mode;	      /* permission bits, 0 to 0777; default 0600 */
+	uint32_t max_clients; /* at most, and by default, the module's max_clients */
+	uint64_t reserve;     /* see peershm_set_reserve(); default none */
 };
 
 #define PEERSHM_CREATE (1u << 0)    /* create the region if it does not exist */
@@ -409,12 +409,12 @@ int peershm_resolve_pid(struct peershm *handle, pid_t pid, char client[PEERSHM_N
  * readable when there is an event, and hangs up when the region is unlinked. It is
  * non-blocking, belongs to the handle and is closed with it.
  *
- * peershm_event_name() returns "joined", "died" and so on, or NULL if `type` is none
- * of them.
+ * peershm_event_name() returns "joined", "died" and so on, or NULL if `type` is no
+ * enum peershm_event_type.
  */
 int peershm_next_event(struct peershm *handle, struct peershm_event *event, int timeout_ms);
 int peershm_event_fd(struct peershm *handle);
-const char *peershm_event_name(enum peershm_event_type type);
+const char *peershm_event_name(uint32_t type);
 
 /* What the region is. Fills *info. */
 int peershm_stat(struct peershm *handle, struct peershm_region_info *info);
@@ -438,8 +438,8 @@ int peershm_unlink(const char *name);
  */
 struct peershm *peershm_find(const void *address);
 
-/* "small", "thp", "hugetlb-2m" or "hugetlb-1g"; NULL if `backing` is none of them. */
-const char *peershm_backing_name(enum peershm_backing backing);
+/* "small", "thp", "hugetlb-2m" or "hugetlb-1g"; NULL if it is no enum peershm_backing. */
+const char *peershm_backing_name(uint32_t backing);
 
 /*
  * The rest is inlined into programs, and so is part of the binary interface. Programs

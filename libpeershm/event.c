@@ -10,7 +10,7 @@
 
 #include "internal.h"
 
-PEERSHM_API const char *peershm_event_name(enum peershm_event_type type)
+PEERSHM_API const char *peershm_event_name(uint32_t type)
 {
 	static const char *const names[] = {
 		[PEERSHM_EVENT_JOINED] = "joined",	 [PEERSHM_EVENT_LEFT] = "left",
@@ -19,9 +19,8 @@ PEERSHM_API const char *peershm_event_name(enum peershm_event_type type)
 		[PEERSHM_EVENT_ROOT] = "root",		 [PEERSHM_EVENT_UNLINKED] = "unlinked",
 		[PEERSHM_EVENT_CAUGHT_UP] = "caught up", [PEERSHM_EVENT_OVERFLOW] = "overflow",
 	};
-	size_t i = (size_t)type;
 
-	return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
+	return type < sizeof(names) / sizeof(names[0]) ? names[type] : NULL;
 }
 
 /* EBUSY means that the file watches already: another thread may have started it. */

@@ -21,12 +21,10 @@ static const char *const backing_names[] = {
 	[PEERSHM_HUGETLB_1G] = "hugetlb-1g",
 };
 
-PEERSHM_API const char *peershm_backing_name(enum peershm_backing backing)
+PEERSHM_API const char *peershm_backing_name(uint32_t backing)
 {
-	size_t index = (size_t)backing;
-
-	return index < sizeof(backing_names) / sizeof(backing_names[0]) ? backing_names[index] :
-									  NULL;
+	return backing < sizeof(backing_names) / sizeof(backing_names[0]) ? backing_names[backing] :
+									    NULL;
 }
 
 static uint64_t pmd_size(void)
@@ -48,7 +46,7 @@ static uint64_t pmd_size(void)
  * A capacity is a multiple of this. It is 1 GiB for both sizes of huge pages from the
  * pool, because the kernel then shares one set of page tables between all clients.
  */
-static uint64_t capacity_unit(enum peershm_backing backing)
+static uint64_t capacity_unit(uint32_t backing)
 {
 	switch (backing) {
 	case PEERSHM_SMALL:
@@ -65,8 +63,7 @@ static uint64_t capacity_unit(enum peershm_backing backing)
 /* A size is a multiple of this. */
 uint64_t pshm_page_unit(uint32_t backing)
 {
-	return backing == PEERSHM_HUGETLB_2M ? 2ULL << 20 :
-					       capacity_unit((enum peershm_backing)backing);
+	return backing == PEERSHM_HUGETLB_2M ? 2ULL << 20 : capacity_unit(backing);
 }
 
 int pshm_round_up(uint64_t value, uint64_t unit, uint64_t *rounded)
@@ -114,7 +111,7 @@ int pshm_options_fill(struct peershm_create *create, const char *name,
 		return err;
 	unit = capacity_unit(options->backing);
 	if (!unit)
-		return pshm_fail(-EINVAL, "there is no backing %d", (int)options->backing);
+		return pshm_fail(-EINVAL, "there is no backing %u", options->backing);
 	capacity = options->capacity ? options->capacity : DEFAULT_CAPACITY;
 	if (pshm_round_up(capacity, unit, &rounded))
 		return pshm_fail(-EINVAL, "a capacity of %llu bytes is too large to be rounded up",

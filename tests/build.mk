@@ -6,7 +6,8 @@ kselftest_rooms := abi map unreachable lifetime memory events users
 kselftest_sources := $(wildcard $(kselftest_rooms:%=tests/kselftest/%/*.c))
 kselftest := $(addprefix $(BUILD)/kselftest/,$(basename $(notdir $(kselftest_sources))))
 support := $(call objects,tests/kselftest/support/*.c)
-unit := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out %/check.c,$(wildcard tests/unit/*.c)))
+unit := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out %/check.c,$(wildcard tests/unit/*.c))) \
+	$(BUILD)/unit/program
 decoders := $(patsubst tests/fuzz/decoders/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/decoders/*.c))
 
 $(BUILD)/obj/tests/%.o: | setup-test
@@ -39,6 +40,13 @@ $(BUILD)/unit/injection: private wrap := $(patsubst %,-Wl$(,)--wrap=%, \
 	getrlimit open)
 
 $(BUILD)/unit/race: private wrap := -Wl,--wrap=pthread_atfork
+
+# in C++, built and linked as its author would, with the strictest compiler
+$(BUILD)/unit/program: tests/unit/program.cc include/peershm.h include/uapi/linux/peershm.h \
+		$(BUILD)/libpeershm.so.0 | setup-test
+	$(call say,CXX,$@)
+	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -Wall -Wextra -pedantic $(WERROR) $(CFLAGS) \
+		-Iinclude -Iinclude/uapi $(LDFLAGS) $(beside) -o $@ $(filter %.cc %.so.0,$^) -lcmocka
 
 # sees which file the library reads
 $(BUILD)/unit/standard_files: private wrap := -Wl,--wrap=read,--wrap=getline

@@ -3,7 +3,7 @@
  * Included before everything else when coverage is counted. A child that calls _exit() writes its
  * counts first, and a peer gets the time to do so before it is killed.
  */
-#ifndef PEERSHM_TEST_COVERAGE_EXIT_H
+#if !defined(PEERSHM_TEST_COVERAGE_EXIT_H) && !defined(__cplusplus)
 #define PEERSHM_TEST_COVERAGE_EXIT_H
 
 #include <unistd.h>

@@ -20,12 +20,12 @@ static void happen(const struct peershm *handle, enum peershm_event_type type)
 
 CASE(every_type_has_a_name)
 {
-	for (int type = PEERSHM_EVENT_JOINED; type <= PEERSHM_EVENT_OVERFLOW; type++)
-		assert_non_null(peershm_event_name((enum peershm_event_type)type));
+	for (uint32_t type = PEERSHM_EVENT_JOINED; type <= PEERSHM_EVENT_OVERFLOW; type++)
+		assert_non_null(peershm_event_name(type));
 	assert_string_equal(peershm_event_name(PEERSHM_EVENT_DIED), "died");
-	assert_null(peershm_event_name((enum peershm_event_type)0));
-	assert_null(peershm_event_name((enum peershm_event_type)11));
-	assert_null(peershm_event_name((enum peershm_event_type)99));
+	assert_null(peershm_event_name(0));
+	assert_null(peershm_event_name(11));
+	assert_null(peershm_event_name(UINT32_MAX));
 }
 
 REGION_CASE(an_event_that_is_there_is_given_at_once)

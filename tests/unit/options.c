@@ -35,7 +35,7 @@ CASE(bytes_after_the_name_are_zero)
 	assert_memory_equal(create.name + 3, zeroes, PEERSHM_NAME_SIZE - 3);
 }
 
-static uint64_t capacity_of(enum peershm_backing backing, uint64_t capacity)
+static uint64_t capacity_of(uint32_t backing, uint64_t capacity)
 {
 	struct peershm_options options = { .capacity = capacity, .backing = backing };
 	struct peershm_create create;
@@ -69,8 +69,8 @@ CASE(capacity_that_overflows_is_einval)
 	struct peershm_options options = { .capacity = UINT64_MAX - 1 };
 	struct peershm_create create;
 
-	for (int backing = PEERSHM_SMALL; backing <= PEERSHM_HUGETLB_1G; backing++) {
-		options.backing = (enum peershm_backing)backing;
+	for (uint32_t backing = PEERSHM_SMALL; backing <= PEERSHM_HUGETLB_1G; backing++) {
+		options.backing = backing;
 		assert_int_equal(pshm_options_fill(&create, "r", &options), -EINVAL);
 	}
 }
@@ -87,7 +87,7 @@ CASE(size_beyond_capacity_is_enospc)
 
 CASE(unknown_backing_is_einval)
 {
-	struct peershm_options options = { .backing = (enum peershm_backing)4 };
+	struct peershm_options options = { .backing = 4 };
 	struct peershm_create create;
 
 	assert_int_equal(pshm_options_fill(&create, "r", &options), -EINVAL);
@@ -148,6 +148,6 @@ CASE(backings_have_names)
 	assert_string_equal(peershm_backing_name(PEERSHM_THP), "thp");
 	assert_string_equal(peershm_backing_name(PEERSHM_HUGETLB_2M), "hugetlb-2m");
 	assert_string_equal(peershm_backing_name(PEERSHM_HUGETLB_1G), "hugetlb-1g");
-	assert_null(peershm_backing_name((enum peershm_backing)4));
-	assert_null(peershm_backing_name((enum peershm_backing) - 1));
+	assert_null(peershm_backing_name(4));
+	assert_null(peershm_backing_name(UINT32_MAX));
 }

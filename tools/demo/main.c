@@ -27,7 +27,7 @@ static int usage(FILE *to, int status)
 static int backing_of(const char *name)
 {
 	for (int i = PEERSHM_SMALL; i <= PEERSHM_HUGETLB_2M; i++) {
-		if (!strcmp(peershm_backing_name((enum peershm_backing)i), name))
+		if (!strcmp(peershm_backing_name((uint32_t)i), name))
 			return i;
 	}
 	return -1;

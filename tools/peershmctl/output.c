@@ -56,7 +56,7 @@ void output_address(struct json_object *object, const char *key, uint64_t value)
 struct json_object *output_region(const struct peershm_region_info *region)
 {
 	struct json_object *object = json_object_new_object();
-	const char *backing = peershm_backing_name((enum peershm_backing)region->backing);
+	const char *backing = peershm_backing_name(region->backing);
 	char mode[8];
 
 	snprintf(mode, sizeof(mode), "%04o", region->mode & 07777);

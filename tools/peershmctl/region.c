@@ -14,7 +14,7 @@
 
 static const char *backing_of(const struct peershm_region_info *region)
 {
-	const char *name = peershm_backing_name((enum peershm_backing)region->backing);
+	const char *name = peershm_backing_name(region->backing);
 
 	return name ? name : "unknown";
 }
@@ -178,13 +178,13 @@ static uint64_t number_argument(const struct command *command, const char *what,
 	return number;
 }
 
-static enum peershm_backing backing_argument(const struct command *command, const char *text)
+static uint32_t backing_argument(const struct command *command, const char *text)
 {
 	const char *name;
 
-	for (int i = 0; (name = peershm_backing_name((enum peershm_backing)i)); i++) {
+	for (uint32_t i = 0; (name = peershm_backing_name(i)); i++) {
 		if (!strcmp(text, name))
-			return (enum peershm_backing)i;
+			return i;
 	}
 	command_misuse(command, "--backing takes small, thp, hugetlb-2m or hugetlb-1g, not '%s'",
 		       text);
@@ -217,7 +217,7 @@ static void warn_of_differences(struct peershm *handle, const char *name,
 	if (wanted->capacity && (region.capacity < wanted->capacity ||
 				 region.capacity - wanted->capacity >= capacity_unit(&region)))
 		warn(name, "capacity");
-	if (backing_given && region.backing != (uint32_t)wanted->backing)
+	if (backing_given && region.backing != wanted->backing)
 		warn(name, "backing");
 	if (wanted->mode && region.mode != wanted->mode)
 		warn(name, "mode");

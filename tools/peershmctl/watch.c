@@ -71,7 +71,7 @@ static void values_text(const struct peershm_event *event, char text[VALUES_TEXT
 
 static const char *type_text(const struct peershm_event *event)
 {
-	const char *name = peershm_event_name((enum peershm_event_type)event->type);
+	const char *name = peershm_event_name(event->type);
 
 	return name ? name : "unknown";
 }

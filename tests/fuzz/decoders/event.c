@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		if (event.name[PEERSHM_NAME_SIZE - 1])
 			abort();
-		peershm_event_name((enum peershm_event_type)(event.type & 15));
+		peershm_event_name(event.type);
 	}
 	return 0;
 }
