@@ -78,11 +78,12 @@ struct peershm_options {
 	uint64_t reserve;     /* see peershm_set_reserve(); default none */
 };
 
-#define PEERSHM_CREATE (1u << 0)    /* create the region if it does not exist */
-#define PEERSHM_EXCLUSIVE (1u << 1) /* with PEERSHM_CREATE: EEXIST if the region exists */
-#define PEERSHM_READ_ONLY (1u << 2) /* no writing, growing or shrinking */
-#define PEERSHM_DUMP (1u << 3)	    /* core dumps of this process contain the window */
-#define PEERSHM_REATTACH (1u << 4)  /* children of fork become clients, too */
+/* Flags of peershm_open(). PEERSHM_ATTACH_* are the kernel's, and EINVAL here. */
+#define PEERSHM_CREATE (1u << 8)     /* create the region if it does not exist */
+#define PEERSHM_EXCLUSIVE (1u << 9)  /* with PEERSHM_CREATE: EEXIST if the region exists */
+#define PEERSHM_READ_ONLY (1u << 10) /* no writing, growing or shrinking */
+#define PEERSHM_DUMP (1u << 11)	     /* core dumps of this process contain the window */
+#define PEERSHM_REATTACH (1u << 12)  /* children of fork become clients, too */
 
 /*
  * Open the region `name` as the client `client`, or without a window if `client`

@@ -16,6 +16,7 @@
 
 #define KNOWN_FLAGS \
 	(PEERSHM_CREATE | PEERSHM_EXCLUSIVE | PEERSHM_READ_ONLY | PEERSHM_DUMP | PEERSHM_REATTACH)
+#define ATTACH_FLAGS (PEERSHM_ATTACH_READ_ONLY | PEERSHM_ATTACH_DUMP)
 
 /* One call of peershm_open(). */
 struct request {
@@ -181,6 +182,10 @@ static int check_request(const struct request *request)
 	char name[PEERSHM_NAME_SIZE];
 	int err;
 
+	if (request->flags & ATTACH_FLAGS)
+		return pshm_fail(-EINVAL,
+				 "PEERSHM_ATTACH_* are flags of the kernel's command: "
+				 "peershm_open() takes PEERSHM_READ_ONLY and PEERSHM_DUMP");
 	if (request->flags & ~KNOWN_FLAGS)
 		return pshm_fail(-EINVAL, "unknown flags 0x%x", request->flags & ~KNOWN_FLAGS);
 	if ((request->flags & PEERSHM_EXCLUSIVE) && !(request->flags & PEERSHM_CREATE))

@@ -67,6 +67,21 @@ DEVICE_CASE(bad_arguments_are_einval_before_the_device_is_touched)
 	assert_int_equal(fake.steps, 0);
 }
 
+DEVICE_CASE(flags_of_the_attach_command_are_einval)
+{
+	static const unsigned int theirs[] = { PEERSHM_ATTACH_READ_ONLY, PEERSHM_ATTACH_DUMP };
+
+	for (int i = 0; i < 2; i++) {
+		open_fails(-EINVAL, "bgpd", theirs[i], NULL);
+		assert_contains(peershm_strerror(EINVAL), "PEERSHM_ATTACH_");
+		open_fails(-EINVAL, "bgpd", PEERSHM_CREATE | theirs[i], &small);
+		assert_contains(peershm_strerror(EINVAL), "PEERSHM_ATTACH_");
+	}
+	open_fails(-EINVAL, "bgpd", PEERSHM_ATTACH_READ_ONLY << 2, NULL);
+	assert_contains(peershm_strerror(EINVAL), "unknown flags 0x4");
+	assert_int_equal(fake.steps, 0);
+}
+
 DEVICE_CASE(missing_region_is_enoent)
 {
 	open_fails(-ENOENT, "bgpd", 0, NULL);
