@@ -3,7 +3,7 @@
 # Everything that is built goes under build/. `make help` lists the targets.
 
 
-VERSION := 0.1.0
+VERSION := $(shell sed -n 's/^\#define PEERSHM_VERSION_STRING "\(.*\)"/\1/p' include/uapi/linux/peershm.h)
 
 # where things are built; a build with other flags gets a directory of its own
 BUILD ?= build
@@ -25,7 +25,7 @@ VM ?= --kernel $(KERNEL) --suite
 SELFTEST ?= -u
 
 cflags = -std=gnu11 -D_GNU_SOURCE= -Wall -Wextra $(WERROR) $(CFLAGS) -fvisibility=hidden -pthread \
-	 -Iinclude -Iinclude/uapi -Ilibpeershm -Itests/kselftest -DPEERSHM_VERSION='"$(VERSION)"'
+	 -Iinclude -Iinclude/uapi -Ilibpeershm -Itests/kselftest
 urcu := -lurcu-bp -lurcu-common
 
 , := ,

@@ -439,7 +439,13 @@ int peershm_unlink(const char *name);
  */
 struct peershm *peershm_find(const void *address);
 
-/* "small", "thp", "hugetlb-2m" or "hugetlb-1g"; NULL if it is no enum peershm_backing. */
+/*
+ * The names of backings: "small", "thp", "hugetlb-2m", "hugetlb-1g", and so on for huge pages
+ * of other sizes. peershm_backing_name() returns NULL if `backing` has none.
+ * peershm_backing_find() stores in *backing which one it is. Errors: EINVAL (no backing has
+ * this name).
+ */
+int peershm_backing_find(const char *name, uint32_t *backing);
 const char *peershm_backing_name(uint32_t backing);
 
 /*

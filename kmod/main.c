@@ -22,6 +22,8 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
+#include <uapi/linux/peershm.h>
+
 #include "device/device.h"
 #include "memory/backing.h"
 #include "memory/parallel.h"
@@ -83,3 +85,4 @@ module_exit(peershm_exit);
 
 MODULE_DESCRIPTION("Dynamically growing shared memory at one virtual address");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(PEERSHM_VERSION_STRING);

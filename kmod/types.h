@@ -75,6 +75,7 @@ struct peershm_event_reader {
 	struct peershm_client *client;	/* that reads through it */
 	u64 next;			/* sequence number to read */
 	u64 session;			/* counts what it was connected to */
+	u32 record_size;		/* bytes that read() gives of each record */
 };
 
 /* The reserve of a region: memory beyond its size, allocated and zeroed. */
@@ -107,8 +108,8 @@ struct peershm_region {
 	/* Constant after creation. */
 	u64 id;
 	char name[PEERSHM_NAME_SIZE];
-	u32 backing;
-	u32 page_size;
+	unsigned int backing;		/* as memory/backing.c numbers them */
+	unsigned long page_size;
 	u32 mode;
 	u32 max_clients;
 	bool limited;			/* its memory counts for its owner */
@@ -207,6 +208,23 @@ struct peershm_file {
 	struct task_struct *attacher;	/* lock; in ATTACH, else NULL */
 	struct peershm_event_reader reader;
 };
+
+/**
+ * peershm_fail() - say why a command fails
+ * @failure: of the command
+ * @err: what the command returns
+ * @reason: one of those that this error can have
+ * @detail: as the reason says
+ *
+ * Returns: @err.
+ */
+static inline int peershm_fail(struct peershm_failure *failure, int err,
+			       enum peershm_reason reason, u64 detail)
+{
+	failure->reason = reason;
+	failure->detail = detail;
+	return err;
+}
 
 /**
  * peershm_region_has_locked() - is an address in the active memory?

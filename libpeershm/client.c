@@ -12,6 +12,7 @@ PEERSHM_API int peershm_clients(struct peershm *handle, struct peershm_client_in
 	struct peershm_clients command = {
 		.size = sizeof(command),
 		.clients = (uintptr_t)clients,
+		.record_size = sizeof(*clients),
 		.nr_clients = !clients	  ? 0 :
 			      n < INT_MAX ? (uint32_t)n :
 					    INT_MAX,

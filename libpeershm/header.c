@@ -87,7 +87,7 @@ static bool power_of_two(uint64_t value)
 /* Whether this is a header at all, and all its entries are within the mapping. */
 static bool makes_sense(const struct peershm_header *header, size_t length)
 {
-	if (header->magic != PEERSHM_HEADER_MAGIC || header->version != PEERSHM_HEADER_VERSION)
+	if (header->magic != PEERSHM_HEADER_MAGIC || header->major != PEERSHM_HEADER_MAJOR)
 		return false;
 	if (!power_of_two(header->page_size) || header->size > header->capacity ||
 	    header->base > UINT64_MAX - header->capacity)

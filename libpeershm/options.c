@@ -14,17 +14,42 @@
 #define PMD_SIZE_FILE "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
 #define PMD_SIZE_USUAL (2ULL << 20)
 
-static const char *const backing_names[] = {
-	[PEERSHM_SMALL] = "small",
-	[PEERSHM_THP] = "thp",
-	[PEERSHM_HUGETLB_2M] = "hugetlb-2m",
-	[PEERSHM_HUGETLB_1G] = "hugetlb-1g",
+/* Huge pages of other sizes may come: these are the sizes that Linux knows. */
+static const struct {
+	uint32_t backing;
+	const char *name;
+} backing_names[] = {
+	{ PEERSHM_SMALL, "small" },
+	{ PEERSHM_THP, "thp" },
+	{ PEERSHM_HUGETLB(16), "hugetlb-64k" },
+	{ PEERSHM_HUGETLB(20), "hugetlb-1m" },
+	{ PEERSHM_HUGETLB(21), "hugetlb-2m" },
+	{ PEERSHM_HUGETLB(24), "hugetlb-16m" },
+	{ PEERSHM_HUGETLB(25), "hugetlb-32m" },
+	{ PEERSHM_HUGETLB(29), "hugetlb-512m" },
+	{ PEERSHM_HUGETLB(30), "hugetlb-1g" },
+	{ PEERSHM_HUGETLB(34), "hugetlb-16g" },
 };
+
+#define NR_BACKING_NAMES (sizeof(backing_names) / sizeof(backing_names[0]))
 
 PEERSHM_API const char *peershm_backing_name(uint32_t backing)
 {
-	return backing < sizeof(backing_names) / sizeof(backing_names[0]) ? backing_names[backing] :
-									    NULL;
+	for (size_t i = 0; i < NR_BACKING_NAMES; i++)
+		if (backing_names[i].backing == backing)
+			return backing_names[i].name;
+	return NULL;
+}
+
+PEERSHM_API int peershm_backing_find(const char *name, uint32_t *backing)
+{
+	for (size_t i = 0; name && i < NR_BACKING_NAMES; i++) {
+		if (strcmp(backing_names[i].name, name))
+			continue;
+		*backing = backing_names[i].backing;
+		return 0;
+	}
+	return pshm_fail(-EINVAL, "there is no backing named %s", name ? name : "NULL");
 }
 
 static uint64_t pmd_size(void)

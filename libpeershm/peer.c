@@ -28,11 +28,14 @@ static int report_is_no_address(int err, const struct peershm_report *report)
 
 static void report_to_kernel(struct peershm_map_report *to, const struct peershm_report *from)
 {
+	to->timeout_ms = PEERSHM_TIMEOUT_DEFAULT;
 	if (!from)
 		return;
 	to->peers = (uintptr_t)from->peers;
 	to->nr_peers = from->peers ? from->max_peers : 0;
-	to->timeout_ms = from->timeout_ms;
+	to->record_size = sizeof(*from->peers);
+	if (from->timeout_ms)
+		to->timeout_ms = (int32_t)from->timeout_ms;
 }
 
 static void report_to_caller(struct peershm_report *to, const struct peershm_map_report *from)

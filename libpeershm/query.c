@@ -46,6 +46,7 @@ int pshm_query_regions(int fd, struct peershm_region_info *regions, size_t n)
 	struct peershm_regions command = {
 		.size = sizeof(command),
 		.regions = (uintptr_t)regions,
+		.record_size = sizeof(*regions),
 		.nr_regions = !regions	  ? 0 :
 			      n < INT_MAX ? (uint32_t)n :
 					    INT_MAX,

@@ -186,6 +186,7 @@ PEERSHM_API int peershm_roots(struct peershm *handle, struct peershm_root_info *
 	struct peershm_roots command = {
 		.size = sizeof(command),
 		.roots = (uintptr_t)roots,
+		.record_size = sizeof(*roots),
 		.nr_roots = !roots	? 0 :
 			    n < INT_MAX ? (uint32_t)n :
 					  INT_MAX,

@@ -10,23 +10,85 @@
 
 #include "command/answer.h"
 #include "registry/client.h"
+#include "registry/event.h"
 #include "window/map.h"
 #include "types.h"
 
 #define DEFAULT_TIMEOUT_MS 100
-#define MAX_TIMEOUT_MS 60000
+
+/* Bytes of a record in the first published version. */
+#define PEER_LEAST 88
+
+static int check_record(u32 size, u32 least, struct peershm_failure *failure)
+{
+	if (size < least || size > PAGE_SIZE)
+		return peershm_fail(failure, -EINVAL,
+				    PEERSHM_REASON_RECORD_SIZE, least);
+	return 0;
+}
+
+/**
+ * peershm_answer_check() - is there an array for records?
+ * @to: user address, or 0
+ * @n: how many fit; 0: none are wanted
+ * @record_size: bytes of one, as the caller knows it
+ * @least: bytes of one in the first published version
+ * @failure: says why not
+ *
+ * Returns: 0 or -EINVAL.
+ */
+int peershm_answer_check(u64 to, u32 n, u32 record_size, u32 least,
+			 struct peershm_failure *failure)
+{
+	if (!n)
+		return 0;
+	return to ? check_record(record_size, least, failure) : -EINVAL;
+}
+
+/**
+ * peershm_answer_event_size() - can a reader have records of this size?
+ * @size: bytes of one; 0: those of the first published version
+ * @failure: says why not
+ *
+ * Returns: 0 or -EINVAL.
+ */
+int peershm_answer_event_size(u32 size, struct peershm_failure *failure)
+{
+	return size ? check_record(size, PEERSHM_EVENT_LEAST, failure) : 0;
+}
+
+/**
+ * peershm_answer_timeout() - is it a timeout?
+ * @timeout_ms: from user space
+ * @failure: says why not
+ *
+ * Returns: 0 or -EINVAL.
+ */
+int peershm_answer_timeout(s32 timeout_ms, struct peershm_failure *failure)
+{
+	return timeout_ms >= PEERSHM_TIMEOUT_DEFAULT ?
+		       0 : peershm_fail(failure, -EINVAL,
+					PEERSHM_REASON_TIMEOUT, 0);
+}
 
 /**
  * peershm_answer_array() - copy records to user space
  * @to: user address
+ * @record_size: bytes of one there, checked
  * @from: records
  * @n: how many
- * @size: of one
+ * @size: of one here
  */
-int peershm_answer_array(u64 to, const void *from, u32 n, size_t size)
+int peershm_answer_array(u64 to, u32 record_size, const void *from, u32 n,
+			 size_t size)
 {
-	if (n && copy_to_user(u64_to_user_ptr(to), from, n * size))
-		return -EFAULT;
+	size_t known = min_t(size_t, record_size, size);
+	char __user *user = u64_to_user_ptr(to);
+
+	for (; n; n--, user += record_size, from += size)
+		if (copy_to_user(user, from, known) ||
+		    clear_user(user + known, record_size - known))
+			return -EFAULT;
 	return 0;
 }
 
@@ -35,23 +97,33 @@ int peershm_answer_array(u64 to, const void *from, u32 n, size_t size)
  * @answer: to fill
  * @region: which the caller has a reference to
  * @report: what the caller asked for
+ * @failure: says why not
  *
  * Returns: 0, or an error after which peershm_answer_end() is not due.
  */
 int peershm_answer_begin(struct peershm_answer *answer,
 			 struct peershm_region *region,
-			 const struct peershm_map_report *report)
+			 const struct peershm_map_report *report,
+			 struct peershm_failure *failure)
 {
+	int timeout_ms = report->timeout_ms;
 	int err;
 
-	if (report->timeout_ms > MAX_TIMEOUT_MS ||
-	    (!report->peers && report->nr_peers))
+	if (report->reserved)
 		return -EINVAL;
+	err = peershm_answer_timeout(timeout_ms, failure);
+	if (!err)
+		err = peershm_answer_check(report->peers, report->nr_peers,
+					   report->record_size, PEER_LEAST,
+					   failure);
+	if (err)
+		return err;
+	if (timeout_ms == PEERSHM_TIMEOUT_DEFAULT)
+		timeout_ms = DEFAULT_TIMEOUT_MS;
 
 	answer->max_peers = min(report->nr_peers, region->max_clients);
 	answer->peers = NULL;
-	err = peershm_map_begin(&answer->call, region,
-				report->timeout_ms ?: DEFAULT_TIMEOUT_MS);
+	err = peershm_map_begin(&answer->call, region, timeout_ms);
 	if (err || !answer->max_peers)
 		return err;
 
@@ -61,8 +133,8 @@ int peershm_answer_begin(struct peershm_answer *answer,
 	if (!answer->peers)
 		err = -ENOMEM;
 	else
-		err = peershm_answer_array(report->peers, answer->peers,
-					   answer->max_peers,
+		err = peershm_answer_array(report->peers, report->record_size,
+					   answer->peers, answer->max_peers,
 					   sizeof(*answer->peers));
 	if (err)
 		peershm_answer_end(answer);
@@ -125,7 +197,8 @@ int peershm_answer_report(struct peershm_answer *answer,
 			describe_peer(&answer->peers[i], &call->jobs[i]);
 	}
 	report->nr_peers = call->nr_jobs;
-	return peershm_answer_array(report->peers, answer->peers,
+	return peershm_answer_array(report->peers, report->record_size,
+				    answer->peers,
 				    min(call->nr_jobs, answer->max_peers),
 				    sizeof(*answer->peers));
 }

@@ -6,6 +6,7 @@
 
 #include "window/map.h"
 
+struct peershm_failure;
 struct peershm_map_report;
 struct peershm_peer;
 struct peershm_region;
@@ -19,11 +20,17 @@ struct peershm_answer {
 
 int peershm_answer_begin(struct peershm_answer *answer,
 			 struct peershm_region *region,
-			 const struct peershm_map_report *report);
+			 const struct peershm_map_report *report,
+			 struct peershm_failure *failure);
 int peershm_answer_report(struct peershm_answer *answer,
 			  struct peershm_map_report *report);
 void peershm_answer_end(struct peershm_answer *answer);
 
-int peershm_answer_array(u64 to, const void *from, u32 n, size_t size);
+int peershm_answer_check(u64 to, u32 n, u32 record_size, u32 least,
+			 struct peershm_failure *failure);
+int peershm_answer_event_size(u32 size, struct peershm_failure *failure);
+int peershm_answer_timeout(s32 timeout_ms, struct peershm_failure *failure);
+int peershm_answer_array(u64 to, u32 record_size, const void *from, u32 n,
+			 size_t size);
 
 #endif /* PEERSHM_ANSWER_H */

@@ -13,6 +13,7 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
+#include "command/answer.h"
 #include "command/commands.h"
 #include "memory/backing.h"
 #include "registry/client.h"
@@ -58,7 +59,7 @@ static int go_live(struct peershm_file *pf, struct peershm_client *client,
 }
 
 /* Claim the file for an ATTACH by this task, or fail if it has a client. */
-static int claim(struct peershm_file *pf)
+static int claim(struct peershm_file *pf, u32 event_size)
 {
 	struct peershm_client *client, *old = NULL;
 	int err = 0;
@@ -77,6 +78,8 @@ static int claim(struct peershm_file *pf)
 		WRITE_ONCE(pf->attacher, current);
 		if (old)
 			peershm_event_disconnect(old->region, &pf->reader);
+		WRITE_ONCE(pf->reader.record_size,
+			   event_size ?: PEERSHM_EVENT_LEAST);
 	}
 	spin_unlock(&pf->lock);
 	if (old)
@@ -102,7 +105,8 @@ static void settle(struct peershm_file *pf, bool keep)
 		peershm_client_put(client);
 }
 
-static int map_window(struct peershm_file *pf, struct peershm_client *client)
+static int map_window(struct peershm_file *pf, struct peershm_client *client,
+		      struct peershm_failure *failure)
 {
 	const struct peershm_region *region = client->region;
 	unsigned long prot = PROT_READ;
@@ -114,7 +118,16 @@ static int map_window(struct peershm_file *pf, struct peershm_client *client)
 		       MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE, 0);
 	if (!IS_ERR_VALUE(addr))
 		return 0;
-	return (long)addr == -EEXIST ? -EADDRINUSE : (long)addr;
+	switch ((long)addr) {
+	case -EEXIST:
+		return peershm_fail(failure, -EADDRINUSE,
+				    PEERSHM_REASON_PROCESS_RANGE, 0);
+	case -EAGAIN:
+		return peershm_fail(failure, -EAGAIN,
+				    PEERSHM_REASON_LOCKED_MEMORY, 0);
+	default:
+		return (long)addr;
+	}
 }
 
 /*
@@ -140,7 +153,7 @@ static int attach(struct peershm_file *pf, struct peershm_client *client,
 	u64 shrinks;
 	int err;
 
-	err = peershm_client_enter(client);
+	err = peershm_client_enter(client, &args->failure);
 	if (err)
 		return err;
 	err = peershm_control_renew(client);
@@ -155,7 +168,7 @@ static int attach(struct peershm_file *pf, struct peershm_client *client,
 		goto leave;
 	}
 	client->window = window;	/* for the mmap operation */
-	err = map_window(pf, client);
+	err = map_window(pf, client, &args->failure);
 	client->window = NULL;
 	if (err)
 		goto put_window;
@@ -173,15 +186,18 @@ leave:
 	return err;
 }
 
-int peershm_attach_check(const void *arg)
+int peershm_attach_check(void *arg)
 {
-	const struct peershm_attach *args = arg;
+	struct peershm_attach *args = arg;
 
 	if (args->flags & ~(PEERSHM_ATTACH_READ_ONLY | PEERSHM_ATTACH_DUMP) ||
-	    !peershm_name_valid(args->region_name) ||
-	    !peershm_name_valid(args->client_name))
+	    args->reserved)
 		return -EINVAL;
-	return 0;
+	if (!peershm_name_valid(args->region_name) ||
+	    !peershm_name_valid(args->client_name))
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_NAME, 0);
+	return peershm_answer_event_size(args->event_size, &args->failure);
 }
 
 long peershm_attach_run(struct peershm_file *pf, void *arg)
@@ -194,16 +210,20 @@ long peershm_attach_run(struct peershm_file *pf, void *arg)
 
 	if (!(args->flags & PEERSHM_ATTACH_READ_ONLY)) {
 		if (!peershm_file_writable(pf))
-			return -EACCES;
+			return peershm_fail(&args->failure, -EACCES,
+					    PEERSHM_REASON_DEVICE_READ_ONLY, 0);
 		mask |= MAY_WRITE;
 	}
-	region = peershm_directory_find(args->region_name, 0, mask);
+	region = peershm_directory_find(args->region_name, 0, mask,
+					&args->failure);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 
-	err = claim(pf);
-	if (err)
+	err = claim(pf, args->event_size);
+	if (err) {
+		peershm_fail(&args->failure, err, PEERSHM_REASON_FILE_BOUND, 0);
 		goto put_region;
+	}
 	err = -ENOMEM;
 	client = peershm_client_new(region, args);
 	if (client) {
@@ -220,6 +240,8 @@ long peershm_attach_run(struct peershm_file *pf, void *arg)
 		args->header_length =
 			peershm_header_length(region->max_clients);
 		args->control_length = region->control_length;
+		args->slot = client->entry;
+		args->max_clients = region->max_clients;
 	}
 	settle(pf, !err);
 put_region:
@@ -260,7 +282,7 @@ put_client:
 	return err;
 }
 
-int peershm_detach_check(const void *arg)
+int peershm_detach_check(void *arg)
 {
 	const struct peershm_detach *args = arg;
 

@@ -11,24 +11,27 @@ struct peershm_client;
 struct peershm_file;
 struct peershm_region;
 
-int peershm_create_check(const void *arg);
+int peershm_create_check(void *arg);
 long peershm_create_run(struct peershm_file *pf, void *arg);
 void peershm_create_undo(struct peershm_file *pf, void *arg);
 
-int peershm_attach_check(const void *arg);
+int peershm_attach_check(void *arg);
 long peershm_attach_run(struct peershm_file *pf, void *arg);
 void peershm_attach_undo(struct peershm_file *pf, void *arg);
-int peershm_detach_check(const void *arg);
+int peershm_detach_check(void *arg);
 long peershm_detach_run(struct peershm_file *pf, void *arg);
 
-int peershm_regions_check(const void *arg);
+int peershm_regions_check(void *arg);
 long peershm_regions_run(struct peershm_file *pf, void *arg);
 
-int peershm_watch_check(const void *arg);
+int peershm_watch_check(void *arg);
 long peershm_watch_run(struct peershm_file *pf, void *arg);
 
+int peershm_info_check(void *arg);
+long peershm_info_run(struct peershm_file *pf, void *arg);
+
 #define PEERSHM_REGION_COMMAND(verb) \
-	int peershm_ ## verb ## _check(const void *arg); \
+	int peershm_ ## verb ## _check(void *arg); \
 	long peershm_ ## verb ## _run(struct peershm_region *region, \
 				      struct peershm_client *client, void *arg)
 

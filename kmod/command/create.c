@@ -24,40 +24,69 @@
 /* Below it, address 0 and what may not be mapped (vm.mmap_min_addr) are near. */
 #define MIN_BASE SZ_16M
 
-static int check_base(const struct peershm_create *args)
+static int check_base(struct peershm_create *args, unsigned long align)
 {
 	unsigned long end;
 
-	if (args->base < MIN_BASE ||
-	    !IS_ALIGNED(args->base, peershm_backing_align(args->backing)) ||
-	    check_add_overflow((unsigned long)args->base,
+	if (args->base < MIN_BASE)
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_BASE, MIN_BASE);
+	if (!IS_ALIGNED(args->base, align))
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_ALIGNMENT, align);
+	if (check_add_overflow((unsigned long)args->base,
 			       (unsigned long)args->capacity, &end) ||
 	    end > TASK_SIZE)
-		return -EINVAL;
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_ADDRESS_SPACE, TASK_SIZE);
 	return 0;
 }
 
-int peershm_create_check(const void *arg)
+static int check_sizes(struct peershm_create *args, unsigned long page_size)
 {
-	const struct peershm_create *args = arg;
-	unsigned long page_size;
-
-	if (args->flags || args->reserved ||
-	    args->backing >= PEERSHM_NR_BACKINGS || args->mode & ~0777 ||
-	    !peershm_name_valid(args->name))
-		return -EINVAL;
-	if (!peershm_backing_available(args->backing))
-		return -ENODEV;
-	if (!peershm_backing_permitted(args->backing))
-		return -EPERM;
-
-	page_size = peershm_backing_page_size(args->backing);
-	if (!args->capacity || !IS_ALIGNED(args->capacity, page_size) ||
+	if (!args->capacity)
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_ZERO, 0);
+	if (!IS_ALIGNED(args->capacity, page_size) ||
 	    !IS_ALIGNED(args->reserve, page_size))
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_ALIGNMENT, page_size);
+	if (args->capacity > TASK_SIZE)
+		return peershm_fail(&args->failure, -ENOSPC,
+				    PEERSHM_REASON_NO_RANGE, 0);
+	if (args->reserve > args->capacity)
+		return peershm_fail(&args->failure, -ENOSPC,
+				    PEERSHM_REASON_CAPACITY, args->capacity);
+	return 0;
+}
+
+int peershm_create_check(void *arg)
+{
+	struct peershm_create *args = arg;
+	int backing = peershm_backing_find(args->backing);
+	int err;
+
+	if (args->flags || args->reserved)
 		return -EINVAL;
-	if (args->capacity > TASK_SIZE || args->reserve > args->capacity)
-		return -ENOSPC;
-	return args->base ? check_base(args) : 0;
+	if (backing < 0)
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_BACKING, 0);
+	if (args->mode & ~0777)
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_MODE, 0);
+	if (!peershm_name_valid(args->name))
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_NAME, 0);
+	if (!peershm_backing_available(backing))
+		return peershm_fail(&args->failure, -ENODEV,
+				    PEERSHM_REASON_NO_BACKING, 0);
+	if (!peershm_backing_permitted(backing))
+		return peershm_fail(&args->failure, -EPERM, PEERSHM_REASON_POOL,
+				    peershm_backing_group());
+	err = check_sizes(args, peershm_backing_page_size(backing));
+	if (!err && args->base)
+		err = check_base(args, peershm_backing_align(backing));
+	return err;
 }
 
 /* The files of the region's memory and of its control pages. */
@@ -89,21 +118,26 @@ long peershm_create_run(struct peershm_file *pf, void *arg)
 	int err;
 
 	if (!peershm_file_writable(pf))
-		return -EACCES;
+		return peershm_fail(&args->failure, -EACCES,
+				    PEERSHM_REASON_DEVICE_READ_ONLY, 0);
 	limit = peershm_limits_clients();
 	if (args->max_clients > limit)
-		return -ENOSPC;
+		return peershm_fail(&args->failure, -ENOSPC,
+				    PEERSHM_REASON_MAX_CLIENTS, limit);
 
-	region = peershm_region_new(args, args->max_clients ?: max(limit, 1U));
+	region = peershm_region_new(args, peershm_backing_find(args->backing),
+				    args->max_clients ?: max(limit, 1U));
 	if (!region)
 		return -ENOMEM;
 	peershm_reserve_prepare(region, peershm_size_given_back);
 	peershm_follow_prepare(region);
 	err = open_files(region);
 	if (!err && args->reserve)
-		err = peershm_set_reserve(region, args->reserve);
+		err = peershm_set_reserve(region, args->reserve,
+					  &args->failure);
 	if (!err)
-		err = peershm_directory_add(region, args->base, &args->region);
+		err = peershm_directory_add(region, args->base, &args->region,
+					    &args->failure);
 	/* The name now stands for the one user that the region began with. */
 	if (err)
 		peershm_region_put(region);
@@ -116,7 +150,7 @@ void peershm_create_undo(struct peershm_file *pf, void *arg)
 	struct peershm_create *args = arg;
 	struct peershm_region *region;
 
-	region = peershm_directory_find(NULL, args->region, 0);
+	region = peershm_directory_find(NULL, args->region, 0, &args->failure);
 	if (IS_ERR(region))
 		return;		/* somebody unlinked it already */
 	peershm_directory_unlink(region, NULL);

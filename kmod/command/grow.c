@@ -14,6 +14,7 @@
 #include "memory/backing.h"
 #include "memory/reserve.h"
 #include "registry/directory.h"
+#include "registry/limits.h"
 #include "registry/size.h"
 #include "window/map.h"
 #include "types.h"
@@ -29,15 +30,18 @@ struct grow_result {
 	u64 end;
 };
 
-int peershm_grow_check(const void *arg)
+int peershm_grow_check(void *arg)
 {
-	const struct peershm_grow *args = arg;
+	struct peershm_grow *args = arg;
 
-	return args->flags & ~PEERSHM_GROW_TO || !args->length ? -EINVAL : 0;
+	if (args->flags & ~PEERSHM_GROW_TO)
+		return -EINVAL;
+	return args->length ? 0 : peershm_fail(&args->failure, -EINVAL,
+					       PEERSHM_REASON_ZERO, 0);
 }
 
 static int wanted_size(const struct peershm_region *region,
-		       const struct peershm_grow *args, u64 *size)
+		       struct peershm_grow *args, u64 *size)
 {
 	u64 length = args->length;
 
@@ -45,12 +49,26 @@ static int wanted_size(const struct peershm_region *region,
 		*size = max(region->size, length);
 	else if (check_add_overflow(region->size, length, size))
 		return -EINVAL;
-	return *size > region->capacity ? -ENOSPC : 0;
+	if (*size > region->capacity)
+		return peershm_fail(&args->failure, -ENOSPC,
+				    PEERSHM_REASON_CAPACITY, region->capacity);
+	return 0;
+}
+
+static void explain(const struct peershm_region *region,
+		    struct peershm_grow *args, int err)
+{
+	if (err == -ENOSPC)
+		peershm_fail(&args->failure, err, PEERSHM_REASON_MAX_BYTES,
+			     peershm_backing_limit());
+	else if (err == -ENOMEM && peershm_backing_pooled(region->backing))
+		peershm_fail(&args->failure, err, PEERSHM_REASON_POOL_EMPTY,
+			     region->page_size);
 }
 
 static struct grow_result grow_locked(struct peershm_region *region,
 				      const struct peershm_client *client,
-				      const struct peershm_grow *args)
+				      struct peershm_grow *args)
 {
 	u64 size = region->size;
 	u64 ready = size + region->reserve.have;
@@ -62,11 +80,14 @@ static struct grow_result grow_locked(struct peershm_region *region,
 	result.err = wanted_size(region, args, &new_size);
 	if (result.err || new_size == size)
 		return result;
-	result.err = -ENOSPC;
 	left = max(ready, new_size) - new_size;
 	if (!peershm_directory_grant(region, new_size,
-				     max(region->reserve.want, left)))
+				     max(region->reserve.want, left))) {
+		result.err = peershm_fail(&args->failure, -ENOSPC,
+					  PEERSHM_REASON_MAX_USER_BYTES,
+					  peershm_limits_user_bytes());
 		return result;
+	}
 	grown = peershm_backing_grow(region->backing, region->file,
 				     &region->tables_rwsem, size, ready,
 				     new_size,
@@ -78,6 +99,7 @@ static struct grow_result grow_locked(struct peershm_region *region,
 		result.end = new_size;
 		return result;
 	}
+	explain(region, args, grown.err);
 	if (grown.freed) {
 		peershm_reserve_used(region, 0);
 		result.start = peershm_size_cut(region);
@@ -98,9 +120,12 @@ long peershm_grow_run(struct peershm_region *region,
 	int err;
 
 	if (!IS_ALIGNED(args->length, region->page_size))
-		return -EINVAL;
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_ALIGNMENT,
+				    region->page_size);
 	/* All that can fail comes before the region changes. */
-	err = peershm_answer_begin(&answer, region, &args->report);
+	err = peershm_answer_begin(&answer, region, &args->report,
+				   &args->failure);
 	if (err)
 		return err;
 	err = -ERESTARTSYS;

@@ -12,7 +12,7 @@
 #include "window/map.h"
 #include "types.h"
 
-int peershm_peer_map_check(const void *arg)
+int peershm_peer_map_check(void *arg)
 {
 	const struct peershm_peer_map *args = arg;
 	bool valid;
@@ -31,7 +31,7 @@ int peershm_peer_map_check(const void *arg)
 }
 
 static int check_range(struct peershm_region *region,
-		       const struct peershm_peer_map *args, u64 *end)
+		       struct peershm_peer_map *args, u64 *end)
 {
 	u64 size;
 
@@ -39,9 +39,13 @@ static int check_range(struct peershm_region *region,
 	size = region->size;
 	spin_unlock(&region->registry_lock);
 	if (!IS_ALIGNED(args->offset, region->page_size) ||
-	    !IS_ALIGNED(args->length, region->page_size) ||
-	    args->offset > size || args->length > size - args->offset)
-		return -EINVAL;
+	    !IS_ALIGNED(args->length, region->page_size))
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_ALIGNMENT,
+				    region->page_size);
+	if (args->offset > size || args->length > size - args->offset)
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_SIZE, size);
 	*end = args->length ? args->offset + args->length : size;
 	return 0;
 }
@@ -56,12 +60,14 @@ long peershm_peer_map_run(struct peershm_region *region,
 
 	err = check_range(region, args, &end);
 	if (!err)
-		err = peershm_answer_begin(&answer, region, &args->report);
+		err = peershm_answer_begin(&answer, region, &args->report,
+					   &args->failure);
 	if (err)
 		return err;
 	peershm_map_peers(&answer.call, args, args->offset, end);
 	if (args->flags && !answer.call.nr_jobs)
-		err = -ENOENT;
+		err = peershm_fail(&args->failure, -ENOENT,
+				   PEERSHM_REASON_NO_CLIENT, 0);
 	else
 		err = peershm_answer_report(&answer, &args->report);
 	peershm_answer_end(&answer);

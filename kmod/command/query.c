@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * STAT, REGIONS, CLIENTS, RESOLVE: what there is, and who. They change nothing.
+ * STAT, REGIONS, CLIENTS, RESOLVE, INFO: what there is, and who. They change
+ * nothing.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -10,12 +11,19 @@
 
 #include "command/answer.h"
 #include "command/commands.h"
+#include "memory/backing.h"
 #include "registry/client.h"
 #include "registry/directory.h"
+#include "registry/limits.h"
 #include "registry/region.h"
 #include "types.h"
 
-int peershm_stat_check(const void *arg)
+/* Bytes of a record in the first published version. */
+#define CLIENT_LEAST 112
+#define REGION_LEAST 176
+#define BACKING_LEAST 24
+
+int peershm_stat_check(void *arg)
 {
 	const struct peershm_stat *args = arg;
 
@@ -34,13 +42,15 @@ long peershm_stat_run(struct peershm_region *region,
 	return 0;
 }
 
-int peershm_regions_check(const void *arg)
+int peershm_regions_check(void *arg)
 {
-	const struct peershm_regions *args = arg;
+	struct peershm_regions *args = arg;
 
-	if (args->flags || args->reserved || (!args->regions && args->nr_regions))
-		return -EINVAL;
-	return 0;
+	return args->flags ?
+		       -EINVAL :
+		       peershm_answer_check(args->regions, args->nr_regions,
+					    args->record_size, REGION_LEAST,
+					    &args->failure);
 }
 
 long peershm_regions_run(struct peershm_file *pf, void *arg)
@@ -61,20 +71,22 @@ long peershm_regions_run(struct peershm_file *pf, void *arg)
 	/* Regions made since the array was allocated are not in the answer. */
 	if (args->nr_regions >= there)
 		n = min(n, room);
-	err = peershm_answer_array(args->regions, infos, min(n, room),
-				   sizeof(*infos));
+	err = peershm_answer_array(args->regions, args->record_size, infos,
+				   min(n, room), sizeof(*infos));
 	args->nr_regions = n;
 	kvfree(infos);
 	return err;
 }
 
-int peershm_clients_check(const void *arg)
+int peershm_clients_check(void *arg)
 {
-	const struct peershm_clients *args = arg;
+	struct peershm_clients *args = arg;
 
-	if (args->flags || args->reserved || (!args->clients && args->nr_clients))
-		return -EINVAL;
-	return 0;
+	return args->flags ?
+		       -EINVAL :
+		       peershm_answer_check(args->clients, args->nr_clients,
+					    args->record_size, CLIENT_LEAST,
+					    &args->failure);
 }
 
 static void describe_client(const struct peershm_client *client,
@@ -86,6 +98,7 @@ static void describe_client(const struct peershm_client *client,
 	info->mapped = client->mapped;
 	info->pid = peershm_client_pid(client);
 	info->flags = client->flags;
+	info->slot = client->entry;
 	memcpy(info->name, client->name, sizeof(info->name));
 }
 
@@ -116,14 +129,14 @@ long peershm_clients_run(struct peershm_region *region,
 	}
 	spin_unlock(&region->registry_lock);
 
-	err = peershm_answer_array(args->clients, infos, min(n, room),
-				   sizeof(*infos));
+	err = peershm_answer_array(args->clients, args->record_size, infos,
+				   min(n, room), sizeof(*infos));
 	args->nr_clients = n;
 	kvfree(infos);
 	return err;
 }
 
-int peershm_resolve_check(const void *arg)
+int peershm_resolve_check(void *arg)
 {
 	const struct peershm_resolve *args = arg;
 	bool by_pid = args->flags & PEERSHM_RESOLVE_BY_PID;
@@ -158,5 +171,35 @@ long peershm_resolve_run(struct peershm_region *region,
 		break;
 	}
 	spin_unlock(&region->registry_lock);
+	if (err)
+		peershm_fail(&args->failure, err, PEERSHM_REASON_NO_CLIENT, 0);
 	return err;
+}
+
+int peershm_info_check(void *arg)
+{
+	struct peershm_info *args = arg;
+
+	return args->flags ?
+		       -EINVAL :
+		       peershm_answer_check(args->backings, args->nr_backings,
+					    args->record_size, BACKING_LEAST,
+					    &args->failure);
+}
+
+long peershm_info_run(struct peershm_file *pf, void *arg)
+{
+	struct peershm_backing_info infos[PEERSHM_NR_BACKINGS] = {};
+	struct peershm_info *args = arg;
+	u32 n = peershm_backing_list(infos);
+	u32 room = min(args->nr_backings, n);
+
+	args->features = 0;
+	args->version = PEERSHM_VERSION;
+	args->header_major = PEERSHM_HEADER_MAJOR;
+	args->header_minor = PEERSHM_HEADER_MINOR;
+	peershm_limits_describe(args);
+	args->nr_backings = n;
+	return peershm_answer_array(args->backings, args->record_size, infos,
+				    room, sizeof(*infos));
 }

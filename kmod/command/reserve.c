@@ -10,16 +10,19 @@
 #include "memory/backing.h"
 #include "memory/reserve.h"
 #include "registry/directory.h"
+#include "registry/limits.h"
 #include "types.h"
 
 /**
  * peershm_set_reserve() - say how much is to lie ready
  * @region: where
  * @want: bytes, a multiple of the page size
+ * @failure: says why not
  *
  * Returns: 0, -ERESTARTSYS, or -ENOSPC beyond what the owner may have.
  */
-int peershm_set_reserve(struct peershm_region *region, u64 want)
+int peershm_set_reserve(struct peershm_region *region, u64 want,
+			struct peershm_failure *failure)
 {
 	int err = 0;
 
@@ -30,14 +33,16 @@ int peershm_set_reserve(struct peershm_region *region, u64 want)
 				    max(want, region->reserve.have)))
 		peershm_reserve_set(region, want);
 	else
-		err = -ENOSPC;
+		err = peershm_fail(failure, -ENOSPC,
+				   PEERSHM_REASON_MAX_USER_BYTES,
+				   peershm_limits_user_bytes());
 	mutex_unlock(&region->resize_mutex);
 	if (!err)
 		peershm_reserve_refill(region);
 	return err;
 }
 
-int peershm_set_reserve_check(const void *arg)
+int peershm_set_reserve_check(void *arg)
 {
 	const struct peershm_set_reserve *args = arg;
 
@@ -50,10 +55,14 @@ long peershm_set_reserve_run(struct peershm_region *region,
 	struct peershm_set_reserve *args = arg;
 
 	if (!IS_ALIGNED(args->reserve, region->page_size))
-		return -EINVAL;
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_ALIGNMENT,
+				    region->page_size);
 	if (args->reserve && !peershm_backing_permitted(region->backing))
-		return -EPERM;
+		return peershm_fail(&args->failure, -EPERM, PEERSHM_REASON_POOL,
+				    peershm_backing_group());
 	if (args->reserve > region->capacity)
-		return -ENOSPC;
-	return peershm_set_reserve(region, args->reserve);
+		return peershm_fail(&args->failure, -ENOSPC,
+				    PEERSHM_REASON_CAPACITY, region->capacity);
+	return peershm_set_reserve(region, args->reserve, &args->failure);
 }

@@ -4,8 +4,10 @@
 
 #include <linux/types.h>
 
+struct peershm_failure;
 struct peershm_region;
 
-int peershm_set_reserve(struct peershm_region *region, u64 want);
+int peershm_set_reserve(struct peershm_region *region, u64 want,
+			struct peershm_failure *failure);
 
 #endif /* PEERSHM_COMMAND_RESERVE_H */

@@ -12,13 +12,16 @@
 #include "registry/root.h"
 #include "types.h"
 
+/* Bytes of a record in the first published version. */
+#define ROOT_LEAST 80
+
 static bool root_name_valid(const char *name)
 {
 	return peershm_name_valid(name) ||
 	       !memchr_inv(name, 0, PEERSHM_NAME_SIZE);
 }
 
-int peershm_set_root_check(const void *arg)
+int peershm_set_root_check(void *arg)
 {
 	const struct peershm_set_root *args = arg;
 
@@ -51,7 +54,7 @@ long peershm_set_root_run(struct peershm_region *region,
 	return err;
 }
 
-int peershm_get_root_check(const void *arg)
+int peershm_get_root_check(void *arg)
 {
 	const struct peershm_get_root *args = arg;
 
@@ -69,16 +72,19 @@ long peershm_get_root_run(struct peershm_region *region,
 	if (root)
 		peershm_root_describe_locked(region, root, &args->info);
 	spin_unlock(&region->registry_lock);
-	return root ? 0 : -ENOENT;
+	return root ? 0 : peershm_fail(&args->failure, -ENOENT,
+				       PEERSHM_REASON_NO_ROOT, 0);
 }
 
-int peershm_roots_check(const void *arg)
+int peershm_roots_check(void *arg)
 {
-	const struct peershm_roots *args = arg;
+	struct peershm_roots *args = arg;
 
-	if (args->flags || args->reserved || (!args->roots && args->nr_roots))
-		return -EINVAL;
-	return 0;
+	return args->flags ?
+		       -EINVAL :
+		       peershm_answer_check(args->roots, args->nr_roots,
+					    args->record_size, ROOT_LEAST,
+					    &args->failure);
 }
 
 long peershm_roots_run(struct peershm_region *region,
@@ -99,8 +105,8 @@ long peershm_roots_run(struct peershm_region *region,
 	n = peershm_root_list_locked(region, infos, room);
 	spin_unlock(&region->registry_lock);
 
-	err = peershm_answer_array(args->roots, infos, min(n, room),
-				   sizeof(*infos));
+	err = peershm_answer_array(args->roots, args->record_size, infos,
+				   min(n, room), sizeof(*infos));
 	args->nr_roots = n;
 	kfree(infos);
 	return err;

@@ -7,6 +7,7 @@
 #include <linux/lockdep.h>
 #include <linux/mutex.h>
 
+#include "command/answer.h"
 #include "command/commands.h"
 #include "memory/backing.h"
 #include "memory/reserve.h"
@@ -18,20 +19,32 @@
 /* How long a shrink waits for a client whose mmap lock is taken. */
 #define REMAP_MS 1
 
-int peershm_shrink_check(const void *arg)
+int peershm_shrink_check(void *arg)
 {
-	const struct peershm_shrink *args = arg;
+	struct peershm_shrink *args = arg;
+	bool waits = true;
 
 	switch (args->flags) {
+	case PEERSHM_SHRINK_FORCE:
+		waits = false;
+		fallthrough;
 	case 0:
-		return args->cookie ? -EINVAL : 0;
+		if (args->cookie)
+			return -EINVAL;
+		break;
 	case PEERSHM_SHRINK_ANNOUNCE:
 	case PEERSHM_SHRINK_CANCEL:
+	case PEERSHM_SHRINK_ANNOUNCED | PEERSHM_SHRINK_FORCE:
+		waits = false;
+		break;
 	case PEERSHM_SHRINK_ANNOUNCED:
-		return 0;
+		break;
 	default:
 		return -EINVAL;
 	}
+	if (args->reserved || (args->timeout_ms && !waits))
+		return -EINVAL;
+	return peershm_answer_timeout(args->timeout_ms, &args->failure);
 }
 
 static int shrink_locked(struct peershm_region *region,
@@ -45,9 +58,13 @@ static int shrink_locked(struct peershm_region *region,
 	args->old_size = old_size;
 	/* Nothing larger is announced: somebody has shrunk the region further. */
 	if (args->new_size > old_size)
-		return args->flags & PEERSHM_SHRINK_ANNOUNCED ? -ECANCELED :
-								-EINVAL;
-	if (args->new_size == old_size && !args->flags)
+		return args->flags & PEERSHM_SHRINK_ANNOUNCED ?
+			       peershm_fail(&args->failure, -ECANCELED,
+					    PEERSHM_REASON_NOT_IN_FORCE, 0) :
+			       peershm_fail(&args->failure, -EINVAL,
+					    PEERSHM_REASON_SIZE, old_size);
+	if (args->new_size == old_size &&
+	    !(args->flags & PEERSHM_SHRINK_ANNOUNCED))
 		return 0;
 	/* The header first, so that nobody learns of memory that is going. */
 	err = peershm_size_begin_shrink(region, client, args);
@@ -103,7 +120,9 @@ long peershm_shrink_run(struct peershm_region *region,
 	bool cancel = args->flags & PEERSHM_SHRINK_CANCEL;
 
 	if (!IS_ALIGNED(args->new_size, region->page_size))
-		return -EINVAL;
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_ALIGNMENT,
+				    region->page_size);
 	if (!cancel && !(args->flags & PEERSHM_SHRINK_ANNOUNCE))
 		return shrink(region, client, args);
 	if (cancel && args->new_size)

@@ -9,7 +9,7 @@
 #include "registry/region.h"
 #include "types.h"
 
-int peershm_unlink_check(const void *arg)
+int peershm_unlink_check(void *arg)
 {
 	const struct peershm_unlink *args = arg;
 
@@ -22,5 +22,9 @@ int peershm_unlink_check(const void *arg)
 long peershm_unlink_run(struct peershm_region *region,
 			struct peershm_client *client, void *arg)
 {
-	return peershm_directory_unlink(region, client) ? 0 : -ENOENT;
+	struct peershm_unlink *args = arg;
+
+	return peershm_directory_unlink(region, client) ?
+		       0 : peershm_fail(&args->failure, -ENOENT,
+					PEERSHM_REASON_NO_REGION, 0);
 }

@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 #include <linux/spinlock.h>
 
+#include "command/answer.h"
 #include "command/commands.h"
 #include "registry/directory.h"
 #include "registry/event.h"
@@ -14,21 +15,28 @@
 #include "registry/region.h"
 #include "types.h"
 
-int peershm_watch_check(const void *arg)
+int peershm_watch_check(void *arg)
 {
-	const struct peershm_watch *args = arg;
+	struct peershm_watch *args = arg;
 
-	return args->flags || !args->region ? -EINVAL : 0;
+	if (args->flags || args->reserved || !args->region)
+		return -EINVAL;
+	return peershm_answer_event_size(args->event_size, &args->failure);
 }
 
-static bool has_room_locked(const struct peershm_region *region, bool limited)
+static int check_room_locked(const struct peershm_region *region, bool limited,
+			     struct peershm_failure *failure)
 {
-	kuid_t uid = current_fsuid();
+	unsigned int share = peershm_limits_share();
 
 	if (region->events.nr_watchers >= region->max_clients)
-		return false;
-	return !limited ||
-	       peershm_limits_share(peershm_event_watched_by_locked(region, uid));
+		return peershm_fail(failure, -ENOSPC, PEERSHM_REASON_CLIENTS,
+				    region->max_clients);
+	if (limited &&
+	    peershm_event_watched_by_locked(region, current_fsuid()) >= share)
+		return peershm_fail(failure, -ENOSPC,
+				    PEERSHM_REASON_MAX_USER_CLIENTS, share);
+	return 0;
 }
 
 long peershm_watch_run(struct peershm_file *pf, void *arg)
@@ -36,21 +44,25 @@ long peershm_watch_run(struct peershm_file *pf, void *arg)
 	struct peershm_watch *args = arg;
 	struct peershm_region *region;
 	bool limited;
-	int err = 0;
+	int err;
 
-	region = peershm_directory_find(NULL, args->region, MAY_READ);
+	region = peershm_directory_find(NULL, args->region, MAY_READ,
+					&args->failure);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	limited = peershm_limits_apply(region);
 
 	spin_lock(&pf->lock);
 	spin_lock(&region->registry_lock);
-	if (pf->client || pf->attacher || pf->reader.region) {
-		err = -EBUSY;
-	} else if (!has_room_locked(region, limited)) {
-		err = -ENOSPC;
-	} else {
+	if (pf->client || pf->attacher || pf->reader.region)
+		err = peershm_fail(&args->failure, -EBUSY,
+				   PEERSHM_REASON_FILE_BOUND, 0);
+	else
+		err = check_room_locked(region, limited, &args->failure);
+	if (!err) {
 		peershm_region_get_struct(region);
+		WRITE_ONCE(pf->reader.record_size,
+			   args->event_size ?: PEERSHM_EVENT_LEAST);
 		peershm_event_watch_locked(region, &pf->reader);
 	}
 	spin_unlock(&region->registry_lock);

@@ -23,16 +23,16 @@
 
 /*
  * A command. Its struct may grow, but never be less than it first was. @check
- * looks at the arguments, and at no region. A command for a region has @run, and gets the
- * region that it may use so, and the caller's client there or NULL; one for the
- * open file has @run_file. @undo takes back what @run_file did when the caller
- * cannot be told.
+ * looks at the arguments, and at no region; it need not say why it fails. A command
+ * for a region has @run, and gets the region that it may use so, and the caller's
+ * client there or NULL; one for the open file has @run_file. @undo takes back what
+ * @run_file did when the caller cannot be told.
  */
 struct command {
 	unsigned int nr;
 	size_t size;
 	size_t min_size;
-	int (*check)(const void *arg);
+	int (*check)(void *arg);
 	enum peershm_access access;
 	bool by_name;			/* or by id: as struct region_choice */
 	long (*run)(struct peershm_region *region,
@@ -45,6 +45,7 @@ struct command {
 struct region_choice {
 	__u32 size;
 	__u32 flags;
+	struct peershm_failure failure;
 	__u64 region;
 	char name[PEERSHM_NAME_SIZE];	/* of those that have by_name */
 };
@@ -52,13 +53,17 @@ struct region_choice {
 #define COMMAND(nr_, type, last, verb, ...) \
 	{ \
 		.nr = nr_, \
-		.size = sizeof(struct type), \
+		.size = sizeof(struct type) + \
+			BUILD_BUG_ON_ZERO(!SAYS_WHY(type)), \
 		.min_size = offsetofend(struct type, last), \
 		.check = peershm_ ## verb ## _check, \
 		__VA_ARGS__ \
 	}
 
 /* Is what says which region it is where struct region_choice has it? */
+#define SAYS_WHY(type) \
+	(offsetof(struct type, failure) == \
+		 offsetof(struct region_choice, failure))
 #define CHOOSES_BY_ID(type) \
 	(offsetof(struct type, region) == \
 		 offsetof(struct region_choice, region) && \
@@ -86,33 +91,35 @@ struct region_choice {
 static const struct command commands[] = {
 	FILE_COMMAND(PEERSHM_IOC_CREATE, peershm_create, region, create,
 		     .undo = peershm_create_undo),
-	FILE_COMMAND(PEERSHM_IOC_ATTACH, peershm_attach, root_generation,
-		     attach, .undo = peershm_attach_undo),
-	FILE_COMMAND(PEERSHM_IOC_DETACH, peershm_detach, flags, detach),
-	REGION_COMMAND(PEERSHM_IOC_GROW, peershm_grow, report, grow,
+	FILE_COMMAND(PEERSHM_IOC_ATTACH, peershm_attach, reserved, attach,
+		     .undo = peershm_attach_undo),
+	FILE_COMMAND(PEERSHM_IOC_DETACH, peershm_detach, failure, detach),
+	REGION_COMMAND(PEERSHM_IOC_GROW, peershm_grow, report.reserved, grow,
 		       PEERSHM_ACCESS_WRITE),
-	REGION_COMMAND(PEERSHM_IOC_PEER_MAP, peershm_peer_map, report,
+	REGION_COMMAND(PEERSHM_IOC_PEER_MAP, peershm_peer_map, report.reserved,
 		       peer_map, PEERSHM_ACCESS_WRITE),
-	REGION_COMMAND(PEERSHM_IOC_SHRINK, peershm_shrink, cookie, shrink,
+	REGION_COMMAND(PEERSHM_IOC_SHRINK, peershm_shrink, reserved, shrink,
 		       PEERSHM_ACCESS_WRITE),
 	REGION_COMMAND(PEERSHM_IOC_SET_ROOT, peershm_set_root, name, set_root,
 		       PEERSHM_ACCESS_WRITE),
-	REGION_COMMAND(PEERSHM_IOC_GET_ROOT, peershm_get_root, info, get_root,
+	REGION_COMMAND(PEERSHM_IOC_GET_ROOT, peershm_get_root, info.name, get_root,
 		       PEERSHM_ACCESS_READ),
-	REGION_COMMAND(PEERSHM_IOC_ROOTS, peershm_roots, reserved, roots,
+	REGION_COMMAND(PEERSHM_IOC_ROOTS, peershm_roots, record_size, roots,
 		       PEERSHM_ACCESS_READ),
-	REGION_COMMAND(PEERSHM_IOC_CLIENTS, peershm_clients, reserved, clients,
-		       PEERSHM_ACCESS_READ),
+	REGION_COMMAND(PEERSHM_IOC_CLIENTS, peershm_clients, record_size,
+		       clients, PEERSHM_ACCESS_READ),
 	REGION_COMMAND(PEERSHM_IOC_RESOLVE, peershm_resolve, reserved, resolve,
 		       PEERSHM_ACCESS_READ),
-	FILE_COMMAND(PEERSHM_IOC_REGIONS, peershm_regions, reserved, regions),
-	NAMED_REGION_COMMAND(PEERSHM_IOC_STAT, peershm_stat, info, stat,
-			     PEERSHM_ACCESS_READ),
+	FILE_COMMAND(PEERSHM_IOC_REGIONS, peershm_regions, record_size,
+		     regions),
+	NAMED_REGION_COMMAND(PEERSHM_IOC_STAT, peershm_stat,
+			     info.root_generation, stat, PEERSHM_ACCESS_READ),
 	NAMED_REGION_COMMAND(PEERSHM_IOC_UNLINK, peershm_unlink, name, unlink,
 			     PEERSHM_ACCESS_OWNER),
 	REGION_COMMAND(PEERSHM_IOC_SET_RESERVE, peershm_set_reserve, reserve,
 		       set_reserve, PEERSHM_ACCESS_WRITE),
-	FILE_COMMAND(PEERSHM_IOC_WATCH, peershm_watch, region, watch),
+	FILE_COMMAND(PEERSHM_IOC_WATCH, peershm_watch, reserved, watch),
+	FILE_COMMAND(PEERSHM_IOC_INFO, peershm_info, max_bytes, info),
 };
 
 /* Room for the struct of any command. */
@@ -135,33 +142,37 @@ union argument {
 	struct peershm_unlink unlink;
 	struct peershm_set_reserve set_reserve;
 	struct peershm_watch watch;
+	struct peershm_info info;
 };
 
 /* The ABI's layout is for ever. */
 static_assert(sizeof(struct peershm_header_client) == 112);
-static_assert(sizeof(struct peershm_header) == 184);
-static_assert(sizeof(struct peershm_create) == 120);
-static_assert(sizeof(struct peershm_attach) == 208);
-static_assert(sizeof(struct peershm_detach) == 8);
+static_assert(sizeof(struct peershm_header) == 192);
+static_assert(sizeof(struct peershm_create) == 136);
+static_assert(sizeof(struct peershm_attach) == 240);
+static_assert(sizeof(struct peershm_detach) == 24);
 static_assert(sizeof(struct peershm_peer) == 88);
-static_assert(sizeof(struct peershm_map_report) == 32);
-static_assert(sizeof(struct peershm_grow) == 72);
-static_assert(sizeof(struct peershm_peer_map) == 136);
-static_assert(sizeof(struct peershm_shrink) == 40);
-static_assert(sizeof(struct peershm_set_root) == 112);
+static_assert(sizeof(struct peershm_map_report) == 40);
+static_assert(sizeof(struct peershm_grow) == 96);
+static_assert(sizeof(struct peershm_peer_map) == 160);
+static_assert(sizeof(struct peershm_shrink) == 64);
+static_assert(sizeof(struct peershm_set_root) == 128);
 static_assert(sizeof(struct peershm_root_info) == 80);
-static_assert(sizeof(struct peershm_get_root) == 96);
-static_assert(sizeof(struct peershm_roots) == 32);
-static_assert(sizeof(struct peershm_client_info) == 104);
-static_assert(sizeof(struct peershm_clients) == 32);
-static_assert(sizeof(struct peershm_resolve) == 96);
+static_assert(sizeof(struct peershm_get_root) == 112);
+static_assert(sizeof(struct peershm_roots) == 48);
+static_assert(sizeof(struct peershm_client_info) == 112);
+static_assert(sizeof(struct peershm_clients) == 48);
+static_assert(sizeof(struct peershm_resolve) == 112);
 static_assert(sizeof(struct peershm_region_info) == 176);
-static_assert(sizeof(struct peershm_regions) == 24);
-static_assert(sizeof(struct peershm_stat) == 256);
-static_assert(sizeof(struct peershm_unlink) == 80);
-static_assert(sizeof(struct peershm_watch) == 16);
+static_assert(sizeof(struct peershm_regions) == 40);
+static_assert(sizeof(struct peershm_stat) == 272);
+static_assert(sizeof(struct peershm_unlink) == 96);
+static_assert(sizeof(struct peershm_watch) == 40);
 static_assert(sizeof(struct peershm_event) == 128);
-static_assert(sizeof(struct peershm_set_reserve) == 24);
+static_assert(sizeof(struct peershm_set_reserve) == 40);
+static_assert(sizeof(struct peershm_backing_info) == 24);
+static_assert(sizeof(struct peershm_info) == 104);
+static_assert(sizeof(struct peershm_failure) == 16);
 
 static const struct command *find_command(unsigned int nr)
 {
@@ -185,7 +196,7 @@ static long run_command(const struct command *command, struct peershm_file *pf,
 		return ret;
 	if (command->run_file)
 		return command->run_file(pf, arg);
-	region = peershm_file_region(pf,
+	region = peershm_file_region(pf, &arg->choice.failure,
 				     command->by_name ? arg->choice.name : NULL,
 				     arg->choice.region, command->access,
 				     &client);
@@ -196,6 +207,31 @@ static long run_command(const struct command *command, struct peershm_file *pf,
 		peershm_client_put(client);
 	peershm_region_put(region);
 	return ret;
+}
+
+/* Errors that the commands give for one reason each, if they name none. */
+static u32 usual_reason(long err)
+{
+	switch (err) {
+	case -EINVAL:
+		return PEERSHM_REASON_ARGUMENT;
+	case -ENOTCONN:
+		return PEERSHM_REASON_NO_WINDOW;
+	default:
+		return PEERSHM_REASON_NONE;
+	}
+}
+
+/* Only for who can still be told: the command itself has failed anyway. */
+static long say_why(void __user *user, struct peershm_failure *failure, long err)
+{
+	struct region_choice __user *choice = user;
+
+	if (!failure->reason)
+		failure->reason = usual_reason(err);
+	if (copy_to_user(&choice->failure, failure, sizeof(*failure)))
+		return -EFAULT;
+	return err;
 }
 
 static long device_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
@@ -220,13 +256,16 @@ static long device_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
 	if (ret)
 		return ret;
 	arg.size = size;
+	memset(&arg.choice.failure, 0, sizeof(arg.choice.failure));
 
 	/* An answer that cannot be given is an error before anything is done. */
 	known = min_t(size_t, size, command->size);
 	if (copy_to_user(user, &arg, known))
 		return -EFAULT;
 	ret = run_command(command, pf, &arg);
-	if (!ret && copy_to_user(user, &arg, known)) {
+	if (ret)
+		return say_why(user, &arg.choice.failure, ret);
+	if (copy_to_user(user, &arg, known)) {
 		if (command->undo)
 			command->undo(pf, &arg);
 		ret = -EFAULT;
@@ -248,11 +287,12 @@ static int mmap_header(const struct peershm_region *region,
 static int mmap_pages(struct peershm_file *pf, u64 offset,
 		      struct vm_area_struct *vma)
 {
+	struct peershm_failure unused;
 	struct peershm_client *client;
 	struct peershm_region *region;
 	int err = -EINVAL;
 
-	region = peershm_file_attached(pf, MAY_READ, &client);
+	region = peershm_file_attached(pf, &unused, MAY_READ, &client);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
 	if (offset == PEERSHM_HEADER_OFFSET)

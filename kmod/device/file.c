@@ -23,12 +23,15 @@
 /**
  * peershm_file_attached() - the region that the caller is attached to
  * @pf: through which file
+ * @failure: says why not
  * @mask: what it means to do there, MAY_READ, MAY_WRITE or both
  * @client: set to the caller's client, a reference
  *
  * Returns: a reference to it, -ENOTCONN or -EACCES.
  */
-struct peershm_region *peershm_file_attached(struct peershm_file *pf, int mask,
+struct peershm_region *peershm_file_attached(struct peershm_file *pf,
+					     struct peershm_failure *failure,
+					     int mask,
 					     struct peershm_client **client)
 {
 	struct peershm_client *found = peershm_client_of(pf);
@@ -41,7 +44,9 @@ struct peershm_region *peershm_file_attached(struct peershm_file *pf, int mask,
 	if (found->mm != current->mm || !found->live)
 		region = ERR_PTR(-ENOTCONN);
 	else if (mask & MAY_WRITE && found->flags & PEERSHM_CLIENT_READ_ONLY)
-		region = ERR_PTR(-EACCES);
+		region = ERR_PTR(peershm_fail(failure, -EACCES,
+					      PEERSHM_REASON_CLIENT_READ_ONLY,
+					      0));
 	else	/* A live client has a window, which is a user of the region. */
 		peershm_region_get(region);
 	spin_unlock(&found->region->registry_lock);
@@ -70,6 +75,7 @@ static struct peershm_client *acting_client(struct peershm_file *pf,
 /**
  * peershm_file_region() - the region that a command is for
  * @pf: through which file
+ * @failure: says why not
  * @name: of the region; empty or NULL: it is given by @id
  * @id: of the region; 0: the one that the file is attached to
  * @access: what the caller means to do
@@ -79,6 +85,7 @@ static struct peershm_client *acting_client(struct peershm_file *pf,
  * Returns: a reference, -ENOENT, -ENOTCONN or -EACCES.
  */
 struct peershm_region *peershm_file_region(struct peershm_file *pf,
+					   struct peershm_failure *failure,
 					   const char *name, u64 id,
 					   enum peershm_access access,
 					   struct peershm_client **client)
@@ -92,15 +99,20 @@ struct peershm_region *peershm_file_region(struct peershm_file *pf,
 	struct peershm_region *region;
 
 	if (access != PEERSHM_ACCESS_READ && !peershm_file_writable(pf))
-		return ERR_PTR(-EACCES);
+		return ERR_PTR(peershm_fail(failure, -EACCES,
+					    PEERSHM_REASON_DEVICE_READ_ONLY,
+					    0));
 	if (!by_name && !id)
-		return peershm_file_attached(pf, masks[access], client);
-	region = peershm_directory_find(name, by_name ? 0 : id, masks[access]);
+		return peershm_file_attached(pf, failure, masks[access],
+					     client);
+	region = peershm_directory_find(name, by_name ? 0 : id, masks[access],
+					failure);
 	if (IS_ERR(region))
 		return region;
 	if (access == PEERSHM_ACCESS_OWNER && !peershm_region_owned(region)) {
 		peershm_region_put(region);
-		return ERR_PTR(-EACCES);
+		return ERR_PTR(peershm_fail(failure, -EACCES,
+					    PEERSHM_REASON_NOT_OWNER, 0));
 	}
 	*client = acting_client(pf, region);
 	return region;
@@ -177,6 +189,17 @@ static __poll_t readiness(struct peershm_file *pf)
 	return mask < 0 ? EPOLLERR : (__force __poll_t)mask;
 }
 
+static size_t copy_record(const struct peershm_event_step *step,
+			  struct iov_iter *to)
+{
+	size_t known = step->event.size;
+	size_t copied = copy_to_iter(&step->event, known, to);
+
+	if (copied == known)
+		copied += iov_iter_zero(step->size - known, to);
+	return copied;
+}
+
 /* Read as many whole records as fit. An error loses no record. */
 static ssize_t read_records(struct peershm_file *pf, struct iov_iter *to,
 			    bool wait)
@@ -192,18 +215,19 @@ static ssize_t read_records(struct peershm_file *pf, struct iov_iter *to,
 		if (mutex_lock_interruptible(&pf->reader.read_mutex))
 			return -ERESTARTSYS;
 	}
-	while (iov_iter_count(to) >= sizeof(step.event)) {
-		ret = with_source(pf, peershm_event_peek_locked, &step);
-		if (ret <= 0)
+	while ((ret = with_source(pf, peershm_event_peek_locked, &step)) > 0) {
+		if (iov_iter_count(to) < step.size) {
+			ret = -EINVAL;
 			break;
-		copied = copy_to_iter(&step.event, sizeof(step.event), to);
-		if (copied < sizeof(step.event)) {
+		}
+		copied = copy_record(&step, to);
+		if (copied < step.size) {
 			iov_iter_revert(to, copied);
 			ret = -EFAULT;
 			break;
 		}
 		with_source(pf, peershm_event_take_locked, &step);
-		done += sizeof(step.event);
+		done += step.size;
 	}
 	mutex_unlock(&pf->reader.read_mutex);
 	return done ?: ret;
@@ -216,7 +240,8 @@ ssize_t peershm_file_read(struct kiocb *iocb, struct iov_iter *to)
 		      iocb->ki_flags & IOCB_NOWAIT);
 	ssize_t ret;
 
-	if (iov_iter_count(to) < sizeof(struct peershm_event))
+	if (iov_iter_count(to) <
+	    max(READ_ONCE(pf->reader.record_size), PEERSHM_EVENT_LEAST))
 		return readiness(pf) & EPOLLERR ? -ENOTCONN : -EINVAL;
 	while ((ret = read_records(pf, to, wait)) == -EAGAIN && wait) {
 		if (wait_event_interruptible(pf->reader.wait, readiness(pf)))

@@ -10,6 +10,7 @@ struct inode;
 struct iov_iter;
 struct kiocb;
 struct peershm_client;
+struct peershm_failure;
 struct peershm_file;
 struct peershm_region;
 
@@ -20,9 +21,12 @@ enum peershm_access {
 	PEERSHM_ACCESS_OWNER,	/* its owner, and a file open for writing */
 };
 
-struct peershm_region *peershm_file_attached(struct peershm_file *pf, int mask,
+struct peershm_region *peershm_file_attached(struct peershm_file *pf,
+					     struct peershm_failure *failure,
+					     int mask,
 					     struct peershm_client **client);
 struct peershm_region *peershm_file_region(struct peershm_file *pf,
+					   struct peershm_failure *failure,
 					   const char *name, u64 id,
 					   enum peershm_access access,
 					   struct peershm_client **client);

@@ -36,10 +36,14 @@ module_param(hugetlb_group, uint, 0644);
 MODULE_PARM_DESC(hugetlb_group,
 		 "group ID whose members, beside those with CAP_IPC_LOCK, may make regions of huge pages from the pool");
 
+/* The kinds of backing, as the module numbers them. */
+enum { SMALL, THP, HUGETLB_2M, HUGETLB_1G };
+
 /*
  * One kind of backing. Written at init and exit alone.
  */
 static struct backing {
+	u32 id;			/* enum peershm_backing */
 	const char *fs;
 	const char *options;
 	unsigned long page_size;
@@ -47,32 +51,36 @@ static struct backing {
 	bool pool;		/* its pages come from a pool of their own */
 	struct vfsmount *mnt;	/* NULL: not on this machine */
 } backings[PEERSHM_NR_BACKINGS] = {
-	[PEERSHM_SMALL] = {
+	[SMALL] = {
+		.id = PEERSHM_SMALL,
 		.fs = "tmpfs",
 		.options = "huge=never,size=0,nr_inodes=0",
 		.page_size = PAGE_SIZE,
 		.align = PAGE_SIZE,
 	},
+	[THP] = {
+		.id = PEERSHM_THP,
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	/*
 	 * Not huge=within_size: fallocate() sets the size last, so that would
 	 * give small pages. The sizes are multiples of a huge page instead.
 	 */
-	[PEERSHM_THP] = {
 		.fs = "tmpfs",
 		.options = "huge=always,size=0,nr_inodes=0",
 		.page_size = HPAGE_PMD_SIZE,
 		.align = HPAGE_PMD_SIZE,
-	},
 #endif
-	[PEERSHM_HUGETLB_2M] = {
+	},
+	[HUGETLB_2M] = {
+		.id = PEERSHM_HUGETLB_2M,
 		.fs = "hugetlbfs",
 		.options = "pagesize=2M,mode=1777",
 		.page_size = SZ_2M,
 		.align = SZ_1G,		/* page tables are shared then */
 		.pool = true,
 	},
-	[PEERSHM_HUGETLB_1G] = {
+	[HUGETLB_1G] = {
+		.id = PEERSHM_HUGETLB_1G,
 		.fs = "hugetlbfs",
 		.options = "pagesize=1G,mode=1777",
 		.page_size = SZ_1G,
@@ -84,17 +92,60 @@ static struct backing {
 /* Bytes of all regions whose backing has no pool, with their reserves. */
 static atomic64_t total_bytes;
 
-bool peershm_backing_available(u32 backing)
+/**
+ * peershm_backing_find() - the module's number of a kind of backing
+ * @id: enum peershm_backing, from user space
+ *
+ * Returns: a number for the other functions, or -EINVAL.
+ */
+int peershm_backing_find(u32 id)
 {
-	return backing < PEERSHM_NR_BACKINGS && backings[backing].mnt;
+	unsigned int i;
+
+	for (i = 0; i < PEERSHM_NR_BACKINGS; i++)
+		if (backings[i].id == id)
+			return i;
+	return -EINVAL;
 }
 
-unsigned long peershm_backing_page_size(u32 backing)
+u32 peershm_backing_id(unsigned int backing)
+{
+	return backings[backing].id;
+}
+
+bool peershm_backing_available(unsigned int backing)
+{
+	return backings[backing].mnt;
+}
+
+/**
+ * peershm_backing_list() - the kinds of backing that this machine has
+ * @infos: PEERSHM_NR_BACKINGS of them, to fill
+ *
+ * Returns: how many there are.
+ */
+u32 peershm_backing_list(struct peershm_backing_info *infos)
+{
+	const struct backing *b;
+	u32 n = 0;
+
+	for (b = backings; b < backings + PEERSHM_NR_BACKINGS; b++)
+		if (b->mnt)
+			infos[n++] = (struct peershm_backing_info){
+				.backing = b->id,
+				.flags = b->pool ? PEERSHM_BACKING_POOL : 0,
+				.page_size = b->page_size,
+				.alignment = b->align,
+			};
+	return n;
+}
+
+unsigned long peershm_backing_page_size(unsigned int backing)
 {
 	return backings[backing].page_size;
 }
 
-unsigned long peershm_backing_align(u32 backing)
+unsigned long peershm_backing_align(unsigned int backing)
 {
 	return backings[backing].align;
 }
@@ -103,9 +154,15 @@ unsigned long peershm_backing_align(u32 backing)
  * peershm_backing_pooled() - do its pages come from a pool of their own?
  * @backing: an available kind
  */
-bool peershm_backing_pooled(u32 backing)
+bool peershm_backing_pooled(unsigned int backing)
 {
 	return backings[backing].pool;
+}
+
+/* Whose members may make regions of huge pages from the pool. */
+gid_t peershm_backing_group(void)
+{
+	return READ_ONCE(hugetlb_group);
 }
 
 /**
@@ -115,9 +172,9 @@ bool peershm_backing_pooled(u32 backing)
  * A region keeps pages of the pool for as long as it has its name, and its
  * reserve is charged to no hugetlb cgroup: that takes what SHM_HUGETLB takes.
  */
-bool peershm_backing_permitted(u32 backing)
+bool peershm_backing_permitted(unsigned int backing)
 {
-	kgid_t group = make_kgid(&init_user_ns, READ_ONCE(hugetlb_group));
+	kgid_t group = make_kgid(&init_user_ns, peershm_backing_group());
 
 	if (!backings[backing].pool || capable(CAP_IPC_LOCK))
 		return true;
@@ -133,7 +190,7 @@ u64 peershm_backing_limit(void)
 	       (u64)totalram_pages() << (PAGE_SHIFT - 1);
 }
 
-static bool charge(u32 backing, u64 bytes)
+static bool charge(unsigned int backing, u64 bytes)
 {
 	if (backings[backing].pool)
 		return true;
@@ -143,7 +200,7 @@ static bool charge(u32 backing, u64 bytes)
 	return false;
 }
 
-static void uncharge(u32 backing, u64 bytes)
+static void uncharge(unsigned int backing, u64 bytes)
 {
 	if (!backings[backing].pool)
 		atomic64_sub(bytes, &total_bytes);
@@ -211,7 +268,7 @@ static struct file *open_file(struct backing *b, const char *name, loff_t size)
  * @backing: an available kind
  * @name: what /proc/PID/maps shows
  */
-struct file *peershm_backing_open(u32 backing, const char *name)
+struct file *peershm_backing_open(unsigned int backing, const char *name)
 {
 	return open_file(&backings[backing], name, 0);
 }
@@ -223,7 +280,7 @@ struct file *peershm_backing_open(u32 backing, const char *name)
  */
 struct file *peershm_backing_open_control(const char *name, size_t size)
 {
-	return open_file(&backings[PEERSHM_SMALL], name, size);
+	return open_file(&backings[SMALL], name, size);
 }
 
 /* What lies below it is accessible. Nothing is freed. */
@@ -364,7 +421,7 @@ static int allocate(const struct backing *b, struct file *file, u64 *start,
  * there. On -ENOSPC nothing has changed. Any other error frees what lies beyond
  * the old size, that which lay ready, too.
  */
-struct peershm_grown peershm_backing_grow(u32 backing, struct file *file,
+struct peershm_grown peershm_backing_grow(unsigned int backing, struct file *file,
 					  struct rw_semaphore *tables_rwsem,
 					  u64 old_size, u64 ready, u64 new_size,
 					  bool interrupted)
@@ -420,7 +477,7 @@ struct peershm_grown peershm_backing_grow(u32 backing, struct file *file,
  * What has been allocated stays, also on an error. For a kernel thread, in which
  * no signal is ever pending. The caller keeps others from changing the size.
  */
-int peershm_backing_reserve(u32 backing, struct file *file, u64 *ready, u64 end)
+int peershm_backing_reserve(unsigned int backing, struct file *file, u64 *ready, u64 end)
 {
 	int err;
 
@@ -441,7 +498,7 @@ int peershm_backing_reserve(u32 backing, struct file *file, u64 *ready, u64 end)
  *
  * Takes no process's mmap lock. The caller keeps others from changing the size.
  */
-int peershm_backing_shrink(u32 backing, struct file *file,
+int peershm_backing_shrink(unsigned int backing, struct file *file,
 			   struct rw_semaphore *tables_rwsem, u64 old_size,
 			   u64 new_size)
 {
@@ -458,7 +515,7 @@ int peershm_backing_shrink(u32 backing, struct file *file,
  * @file: of it
  * @size: its size, with what lies ready beyond it
  */
-void peershm_backing_release(u32 backing, struct file *file, u64 size)
+void peershm_backing_release(unsigned int backing, struct file *file, u64 size)
 {
 	uncharge(backing, size);
 	fput(file);
@@ -500,7 +557,7 @@ int peershm_backing_init(void)
 	for (i = 0; i < PEERSHM_NR_BACKINGS; i++) {
 		err = mount_backing(&backings[i]);
 		/* A machine may be without some huge page size, not small. */
-		if (err && (i == PEERSHM_SMALL || err == -ENOMEM)) {
+		if (err && (i == SMALL || err == -ENOMEM)) {
 			peershm_backing_exit();
 			return err;
 		}

@@ -336,7 +336,8 @@ static int sweep_dead_locked(struct peershm_region *region)
 }
 
 /* Is a client of this process, or of this name, there already? */
-static int check_unique_locked(const struct peershm_client *client)
+static int check_unique_locked(const struct peershm_client *client,
+			       struct peershm_failure *failure)
 {
 	struct peershm_region *region = client->region;
 	struct peershm_client *other;
@@ -349,12 +350,16 @@ static int check_unique_locked(const struct peershm_client *client)
 			err = -EALREADY;
 		else if (other && !strcmp(other->name, client->name))
 			err = same_name(other);
+		if (err == -EEXIST)
+			peershm_fail(failure, err, PEERSHM_REASON_CLIENT_NAME,
+				     other->id);
 	}
 	return err;
 }
 
 /* Find a free slot. -ENOSPC: none is free, or the user has its share. */
-static int free_slot_locked(const struct peershm_client *client)
+static int free_slot_locked(const struct peershm_client *client,
+			    struct peershm_failure *failure)
 {
 	struct peershm_region *region = client->region;
 	const struct peershm_client *other;
@@ -368,9 +373,13 @@ static int free_slot_locked(const struct peershm_client *client)
 		if (other && uid_eq(other->uid, client->uid))
 			users++;
 	}
-	if (client->limited && !peershm_limits_share(users))
-		return -ENOSPC;
-	return free;
+	if (client->limited && users >= peershm_limits_share())
+		return peershm_fail(failure, -ENOSPC,
+				    PEERSHM_REASON_MAX_USER_CLIENTS,
+				    peershm_limits_share());
+	return free >= 0 ? free :
+			   peershm_fail(failure, free, PEERSHM_REASON_CLIENTS,
+					region->max_clients);
 }
 
 /*
@@ -378,7 +387,8 @@ static int free_slot_locked(const struct peershm_client *client)
  * a dying client still has the name, and gets some time to stop running. -EAGAIN:
  * there are more dead clients than should be taken out under the lock at once.
  */
-static int try_enter(struct peershm_client *client)
+static int try_enter(struct peershm_client *client,
+		     struct peershm_failure *failure)
 {
 	struct peershm_region *region = client->region;
 	int slot, err;
@@ -386,10 +396,10 @@ static int try_enter(struct peershm_client *client)
 	spin_lock(&region->registry_lock);
 	err = sweep_dead_locked(region);
 	if (!err)
-		err = check_unique_locked(client);
+		err = check_unique_locked(client, failure);
 	if (err)
 		goto unlock;
-	slot = free_slot_locked(client);
+	slot = free_slot_locked(client, failure);
 	if (slot < 0) {
 		err = slot;
 		goto unlock;
@@ -406,17 +416,19 @@ unlock:
 /**
  * peershm_client_enter() - put a client into the registry, not yet shown
  * @client: new; gets its id
+ * @failure: says why not
  *
  * Waits for a dying client that still has the name.
  *
  * Returns: 0, -EEXIST, -EALREADY, -ENOSPC or -ERESTARTSYS.
  */
-int peershm_client_enter(struct peershm_client *client)
+int peershm_client_enter(struct peershm_client *client,
+			 struct peershm_failure *failure)
 {
 	int err;
 
 	for (;;) {
-		err = try_enter(client);
+		err = try_enter(client, failure);
 		if (err == -EAGAIN)
 			cond_resched();
 		else if (err != -EINPROGRESS)

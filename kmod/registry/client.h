@@ -6,13 +6,15 @@
 
 struct peershm_attach;
 struct peershm_client;
+struct peershm_failure;
 struct peershm_file;
 struct peershm_region;
 
 struct peershm_client *peershm_client_new(struct peershm_region *region,
 					  const struct peershm_attach *args);
 void peershm_client_put(struct peershm_client *client);
-int peershm_client_enter(struct peershm_client *client);
+int peershm_client_enter(struct peershm_client *client,
+			 struct peershm_failure *failure);
 void peershm_client_leave(struct peershm_client *client);
 int peershm_client_keep_slot(struct peershm_client *client);
 void peershm_client_free_slot(struct peershm_client *client);

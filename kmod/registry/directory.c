@@ -60,24 +60,28 @@ static struct peershm_region *find_locked(const char *name, u64 id)
  * @name: its name, if @id is 0
  * @id: its id, or 0
  * @mask: what the caller means to do, MAY_READ, MAY_WRITE or both
+ * @failure: says why not
  *
  * Returns: the region, -ENOENT or -EACCES.
  */
 struct peershm_region *peershm_directory_find(const char *name, u64 id,
-					      int mask)
+					      int mask,
+					      struct peershm_failure *failure)
 {
 	struct peershm_region *region;
+	int err = 0;
 
 	mutex_lock(&list_mutex);
 	region = find_locked(name, id);
 	if (!region)
-		region = ERR_PTR(-ENOENT);
+		err = peershm_fail(failure, -ENOENT, PEERSHM_REASON_NO_REGION,
+				   0);
 	else if (!peershm_region_may(region, mask))
-		region = ERR_PTR(-EACCES);
+		err = peershm_fail(failure, -EACCES, PEERSHM_REASON_DENIED, 0);
 	else
 		peershm_region_get(region);
 	mutex_unlock(&list_mutex);
-	return region;
+	return err ? ERR_PTR(err) : region;
 }
 
 /* Place @region between its neighbours, at @base if it is free. */
@@ -133,7 +137,8 @@ static bool place_anywhere(struct peershm_region *region)
 }
 
 /* Is there room for one more region of this user, with this capacity? */
-static bool user_may_add(kuid_t uid, u64 capacity)
+static int user_may_add(kuid_t uid, u64 capacity,
+			struct peershm_failure *failure)
 {
 	struct peershm_region *region;
 	u64 total = capacity;
@@ -146,7 +151,7 @@ static bool user_may_add(kuid_t uid, u64 capacity)
 		total += region->capacity;
 		n++;
 	}
-	return peershm_limits_user_regions(n, total);
+	return peershm_limits_user_regions(n, total, failure);
 }
 
 /* What the small and thp regions of the user have, but for @except. */
@@ -166,8 +171,8 @@ static u64 granted_to(kuid_t uid, const struct peershm_region *except)
 static bool user_may_have(const struct peershm_region *region, u64 bytes)
 {
 	return !region->limited ||
-	       peershm_limits_user_bytes(granted_to(region->uid, region) +
-					 bytes);
+	       granted_to(region->uid, region) + bytes <=
+		       peershm_limits_user_bytes();
 }
 
 /**
@@ -203,17 +208,29 @@ static void remove(struct peershm_region *region)
 	mutex_unlock(&list_mutex);
 }
 
-static int place(struct peershm_region *region, u64 base)
+static int place(struct peershm_region *region, u64 base,
+		 struct peershm_failure *failure)
 {
+	int err;
+
 	if (find_locked(region->name, 0))
-		return -EEXIST;
-	if (!peershm_limits_regions(nr_regions + 1) ||
-	    !user_may_add(region->uid, region->capacity) ||
-	    !user_may_have(region, region->granted))
-		return -ENOSPC;
-	if (base)
-		return place_at(region, base) ? 0 : -EADDRINUSE;
-	return place_anywhere(region) ? 0 : -ENOSPC;
+		return peershm_fail(failure, -EEXIST,
+				    PEERSHM_REASON_REGION_NAME, 0);
+	err = peershm_limits_regions(nr_regions + 1, failure);
+	if (!err)
+		err = user_may_add(region->uid, region->capacity, failure);
+	if (err)
+		return err;
+	if (!user_may_have(region, region->granted))
+		return peershm_fail(failure, -ENOSPC,
+				    PEERSHM_REASON_MAX_USER_BYTES,
+				    peershm_limits_user_bytes());
+	if (base ? place_at(region, base) : place_anywhere(region))
+		return 0;
+	return base ? peershm_fail(failure, -EADDRINUSE,
+				   PEERSHM_REASON_REGION_RANGE, 0) :
+		      peershm_fail(failure, -ENOSPC, PEERSHM_REASON_NO_RANGE,
+				   0);
 }
 
 /**
@@ -221,17 +238,19 @@ static int place(struct peershm_region *region, u64 base)
  * @region: whose first user becomes its name
  * @base: the address, or 0: any that is free
  * @id: set
+ * @failure: says why not
  *
  * After it somebody may unlink and free the region at any moment.
  *
  * Returns: 0, -EEXIST, -ENOSPC or -EADDRINUSE.
  */
-int peershm_directory_add(struct peershm_region *region, u64 base, u64 *id)
+int peershm_directory_add(struct peershm_region *region, u64 base, u64 *id,
+			  struct peershm_failure *failure)
 {
 	int err;
 
 	mutex_lock(&list_mutex);
-	err = place(region, base);
+	err = place(region, base, failure);
 	if (err)
 		goto unlock;
 	region->id = ++last_id;

@@ -112,7 +112,6 @@ static void record_locked(struct peershm_region *region,
 	put_pid(record->pid);
 	record->pid = get_pid(client ? client->pid : task_tgid(current));
 	record->event = *event;
-	record->event.size = sizeof(*event);
 	record->event.sequence = sequence;
 	record->event.time = ktime_get_boottime_ns();
 	if (client) {
@@ -265,7 +264,6 @@ int peershm_event_readiness_locked(struct peershm_region *region,
 static void fill_overflow(struct peershm_event *event, u64 lost, u64 last)
 {
 	*event = (struct peershm_event){
-		.size = sizeof(*event),
 		.type = PEERSHM_EVENT_OVERFLOW,
 		.sequence = last,
 		.time = timens_add_boottime_ns(ktime_get_boottime_ns()),
@@ -279,8 +277,8 @@ static void fill_overflow(struct peershm_event *event, u64 lost, u64 last)
  * @reader: by which
  * @step: to fill
  *
- * Returns: its size; 0 at the end, after the region was unlinked; -EAGAIN if
- * there is none yet.
+ * Returns: 1; 0 at the end, after the region was unlinked; -EAGAIN if there is
+ * none yet.
  */
 int peershm_event_peek_locked(struct peershm_region *region,
 			      struct peershm_event_reader *reader,
@@ -294,6 +292,7 @@ int peershm_event_peek_locked(struct peershm_region *region,
 	if (reader->next == log->next)
 		return region->linked ? -EAGAIN : 0;
 	step->session = reader->session;
+	step->size = reader->record_size;
 	if (reader->next < oldest) {
 		fill_overflow(&step->event, oldest - reader->next, oldest - 1);
 		step->next = oldest;
@@ -305,7 +304,8 @@ int peershm_event_peek_locked(struct peershm_region *region,
 		step->event.time = timens_add_boottime_ns(record->event.time);
 		step->next = reader->next + 1;
 	}
-	return sizeof(step->event);
+	step->event.size = min(step->size, sizeof(step->event));
+	return 1;
 }
 
 /**

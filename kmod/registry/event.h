@@ -12,6 +12,9 @@ struct peershm_event_log;
 struct peershm_event_reader;
 struct peershm_region;
 
+/* Bytes of a record in the first published version. */
+#define PEERSHM_EVENT_LEAST 128U
+
 int peershm_event_init(void);
 void peershm_event_exit(void);
 
@@ -38,6 +41,7 @@ void peershm_event_disconnect(struct peershm_region *region,
 /* What one record of a read is, and where the reader is after it. */
 struct peershm_event_step {
 	struct peershm_event event;
+	size_t size;			/* that the reader wants of it */
 	u64 session;
 	u64 next;
 };

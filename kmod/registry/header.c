@@ -15,6 +15,7 @@
 
 #include <uapi/linux/peershm.h>
 
+#include "memory/backing.h"
 #include "registry/header.h"
 #include "types.h"
 
@@ -47,9 +48,10 @@ struct peershm_header *peershm_header_alloc(const struct peershm_region *region)
 	if (!header)
 		return NULL;
 	header->magic = PEERSHM_HEADER_MAGIC;
-	header->version = PEERSHM_HEADER_VERSION;
+	header->major = PEERSHM_HEADER_MAJOR;
+	header->minor = PEERSHM_HEADER_MINOR;
 	header->capacity = region->capacity;
-	header->backing = region->backing;
+	header->backing = peershm_backing_id(region->backing);
 	header->page_size = region->page_size;
 	header->max_clients = region->max_clients;
 	header->client_offset = sizeof(*header);

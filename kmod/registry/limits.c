@@ -55,32 +55,48 @@ u32 peershm_limits_clients(void)
 /**
  * peershm_limits_regions() - may there be so many regions?
  * @n: regions, of all users
+ * @failure: says if not
+ *
+ * Returns: 0 or -ENOSPC.
  */
-bool peershm_limits_regions(unsigned int n)
+int peershm_limits_regions(unsigned int n, struct peershm_failure *failure)
 {
-	return n <= READ_ONCE(max_regions);
+	unsigned int most = READ_ONCE(max_regions);
+
+	return n <= most ? 0 :
+			   peershm_fail(failure, -ENOSPC,
+					PEERSHM_REASON_MAX_REGIONS, most);
 }
 
 /**
  * peershm_limits_user_regions() - may the caller's user have so many regions?
  * @n: regions of the user
  * @capacity: of all of them
+ * @failure: says if not
+ *
+ * Returns: 0 or -ENOSPC.
  */
-bool peershm_limits_user_regions(unsigned int n, u64 capacity)
+int peershm_limits_user_regions(unsigned int n, u64 capacity,
+				struct peershm_failure *failure)
 {
-	return (n <= READ_ONCE(max_user_regions) &&
-		capacity <= READ_ONCE(max_user_capacity)) ||
-	       capable(CAP_SYS_RESOURCE);
+	unsigned int most = READ_ONCE(max_user_regions);
+	u64 widest = READ_ONCE(max_user_capacity);
+
+	if ((n <= most && capacity <= widest) || capable(CAP_SYS_RESOURCE))
+		return 0;
+	if (n > most)
+		return peershm_fail(failure, -ENOSPC,
+				    PEERSHM_REASON_MAX_USER_REGIONS, most);
+	return peershm_fail(failure, -ENOSPC, PEERSHM_REASON_MAX_USER_CAPACITY,
+			    widest);
 }
 
 /**
- * peershm_limits_user_bytes() - may a user's small and thp regions have so much?
- * @bytes: of all of them
+ * peershm_limits_user_bytes() - what the small and thp regions of a user may have
  */
-bool peershm_limits_user_bytes(u64 bytes)
+u64 peershm_limits_user_bytes(void)
 {
-	return bytes <= (READ_ONCE(max_user_bytes) ?:
-			 peershm_backing_limit() / 2);
+	return READ_ONCE(max_user_bytes) ?: peershm_backing_limit() / 2;
 }
 
 /**
@@ -96,10 +112,25 @@ bool peershm_limits_apply(const struct peershm_region *region)
 }
 
 /**
- * peershm_limits_share() - may a user who gets a share have one more client?
- * @n: what the user has
+ * peershm_limits_share() - how many clients a user who gets a share may have
  */
-bool peershm_limits_share(unsigned int n)
+unsigned int peershm_limits_share(void)
 {
-	return n < READ_ONCE(max_user_clients);
+	return READ_ONCE(max_user_clients);
+}
+
+/**
+ * peershm_limits_describe() - the limits, for INFO
+ * @info: to fill
+ */
+void peershm_limits_describe(struct peershm_info *info)
+{
+	info->max_roots = PEERSHM_MAX_ROOTS;
+	info->max_clients = peershm_limits_clients();
+	info->max_regions = READ_ONCE(max_regions);
+	info->max_user_regions = READ_ONCE(max_user_regions);
+	info->max_user_clients = peershm_limits_share();
+	info->max_user_capacity = READ_ONCE(max_user_capacity);
+	info->max_user_bytes = peershm_limits_user_bytes();
+	info->max_bytes = peershm_backing_limit();
 }

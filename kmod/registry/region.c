@@ -100,6 +100,7 @@ static int alloc_parts(struct peershm_region *region)
 /**
  * peershm_region_new() - make a region of the caller's
  * @args: of CREATE, checked
+ * @backing: its kind, as the module numbers it
  * @max_clients: how many it may have
  *
  * It has neither memory nor an address yet.
@@ -107,7 +108,7 @@ static int alloc_parts(struct peershm_region *region)
  * Returns: a region with one user, or NULL without memory.
  */
 struct peershm_region *peershm_region_new(const struct peershm_create *args,
-					  u32 max_clients)
+					  unsigned int backing, u32 max_clients)
 {
 	struct peershm_region *region;
 
@@ -122,13 +123,13 @@ struct peershm_region *peershm_region_new(const struct peershm_create *args,
 	spin_lock_init(&region->registry_lock);
 	INIT_LIST_HEAD(&region->roots);
 	memcpy(region->name, args->name, sizeof(region->name));
-	region->backing = args->backing;
-	region->page_size = peershm_backing_page_size(args->backing);
+	region->backing = backing;
+	region->page_size = peershm_backing_page_size(backing);
 	region->mode = args->mode;
 	region->max_clients = max_clients;
 	region->uid = current_fsuid();
 	region->gid = current_fsgid();
-	region->limited = !peershm_backing_pooled(args->backing) &&
+	region->limited = !peershm_backing_pooled(backing) &&
 			  !capable(CAP_SYS_RESOURCE);
 	region->capacity = args->capacity;
 	region->user_ns = get_user_ns(current_user_ns());
@@ -216,7 +217,7 @@ void peershm_region_describe(struct peershm_region *region,
 	info->id = region->id;
 	info->base = region->base;
 	info->capacity = region->capacity;
-	info->backing = region->backing;
+	info->backing = peershm_backing_id(region->backing);
 	info->page_size = region->page_size;
 	info->max_clients = region->max_clients;
 	info->uid = from_kuid_munged(current_user_ns(), region->uid);

@@ -9,7 +9,7 @@ struct peershm_region;
 struct peershm_region_info;
 
 struct peershm_region *peershm_region_new(const struct peershm_create *args,
-					  u32 max_clients);
+					  unsigned int backing, u32 max_clients);
 void peershm_region_get(struct peershm_region *region);
 void peershm_region_put(struct peershm_region *region);
 void peershm_region_get_struct(struct peershm_region *region);

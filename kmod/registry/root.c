@@ -118,19 +118,23 @@ struct peershm_root *peershm_root_find_locked(struct peershm_region *region,
 /* May the root be changed as the caller of SET_ROOT expects it to be? */
 static int check_expected(const struct peershm_region *region,
 			  const struct peershm_root *root,
-			  const struct peershm_set_root *args)
+			  struct peershm_set_root *args)
 {
 	u64 address = root ? peershm_root_address_locked(region, root) : 0;
 	u64 generation = root ? root->generation : 0;
 
 	if (args->root && !peershm_region_has_locked(region, args->root))
-		return -EINVAL;
-	if (address != args->expected)
-		return -EEXIST;
-	if (args->flags & PEERSHM_ROOT_GENERATION &&
-	    generation != args->expected_generation)
-		return -EEXIST;
-	return root || args->root ? 0 : -ENOENT;
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_SIZE, region->size);
+	if (address != args->expected ||
+	    (args->flags & PEERSHM_ROOT_GENERATION &&
+	     generation != args->expected_generation))
+		return peershm_fail(&args->failure, -EEXIST,
+				    PEERSHM_REASON_ROOT_CHANGED, 0);
+	if (!root && !args->root)
+		return peershm_fail(&args->failure, -ENOENT,
+				    PEERSHM_REASON_NO_ROOT, 0);
+	return 0;
 }
 
 /**
@@ -156,7 +160,9 @@ int peershm_root_set_locked(struct peershm_region *region,
 	if (err)
 		return err;
 	if (!root && region->nr_roots >= PEERSHM_MAX_ROOTS)
-		return -ENOSPC;
+		return peershm_fail(&args->failure, -ENOSPC,
+				    PEERSHM_REASON_MAX_ROOTS,
+				    PEERSHM_MAX_ROOTS);
 
 	args->generation = 0;
 	if (root && is_named(root) && !args->root) {

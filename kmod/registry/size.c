@@ -133,6 +133,12 @@ static bool in_force_locked(const struct peershm_region *region,
 	       region->announcements == cookie;
 }
 
+static int not_in_force(struct peershm_failure *failure)
+{
+	return peershm_fail(failure, -ECANCELED, PEERSHM_REASON_NOT_IN_FORCE,
+			    0);
+}
+
 /**
  * peershm_size_begin_shrink() - nobody is to learn of memory that goes
  * @region: whose resize lock is held
@@ -144,7 +150,7 @@ static bool in_force_locked(const struct peershm_region *region,
  */
 int peershm_size_begin_shrink(struct peershm_region *region,
 			      const struct peershm_client *client,
-			      const struct peershm_shrink *args)
+			      struct peershm_shrink *args)
 {
 	int err = 0;
 
@@ -152,7 +158,7 @@ int peershm_size_begin_shrink(struct peershm_region *region,
 	if (args->flags & PEERSHM_SHRINK_ANNOUNCED &&
 	    (!in_force_locked(region, client, args->cookie) ||
 	     region->watermark != args->new_size))
-		err = -ECANCELED;
+		err = not_in_force(&args->failure);
 	else
 		set_size_locked(region, args->new_size);
 	spin_unlock(&region->registry_lock);
@@ -196,17 +202,20 @@ void peershm_size_end_shrink(struct peershm_region *region,
 
 static int check_announcement(const struct peershm_region *region,
 			      const struct peershm_client *client,
-			      const struct peershm_shrink *args)
+			      struct peershm_shrink *args)
 {
 	if (!client->live)
 		return -ENOTCONN;
 	if (args->flags & PEERSHM_SHRINK_CANCEL)
 		return in_force_locked(region, client, args->cookie) ?
-			       0 : -ECANCELED;
+			       0 : not_in_force(&args->failure);
 	if (args->new_size > region->size)
-		return -EINVAL;
+		return peershm_fail(&args->failure, -EINVAL,
+				    PEERSHM_REASON_SIZE, region->size);
 	if (region->announcer && region->announcer != client)
-		return -EBUSY;
+		return peershm_fail(&args->failure, -EBUSY,
+				    PEERSHM_REASON_ANNOUNCED,
+				    region->announcer->id);
 	return 0;
 }
 

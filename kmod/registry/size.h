@@ -16,7 +16,7 @@ void peershm_size_grown(struct peershm_region *region,
 
 int peershm_size_begin_shrink(struct peershm_region *region,
 			      const struct peershm_client *client,
-			      const struct peershm_shrink *args);
+			      struct peershm_shrink *args);
 void peershm_size_undo_shrink(struct peershm_region *region, u64 old_size);
 void peershm_size_end_shrink(struct peershm_region *region,
 			     const struct peershm_client *client, u64 old_size);

@@ -230,12 +230,13 @@ int peershm_map_self(struct peershm_client *client, u64 size, u64 shrinks)
  * peershm_map_begin() - get ready, with everything that can fail
  * @call: to fill
  * @region: which the caller has a reference to
- * @timeout_ms: how long to wait for clients whose mmap lock is taken
+ * @timeout_ms: how long to wait for clients whose mmap lock is taken; negative:
+ *              without end
  *
  * Returns: 0, or -ENOMEM, after which peershm_map_end() is not due.
  */
 int peershm_map_begin(struct peershm_map_call *call,
-		      struct peershm_region *region, unsigned int timeout_ms)
+		      struct peershm_region *region, int timeout_ms)
 {
 	memset(call, 0, sizeof(*call));
 	call->region = region;
@@ -371,7 +372,9 @@ void peershm_map_peers(struct peershm_map_call *call,
 	call->caller = current;
 	call->start = start;
 	call->end = end;
-	call->deadline = ktime_add_ms(ktime_get(), call->timeout_ms);
+	call->deadline = call->timeout_ms < 0 ?
+				 KTIME_MAX :
+				 ktime_add_ms(ktime_get(), call->timeout_ms);
 	collect(call, which);
 	while (advance_all(call) && !task_sigpending(current) &&
 	       ktime_before(ktime_get(), call->deadline)) {

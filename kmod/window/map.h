@@ -30,14 +30,14 @@ struct peershm_map_call {
 	struct task_struct *caller;
 	struct peershm_map_job *jobs;
 	unsigned int nr_jobs;
-	unsigned int timeout_ms;
+	int timeout_ms;			/* negative: without end */
 	u64 start;			/* what is asked for, from the base */
 	u64 end;
 	ktime_t deadline;
 };
 
 int peershm_map_begin(struct peershm_map_call *call,
-		      struct peershm_region *region, unsigned int timeout_ms);
+		      struct peershm_region *region, int timeout_ms);
 void peershm_map_peers(struct peershm_map_call *call,
 		       const struct peershm_peer_map *which, u64 start,
 		       u64 end);

@@ -145,7 +145,7 @@ static inline void fake_publish(struct fake_region *region)
 		(struct peershm_header_client *)((char *)header + FAKE_CLIENT_OFFSET);
 
 	header->magic = PEERSHM_HEADER_MAGIC;
-	header->version = PEERSHM_HEADER_VERSION;
+	header->major = PEERSHM_HEADER_MAJOR;
 	header->region = region->info.id;
 	header->base = region->info.base;
 	header->capacity = region->info.capacity;

@@ -373,6 +373,13 @@ static int backing_name(void)
 	return pointer(peershm_backing_name(PEERSHM_THP));
 }
 
+static int backing_find(void)
+{
+	uint32_t backing;
+
+	return peershm_backing_find("thp", &backing);
+}
+
 static const struct function functions[] = {
 	{ "peershm_open, as client, making", open_and_make, 8, 0 },
 	{ "peershm_open, exclusively", open_exclusively, 8, 0 },
@@ -426,6 +433,7 @@ static const struct function functions[] = {
 	{ "peershm_unlink", unlink_, 2, 0 },
 	{ "peershm_find", find, 0, 0 },
 	{ "peershm_strerror", strerror_, 0, 0 },
+	{ "peershm_backing_find", backing_find, 0, 0 },
 	{ "peershm_backing_name", backing_name, 0, 0 },
 };
 

@@ -23,7 +23,7 @@ static struct page *make_page(void)
 
 	assert_non_null(page);
 	page->header.magic = PEERSHM_HEADER_MAGIC;
-	page->header.version = PEERSHM_HEADER_VERSION;
+	page->header.major = PEERSHM_HEADER_MAJOR;
 	page->header.base = 0x500000000000;
 	page->header.capacity = 1 << 30;
 	page->header.size = 1 << 20;
@@ -178,7 +178,7 @@ CASE(unknown_version_is_eio)
 {
 	struct page *page = make_page();
 
-	page->header.version++;
+	page->header.major++;
 	refused(page, LENGTH);
 	free(page);
 }

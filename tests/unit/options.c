@@ -69,8 +69,11 @@ CASE(capacity_that_overflows_is_einval)
 	struct peershm_options options = { .capacity = UINT64_MAX - 1 };
 	struct peershm_create create;
 
-	for (uint32_t backing = PEERSHM_SMALL; backing <= PEERSHM_HUGETLB_1G; backing++) {
-		options.backing = backing;
+	static const uint32_t backings[] = { PEERSHM_SMALL, PEERSHM_THP, PEERSHM_HUGETLB_2M,
+					     PEERSHM_HUGETLB_1G };
+
+	for (size_t i = 0; i < sizeof(backings) / sizeof(backings[0]); i++) {
+		options.backing = backings[i];
 		assert_int_equal(pshm_options_fill(&create, "r", &options), -EINVAL);
 	}
 }
@@ -148,6 +151,20 @@ CASE(backings_have_names)
 	assert_string_equal(peershm_backing_name(PEERSHM_THP), "thp");
 	assert_string_equal(peershm_backing_name(PEERSHM_HUGETLB_2M), "hugetlb-2m");
 	assert_string_equal(peershm_backing_name(PEERSHM_HUGETLB_1G), "hugetlb-1g");
+	assert_string_equal(peershm_backing_name(PEERSHM_HUGETLB(25)), "hugetlb-32m");
 	assert_null(peershm_backing_name(4));
 	assert_null(peershm_backing_name(UINT32_MAX));
+}
+
+CASE(backings_are_found_by_their_names)
+{
+	uint32_t backing = 0;
+
+	assert_int_equal(peershm_backing_find("hugetlb-1g", &backing), 0);
+	assert_int_equal(backing, PEERSHM_HUGETLB_1G);
+	assert_int_equal(peershm_backing_find("small", &backing), 0);
+	assert_int_equal(backing, PEERSHM_SMALL);
+	assert_int_equal(peershm_backing_find("huge", &backing), -EINVAL);
+	assert_string_equal(peershm_strerror(EINVAL), "there is no backing named huge");
+	assert_int_equal(peershm_backing_find(NULL, &backing), -EINVAL);
 }

@@ -25,6 +25,7 @@ static void the_fields_of_structures_are_what_functions_take(void **)
 
 	options.backing = PEERSHM_THP;
 	assert_string_equal(peershm_backing_name(options.backing), "thp");
+	assert_int_equal(peershm_backing_find("thp", &options.backing), 0);
 	region.backing = PEERSHM_HUGETLB_2M;
 	assert_string_equal(peershm_backing_name(region.backing), "hugetlb-2m");
 	options.backing = region.backing;

@@ -24,13 +24,9 @@ static int usage(FILE *to, int status)
 }
 
 /* Not hugetlb-1g: the symbols would not fill one page, so nothing would grow. */
-static int backing_of(const char *name)
+static bool backing_of(const char *name, uint32_t *backing)
 {
-	for (int i = PEERSHM_SMALL; i <= PEERSHM_HUGETLB_2M; i++) {
-		if (!strcmp(peershm_backing_name((uint32_t)i), name))
-			return i;
-	}
-	return -1;
+	return !peershm_backing_find(name, backing) && *backing != PEERSHM_HUGETLB_1G;
 }
 
 int main(int argc, char **argv)
@@ -48,7 +44,7 @@ int main(int argc, char **argv)
 		{ "demo-lookup", lookup_run },
 		{ "demo-compare", compare_run },
 	};
-	int backing = PEERSHM_THP;
+	uint32_t backing = PEERSHM_THP;
 	int option;
 
 	/* A daemon: the story calls it by its role, with the names of the region and the client. */
@@ -59,11 +55,10 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "b:h", options, NULL)) >= 0) {
 		if (option == 'h')
 			return usage(stdout, EXIT_SUCCESS);
-		if (option != 'b')
+		if (option != 'b' || !backing_of(optarg, &backing))
 			return usage(stderr, 2);
-		backing = backing_of(optarg);
 	}
-	if (optind < argc || backing < 0)
+	if (optind < argc)
 		return usage(stderr, 2);
 	return story_tell((enum peershm_backing)backing) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -47,8 +47,8 @@ int64_t memory_free(const struct peershm_region_info *region)
 
 	if (region->backing >= PEERSHM_HUGETLB_2M) {
 		snprintf(pool, sizeof(pool),
-			 "/sys/kernel/mm/hugepages/hugepages-%ukB/free_hugepages",
-			 region->page_size / 1024);
+			 "/sys/kernel/mm/hugepages/hugepages-%llukB/free_hugepages",
+			 (unsigned long long)region->page_size / 1024);
 		return (int64_t)region->page_size * number_in(pool);
 	}
 	/* Each CPU holds back part of the counters: this adds them up. */

@@ -188,7 +188,7 @@ int main(int argc, char **argv)
 			print_help();
 			return EXIT_DONE;
 		case 'v':
-			puts("peershmctl " PEERSHM_VERSION);
+			puts("peershmctl " PEERSHM_VERSION_STRING);
 			return EXIT_DONE;
 		default:
 			fputs("Try: peershmctl --help\n", stderr);

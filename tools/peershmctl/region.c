@@ -180,12 +180,10 @@ static uint64_t number_argument(const struct command *command, const char *what,
 
 static uint32_t backing_argument(const struct command *command, const char *text)
 {
-	const char *name;
+	uint32_t backing;
 
-	for (uint32_t i = 0; (name = peershm_backing_name(i)); i++) {
-		if (!strcmp(text, name))
-			return i;
-	}
+	if (!peershm_backing_find(text, &backing))
+		return backing;
 	command_misuse(command, "--backing takes small, thp, hugetlb-2m or hugetlb-1g, not '%s'",
 		       text);
 }
@@ -193,10 +191,7 @@ static uint32_t backing_argument(const struct command *command, const char *text
 /* Every capacity is a multiple of this. */
 static uint64_t capacity_unit(const struct peershm_region_info *region)
 {
-	bool pooled = region->backing == PEERSHM_HUGETLB_2M ||
-		      region->backing == PEERSHM_HUGETLB_1G;
-
-	return pooled ? 1ULL << 30 : region->page_size;
+	return region->backing == PEERSHM_HUGETLB_2M ? 1ULL << 30 : region->page_size;
 }
 
 static void warn(const char *name, const char *what)

@@ -7,12 +7,19 @@
  * of the device. The client's window maps the whole capacity of the region.
  * The first `size` bytes of it are memory; an access beyond them gets SIGBUS.
  *
- * Every command takes a struct whose first field, `size`, the caller sets to
- * sizeof(the struct). The module accepts a shorter struct from a program that
- * is older than itself and takes the missing fields as zero. It accepts a
- * longer struct from a newer program if the fields it does not know are zero. A
- * struct that is shorter than the first published version is EINVAL. Pointers
- * are passed as __u64. All lengths, sizes and offsets are in bytes.
+ * Every command takes a struct that begins with `size`, `flags` and `failure`.
+ * The caller sets `size` to sizeof(the struct). The module accepts a shorter
+ * struct from a program that is older than itself and takes the missing fields
+ * as zero. It accepts a longer struct from a newer program if the fields it does
+ * not know are zero. A struct that is shorter than the first published version
+ * is EINVAL. Pointers are passed as __u64. All lengths, sizes and offsets are in
+ * bytes.
+ *
+ * Arrays of records grow in the same way: the caller sets `record_size` to
+ * sizeof(one record) as it knows it. The module fills in as much of each record
+ * as both know, and sets the rest of it to zero.
+ *
+ * A timeout is in milliseconds. Signals end every wait.
  *
  * An errno value has the same meaning for every command:
  *   E2BIG         the struct is longer than the module knows, and the part that
@@ -27,7 +34,8 @@
  *                 event and the file is O_NONBLOCK (read)
  *   EALREADY      the process is a client of this region already (ATTACH)
  *   EBUSY         the file is bound to a region already (ATTACH, WATCH);
- *                 another client has announced a shrink (SHRINK)
+ *                 another client has announced a shrink, or memory that would
+ *                 go is pinned (SHRINK)
  *   ECANCELED     the announcement is not, or no longer, in force (SHRINK)
  *   EEXIST        a region or a live client has this name already, or the root
  *                 is not the expected one (SET_ROOT)
@@ -58,7 +66,7 @@
  *                 processes with CAP_IPC_LOCK and one group may use huge pages
  *                 from the pool, as with SHM_HUGETLB (CREATE, SET_RESERVE)
  * After an error the size, the registry and the header are as before, except
- * where EFAULT says otherwise.
+ * where EFAULT says otherwise. Of the caller's struct only `failure` is changed.
  */
 #ifndef _UAPI_LINUX_PEERSHM_H
 #define _UAPI_LINUX_PEERSHM_H
@@ -68,15 +76,106 @@
 
 #define PEERSHM_DEVICE "/dev/peershm"
 
+/* Of this header. INFO gives that of the module. */
+#define PEERSHM_VERSION_MAJOR 0
+#define PEERSHM_VERSION_MINOR 2
+#define PEERSHM_VERSION_PATCH 0
+#define PEERSHM_VERSION_STRING "0.2.0"
+#define PEERSHM_VERSION_NUMBER(major, minor, patch) \
+	((__u32)(major) << 16 | (minor) << 8 | (patch))
+#define PEERSHM_VERSION                                                       \
+	PEERSHM_VERSION_NUMBER(PEERSHM_VERSION_MAJOR, PEERSHM_VERSION_MINOR, \
+			       PEERSHM_VERSION_PATCH)
+
+/* Timeouts: not at all, without end, and as long as the command says. */
+#define PEERSHM_TIMEOUT_NONE 0
+#define PEERSHM_TIMEOUT_NEVER (-1)
+#define PEERSHM_TIMEOUT_DEFAULT (-2)
+
 /* The buffer of a name: 1 to 63 bytes, then zeroes to the end. */
 #define PEERSHM_NAME_SIZE 64
 
-/* What a region's memory is made of. */
+/*
+ * What a region's memory is made of. For huge pages from the system's pool the
+ * value contains the base 2 logarithm of their size. INFO lists what there is.
+ */
+#define PEERSHM_HUGETLB(shift) (2 | (shift) << 8)
+
 enum peershm_backing {
 	PEERSHM_SMALL = 0,	/* pages of the system's page size */
 	PEERSHM_THP = 1,	/* transparent huge pages */
-	PEERSHM_HUGETLB_2M = 2,	/* 2 MiB pages from the system's pool */
-	PEERSHM_HUGETLB_1G = 3,	/* 1 GiB pages from the system's pool */
+	PEERSHM_HUGETLB_2M = PEERSHM_HUGETLB(21),
+	PEERSHM_HUGETLB_1G = PEERSHM_HUGETLB(30),
+};
+
+/*
+ * Why a command failed, where its errno value can mean several things. What is in
+ * parentheses is in `detail`, which is 0 otherwise.
+ */
+enum peershm_reason {
+	PEERSHM_REASON_NONE = 0, /* there is no more to say than the errno value */
+
+	/* EINVAL */
+	PEERSHM_REASON_ARGUMENT = 1, /* flags, or a field that must be 0 */
+	PEERSHM_REASON_NAME = 2,
+	PEERSHM_REASON_ALIGNMENT = 3, /* not a multiple (of this) */
+	PEERSHM_REASON_RECORD_SIZE = 4, /* a record has at least (so many bytes) */
+	PEERSHM_REASON_TIMEOUT = 5,
+	PEERSHM_REASON_BACKING = 6, /* there is none of this number */
+	PEERSHM_REASON_MODE = 7,    /* it has more than permission bits */
+	PEERSHM_REASON_BASE = 8,    /* the base is below (this) */
+	PEERSHM_REASON_ADDRESS_SPACE = 9, /* it reaches beyond (this address) */
+	PEERSHM_REASON_ZERO = 10, /* a length or capacity is 0 */
+	PEERSHM_REASON_SIZE = 11, /* beyond the region's size (which is this) */
+
+	/* EACCES and EPERM */
+	PEERSHM_REASON_DENIED = 20, /* by the region's owner, group and mode */
+	PEERSHM_REASON_DEVICE_READ_ONLY = 21, /* opened for reading only */
+	PEERSHM_REASON_CLIENT_READ_ONLY = 22, /* attached for reading only */
+	PEERSHM_REASON_NOT_OWNER = 23,
+	PEERSHM_REASON_POOL = 24, /* not in the group (of this id) */
+
+	/* ENOENT, ENODEV and ENOTCONN */
+	PEERSHM_REASON_NO_REGION = 30,
+	PEERSHM_REASON_NO_CLIENT = 31,
+	PEERSHM_REASON_NO_ROOT = 32,
+	PEERSHM_REASON_NO_BACKING = 33, /* this machine does not have it */
+	PEERSHM_REASON_NO_WINDOW = 34,	/* the process is no client */
+
+	/* EEXIST, EADDRINUSE, EBUSY and ECANCELED */
+	PEERSHM_REASON_REGION_NAME = 40, /* a region has it */
+	PEERSHM_REASON_CLIENT_NAME = 41, /* a client has it (with this id) */
+	PEERSHM_REASON_ROOT_CHANGED = 42,
+	PEERSHM_REASON_REGION_RANGE = 43,  /* a region has the addresses */
+	PEERSHM_REASON_PROCESS_RANGE = 44, /* the process has mapped something there */
+	PEERSHM_REASON_FILE_BOUND = 45,
+	PEERSHM_REASON_ANNOUNCED = 46, /* by another client (of this id) */
+	PEERSHM_REASON_PINNED = 47, /* (so many bytes, and perhaps more) */
+	PEERSHM_REASON_NOT_IN_FORCE = 48,
+
+	/* ENOSPC: the limit (which is this) on */
+	PEERSHM_REASON_CAPACITY = 60,		/* bytes in this region */
+	PEERSHM_REASON_MAX_BYTES = 61,		/* bytes in all regions */
+	PEERSHM_REASON_MAX_USER_BYTES = 62,	/* bytes in all of the owner's */
+	PEERSHM_REASON_MAX_REGIONS = 63,	/* regions */
+	PEERSHM_REASON_MAX_USER_REGIONS = 64,	/* regions of a user */
+	PEERSHM_REASON_MAX_USER_CAPACITY = 65,	/* capacity of those */
+	PEERSHM_REASON_NO_RANGE = 66,		/* addresses: none are free (0) */
+	PEERSHM_REASON_MAX_CLIENTS = 67,	/* clients of any region */
+	PEERSHM_REASON_CLIENTS = 68,		/* clients, or watchers, of this one */
+	PEERSHM_REASON_MAX_USER_CLIENTS = 69,	/* those of a user */
+	PEERSHM_REASON_MAX_ROOTS = 70,		/* named roots */
+
+	/* ENOMEM and EAGAIN */
+	PEERSHM_REASON_POOL_EMPTY = 80,	   /* of huge pages (of this size) */
+	PEERSHM_REASON_LOCKED_MEMORY = 81, /* RLIMIT_MEMLOCK */
+};
+
+/* What a command says when it fails. What is in it before does not matter. */
+struct peershm_failure {
+	__u32 reason;	/* enum peershm_reason; newer modules may give others */
+	__u32 reserved;
+	__u64 detail;
 };
 
 /*
@@ -107,7 +206,8 @@ enum peershm_backing {
  * fence, load `seq` again, and start over if it has changed.
  */
 #define PEERSHM_HEADER_MAGIC 0x4d485350u	/* "PSHM" */
-#define PEERSHM_HEADER_VERSION 1
+#define PEERSHM_HEADER_MAJOR 1 /* readers accept every minor version of it */
+#define PEERSHM_HEADER_MINOR 0
 
 #define PEERSHM_HEADER_UNLINKED (1u << 0)	/* the region has no name any more */
 
@@ -118,7 +218,10 @@ enum peershm_client_state {
 
 #define PEERSHM_CLIENT_READ_ONLY (1u << 0)
 
-/* One client, as the header shows it. */
+/*
+ * One client, as the header shows it. Whether the client with this id is alive can
+ * be told from `id` alone, without `seq`: load it, and compare.
+ */
 struct peershm_header_client {
 	__u64 id;	  /* never used twice in a region; 0 in a free entry */
 	__u64 start_time; /* of the process, CLOCK_BOOTTIME of the host, ns */
@@ -133,7 +236,8 @@ struct peershm_header_client {
 
 struct peershm_header {
 	__u32 magic;
-	__u32 version;
+	__u16 major; /* higher: fields have changed their meaning */
+	__u16 minor; /* higher: fields have been added */
 	__u32 seq;
 	__u32 flags; /* PEERSHM_HEADER_* */
 	__u64 region;	/* id, never used twice while the module is loaded */
@@ -145,12 +249,13 @@ struct peershm_header {
 			     * struct and of the named roots, not with changes
 			     * of the clients' entries
 			     */
+	__u64 page_size;    /* sizes are multiples of it */
 	__u32 backing;	    /* enum peershm_backing */
-	__u32 page_size;    /* sizes are multiples of it */
 	__u32 nr_clients;   /* entries in use */
-	__u32 max_clients;  /* entries there are */
+	__u32 max_clients;  /* entries there are, one for each slot */
 	__u32 client_offset; /* from the start of the header to entry 0 */
 	__u32 client_size;   /* from one entry to the next */
+	__u32 padding;
 	/* While a shrink is announced, the size after it; otherwise the size. */
 	__u64 watermark;
 	__u64 root_generation; /* see SET_ROOT */
@@ -166,6 +271,7 @@ struct peershm_header {
 struct peershm_create {
 	__u32 size;
 	__u32 flags;	   /* must be 0 */
+	struct peershm_failure failure; /* out */
 	char name[PEERSHM_NAME_SIZE];
 	__u64 capacity;	   /* multiple of the backing's page size */
 	/* 0: the module picks one. Otherwise at least 16 MiB, and a multiple
@@ -200,6 +306,7 @@ struct peershm_create {
 struct peershm_attach {
 	__u32 size;
 	__u32 flags;	/* PEERSHM_ATTACH_* */
+	struct peershm_failure failure; /* out */
 	char region_name[PEERSHM_NAME_SIZE];
 	char client_name[PEERSHM_NAME_SIZE]; /* unique among live clients */
 	__u64 region;	/* out: id */
@@ -211,12 +318,17 @@ struct peershm_attach {
 	__u64 header_length;  /* out: for mmap at PEERSHM_HEADER_OFFSET */
 	__u64 control_length; /* out: for mmap at PEERSHM_CONTROL_OFFSET */
 	__u64 root_generation; /* out */
+	__u32 slot;	   /* out: the client's own while it lives, below max_clients */
+	__u32 max_clients; /* out */
+	__u32 event_size;  /* in: of one record for read(); 0: 128 */
+	__u32 reserved;
 };
 
 /* DETACH: leave the registry and unmap the window. */
 struct peershm_detach {
 	__u32 size;
 	__u32 flags; /* must be 0 */
+	struct peershm_failure failure; /* out */
 };
 
 /*
@@ -250,11 +362,13 @@ struct peershm_peer {
 struct peershm_map_report {
 	__u64 peers;	  /* in: array of struct peershm_peer, or 0 */
 	__u32 nr_peers;	  /* in: length of the array; out: number of clients */
-	__u32 timeout_ms; /* in: 0 means 100 ms; at most 60000 */
+	__u32 record_size; /* in: of one record */
+	__s32 timeout_ms; /* in; by default 100 ms */
 	__u32 mapped;	  /* out: clients with that result, the caller included */
 	__u32 deferred;
 	__u32 gone;
 	__u32 partial;
+	__u32 reserved;
 };
 
 /*
@@ -274,6 +388,7 @@ struct peershm_map_report {
 struct peershm_grow {
 	__u32 size;
 	__u32 flags;	/* PEERSHM_GROW_* */
+	struct peershm_failure failure; /* out */
 	__u64 region;	/* id; 0: the one this file is attached to */
 	__u64 length;	/* multiple of the region's page size */
 	__u64 old_size;	/* out */
@@ -291,6 +406,7 @@ struct peershm_grow {
 struct peershm_peer_map {
 	__u32 size;
 	__u32 flags;	/* PEERSHM_MAP_*; 0: all clients */
+	struct peershm_failure failure; /* out */
 	__u64 region;	/* id; 0: the one this file is attached to */
 	__u64 offset;	/* from the base, multiple of the page size */
 	__u64 length;	/* multiple of the page size; 0: to the end */
@@ -303,6 +419,12 @@ struct peershm_peer_map {
 /*
  * SHRINK: take the memory beyond the new size away from every client and free
  * it. A root that points there becomes 0; a named root is withdrawn.
+ *
+ * Memory can be pinned: registered for RDMA or with io_uring, or used by a transfer
+ * under way. If it were taken away, the device would go on with memory that no
+ * process sees any more. SHRINK waits until nothing of it is pinned, and gives EBUSY
+ * after timeout_ms, which is a second by default. FORCE does not look. What is pinned
+ * while the memory is already being taken away is not seen.
  *
  * A client can shrink in two steps, so that others can stop using the memory
  * first. ANNOUNCE frees nothing: it shows new_size to everybody as the header's
@@ -323,14 +445,18 @@ struct peershm_peer_map {
 #define PEERSHM_SHRINK_ANNOUNCE (1u << 0)
 #define PEERSHM_SHRINK_CANCEL (1u << 1)
 #define PEERSHM_SHRINK_ANNOUNCED (1u << 2)
+#define PEERSHM_SHRINK_FORCE (1u << 3)	/* alone, or with ANNOUNCED */
 
 struct peershm_shrink {
 	__u32 size;
-	__u32 flags;	/* one of PEERSHM_SHRINK_*, or 0 */
+	__u32 flags;	/* PEERSHM_SHRINK_* */
+	struct peershm_failure failure; /* out */
 	__u64 region;	/* id; 0: the one this file is attached to */
 	__u64 new_size;	/* multiple of the page size, at most the size */
 	__u64 old_size;	/* out */
-	__u64 cookie;	/* ANNOUNCE: out; ANNOUNCED, CANCEL: in; without a flag: 0 */
+	__u64 cookie;	/* ANNOUNCE: out; ANNOUNCED, CANCEL: in; otherwise 0 */
+	__s32 timeout_ms; /* 0 with ANNOUNCE, CANCEL and FORCE */
+	__u32 reserved;
 };
 
 /*
@@ -359,6 +485,7 @@ struct peershm_shrink {
 struct peershm_set_root {
 	__u32 size;
 	__u32 flags;	/* PEERSHM_ROOT_GENERATION */
+	struct peershm_failure failure; /* out */
 	__u64 region;	/* id; 0: the one this file is attached to */
 	__u64 expected;
 	__u64 root;
@@ -378,6 +505,7 @@ struct peershm_root_info {
 struct peershm_get_root {
 	__u32 size;
 	__u32 flags;	/* must be 0 */
+	struct peershm_failure failure; /* out */
 	__u64 region;	/* id; 0: the one this file is attached to */
 	struct peershm_root_info info; /* in: name, or empty; out: the rest */
 };
@@ -386,10 +514,11 @@ struct peershm_get_root {
 struct peershm_roots {
 	__u32 size;
 	__u32 flags;	/* must be 0 */
+	struct peershm_failure failure; /* out */
 	__u64 region;	/* id; 0: the one this file is attached to */
 	__u64 roots;	/* in: array of struct peershm_root_info, or 0 */
 	__u32 nr_roots;	/* in: length of the array; out: number of named roots */
-	__u32 reserved;
+	__u32 record_size; /* in: of one record */
 };
 
 /*
@@ -408,6 +537,7 @@ struct peershm_roots {
 struct peershm_set_reserve {
 	__u32 size;
 	__u32 flags;	/* must be 0 */
+	struct peershm_failure failure; /* out */
 	__u64 region;	/* id; 0: the one this file is attached to */
 	__u64 reserve;	/* multiple of the page size; 0: none */
 };
@@ -425,15 +555,18 @@ struct peershm_client_info {
 	__s32 pid;
 	__u32 flags;	/* PEERSHM_CLIENT_* */
 	char name[PEERSHM_NAME_SIZE];
+	__u32 slot;	/* its entry in the header */
+	__u32 reserved;
 };
 
 struct peershm_clients {
 	__u32 size;
 	__u32 flags;	  /* must be 0 */
+	struct peershm_failure failure; /* out */
 	__u64 region;	  /* id; 0: the one this file is attached to */
 	__u64 clients;	  /* in: array of struct peershm_client_info, or 0 */
 	__u32 nr_clients; /* in: length of the array; out: number of clients */
-	__u32 reserved;
+	__u32 record_size; /* in: of one record */
 };
 
 /* RESOLVE: the PID of a client name, or with BY_PID the client name of a PID. */
@@ -442,6 +575,7 @@ struct peershm_clients {
 struct peershm_resolve {
 	__u32 size;
 	__u32 flags;	/* PEERSHM_RESOLVE_* */
+	struct peershm_failure failure; /* out */
 	__u64 region;	/* id; 0: the one this file is attached to */
 	__u64 client;	/* out: id */
 	char name[PEERSHM_NAME_SIZE]; /* in, or out with BY_PID */
@@ -459,24 +593,24 @@ struct peershm_region_info {
 	__u64 generation;
 	__u64 reserve;	/* what SET_RESERVE asked for */
 	__u64 reserved;	/* how much of it is allocated now */
+	__u64 page_size;
 	__u32 backing;	/* enum peershm_backing */
-	__u32 page_size;
 	__u32 nr_clients;
 	__u32 max_clients;
 	__u32 uid;	/* in the caller's user namespace */
 	__u32 gid;
 	__u32 mode;
 	__u32 flags;	/* PEERSHM_HEADER_* */
+	__u32 nr_roots;	/* number of named roots */
 	char name[PEERSHM_NAME_SIZE];
 	__u64 root_generation;
-	__u32 nr_roots;	/* number of named roots */
-	__u32 padding;
 };
 
 /* STAT: a region by name, by id, or (neither) the one this file is attached to. */
 struct peershm_stat {
 	__u32 size;
 	__u32 flags;	/* must be 0 */
+	struct peershm_failure failure; /* out */
 	__u64 region;	/* id, or 0 */
 	char name[PEERSHM_NAME_SIZE]; /* or empty */
 	struct peershm_region_info info; /* out */
@@ -486,9 +620,10 @@ struct peershm_stat {
 struct peershm_regions {
 	__u32 size;
 	__u32 flags;	  /* must be 0 */
+	struct peershm_failure failure; /* out */
 	__u64 regions;	  /* in: array of struct peershm_region_info, or 0 */
 	__u32 nr_regions; /* in: length of the array; out: number of regions */
-	__u32 reserved;
+	__u32 record_size; /* in: of one record */
 };
 
 /*
@@ -499,6 +634,7 @@ struct peershm_regions {
 struct peershm_unlink {
 	__u32 size;
 	__u32 flags;	/* must be 0 */
+	struct peershm_failure failure; /* out */
 	__u64 region;	/* id; 0: by name */
 	char name[PEERSHM_NAME_SIZE];
 };
@@ -514,16 +650,57 @@ struct peershm_unlink {
 struct peershm_watch {
 	__u32 size;
 	__u32 flags;	/* must be 0 */
+	struct peershm_failure failure; /* out */
 	__u64 region;	/* id */
+	__u32 event_size; /* as for ATTACH */
+	__u32 reserved;
+};
+
+/*
+ * INFO: what module this is, and what it can do on this machine.
+ */
+#define PEERSHM_BACKING_POOL (1u << 0) /* the system's pool of huge pages */
+
+/* A backing that this machine has. */
+struct peershm_backing_info {
+	__u32 backing;	 /* enum peershm_backing */
+	__u32 flags;	 /* PEERSHM_BACKING_* */
+	__u64 page_size; /* sizes and capacities are multiples of it */
+	__u64 alignment; /* a base is a multiple of it; best for capacities, too */
+};
+
+#define PEERSHM_FEATURE_PINS (1u << 0) /* SHRINK waits for memory that is pinned */
+
+struct peershm_info {
+	__u32 size;
+	__u32 flags;	/* must be 0 */
+	struct peershm_failure failure; /* out */
+	__u64 backings;	/* in: array of struct peershm_backing_info, or 0 */
+	__u32 nr_backings; /* in: length of the array; out: number of backings */
+	__u32 record_size; /* in: of one record */
+	/* All that follows is out. The limits are those of this moment. */
+	__u64 features;	/* PEERSHM_FEATURE_* */
+	__u32 version;	/* of the module: PEERSHM_VERSION */
+	__u32 header_major;
+	__u32 header_minor;
+	__u32 max_roots;   /* named roots of a region */
+	__u32 max_clients; /* of a region that is created now */
+	__u32 max_regions;
+	__u32 max_user_regions; /* for a user without CAP_SYS_RESOURCE */
+	__u32 max_user_clients; /* likewise, in a region of another user */
+	__u64 max_user_capacity; /* likewise, of all regions together */
+	__u64 max_user_bytes; /* likewise, but of huge pages from the pool */
+	__u64 max_bytes; /* of all regions, but of huge pages from the pool */
 };
 
 /*
  * Events. read() on the file of a client, or on a file that watches, returns as
- * many whole records as there are and as fit into the buffer. It blocks while
- * there is none. A region has one sequence of events: every reader gets the same
- * records in the same order, including those it caused itself, starting with its
- * own `joined` or with its WATCH. The kernel updates the header before readers
- * can see the record of the change.
+ * many whole records as there are and as fit into the buffer, each of as many bytes
+ * as ATTACH or WATCH asked for. It blocks while there is none. A region has one
+ * sequence of events: every reader gets the same records in the same order,
+ * including those it caused itself, starting with its own `joined` or with its
+ * WATCH. The kernel updates the header before readers can see the record of the
+ * change.
  *
  * A region keeps only its last events. A reader that is too slow loses the
  * oldest. It gets one `overflow` record that tells how many, and can learn the
@@ -549,7 +726,7 @@ enum peershm_event_type {
 };
 
 struct peershm_event {
-	__u32 size;	/* of this record */
+	__u32 size;	/* of what the module knows of it: the rest is zero */
 	__u32 type;	/* enum peershm_event_type */
 	__u64 sequence; /* counts the region's events; of overflow, the last one lost */
 	__u64 time;	/* the reader's CLOCK_BOOTTIME, ns */
@@ -578,6 +755,7 @@ struct peershm_event {
 #define PEERSHM_IOC_WATCH _IO(PEERSHM_IOC_TYPE, 0x1c)
 #define PEERSHM_IOC_GET_ROOT _IO(PEERSHM_IOC_TYPE, 0x1d)
 #define PEERSHM_IOC_ROOTS _IO(PEERSHM_IOC_TYPE, 0x1e)
+#define PEERSHM_IOC_INFO _IO(PEERSHM_IOC_TYPE, 0x1f)
 #define PEERSHM_IOC_SET_RESERVE _IO(PEERSHM_IOC_TYPE, 0x20)
 
 #endif /* _UAPI_LINUX_PEERSHM_H */

@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		header->seq &= ~1U;
 		if (data[size - 1] & 1) {
 			header->magic = PEERSHM_HEADER_MAGIC;
-			header->version = PEERSHM_HEADER_VERSION;
+			header->major = PEERSHM_HEADER_MAJOR;
 		}
 	}
 	if (!pshm_header_read(map, size, &copy)) {

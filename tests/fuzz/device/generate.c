@@ -115,12 +115,14 @@ static struct value value_of(struct random *random, enum kind kind)
 					    15, 16, 17, 18, 19, 20, 21, 22, 22, 23, 23, 24, 25 };
 	static const uint64_t open_flags[] = { O_RDWR, O_RDWR, O_RDWR, O_RDWR, O_RDONLY, O_WRONLY };
 	static const uint64_t modes[] = { 0600, 0666, 0666, 0777, 0644, 0400, 0, 0200, 01777 };
-	static const uint64_t timeouts[] = { 0, 0, 1, 1, 2, 60000, 60001 };
+	static const uint64_t timeouts[] = { 0, 0, 1, 1, 2, 60000, (uint32_t)-2, (uint32_t)-3 };
+	static const uint64_t backings[] = { PEERSHM_SMALL, PEERSHM_THP, PEERSHM_HUGETLB_2M };
+	static const uint64_t records[] = { 0, 0, 80, 88, 88, 112, 112, 128, 176, 176, 4096 };
 	static const uint64_t signals[] = { SIGKILL, SIGKILL, SIGSTOP, SIGCONT, SIGUSR1 };
 	static const uint64_t users[] = { 0, 0, 1000, 1001 };
 	static const uint64_t times[] = { 1, 50, 200, 500, 1000, 3000, 10000 };
-	static const uint64_t sizes[] = { 0,  4,   8,	16,  31,  32,	72,
-					  80, 128, 208, 240, 256, 4096, 4097 };
+	static const uint64_t sizes[] = { 0,  4,   8,	23,  24,  40,	48,  64,
+					  96, 112, 136, 240, 272, 4096, 4097 };
 	struct value value;
 
 	switch (kind) {
@@ -216,10 +218,12 @@ static struct value value_of(struct random *random, enum kind kind)
 		return one_in(random, 20) ? hostile(random) : small_length(random);
 	case A_BACKING:
 		if (one_in(random, 100))
-			return number(3 + random_below(random, 2));
-		return number(one_in(random, 4) ? random_below(random, 3) : 0);
+			return one_in(random, 2) ? number(PEERSHM_HUGETLB_1G) : hostile(random);
+		return one_in(random, 4) ? pick(random, backings, N(backings)) : number(0);
 	case A_MODE:
 		return pick(random, modes, N(modes));
+	case A_RECORD_SIZE:
+		return one_in(random, 20) ? hostile(random) : pick(random, records, N(records));
 	case A_TIMEOUT:
 		return pick(random, timeouts, N(timeouts));
 	case AN_ADDRESS:
@@ -295,7 +299,7 @@ static void add_line(struct program *program, const char *line)
 /* Most programs begin like a client, or few of the calls that follow could succeed. */
 static void begin(struct random *random, struct program *program)
 {
-	static const char *const backings[] = { "0", "0", "0", "0", "0", "0", "1", "2", "3" };
+	static const char *const backings[] = { "0", "0", "0", "0", "0", "0", "1", "5378", "7682" };
 	static const char *const regions[] = { "s0", "s0", "s0", "s1", "p0", "p0", "p1" };
 	const char *region = regions[random_below(random, N(regions))];
 	const char *backing = backings[random_below(random, one_in(random, 50) ? 9 : 8)];
@@ -311,7 +315,7 @@ static void begin(struct random *random, struct program *program)
 	add_line(program, line);
 	snprintf(line, sizeof(line), "grow flags=1 length=%s",
 		 *backing == '0' ? "16p" :
-		 *backing == '3' ? "1g" :
+		 *backing == '7' ? "1g" :
 				   "2h");
 	if (!one_in(random, 4))
 		add_line(program, line);

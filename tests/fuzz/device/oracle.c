@@ -87,7 +87,8 @@ void oracle_registry(struct shared *shared)
 	static __thread struct peershm_region_info infos[MAX_REGIONS];
 	struct peershm_regions list = { .size = sizeof(list),
 					.regions = (uint64_t)(uintptr_t)infos,
-					.nr_regions = MAX_REGIONS };
+					.nr_regions = MAX_REGIONS,
+					.record_size = sizeof(infos[0]) };
 	const char *wrong;
 	uint64_t end = 0;
 

@@ -373,7 +373,8 @@ const char *registry_empties(void)
 	static struct peershm_region_info infos[256];
 	struct peershm_regions list = { .size = sizeof(list),
 					.regions = (uint64_t)(uintptr_t)infos,
-					.nr_regions = 256 };
+					.nr_regions = 256,
+					.record_size = sizeof(infos[0]) };
 	int fd = open(PEERSHM_DEVICE, O_RDWR | O_CLOEXEC);
 	const char *wrong = NULL;
 

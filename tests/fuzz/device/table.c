@@ -35,6 +35,7 @@
 	}
 #define REPORT(type)                                                                \
 	FIELD(type, report.peers, AN_ARRAY), FIELD(type, report.nr_peers, A_COUNT), \
+		FIELD(type, report.record_size, A_RECORD_SIZE),                     \
 		FIELD(type, report.timeout_ms, A_TIMEOUT)
 
 /* run_open() calls do_open() with the first three elements of an array, and so on. */
@@ -100,7 +101,8 @@ const struct operation operations[] = {
 		FIELD(create, reserved, A_RESERVED), FIELD(create, reserve, A_SIZE)),
 	COMMAND(attach, ATTACH, 40, FIELD(attach, flags, A_FLAGS),
 		FIELD(attach, region_name, A_REGION_NAME),
-		FIELD(attach, client_name, A_CLIENT_NAME)),
+		FIELD(attach, client_name, A_CLIENT_NAME),
+		FIELD(attach, event_size, A_RECORD_SIZE)),
 	COMMAND(detach, DETACH, 15, FIELD(detach, flags, A_RESERVED)),
 	COMMAND(grow, GROW, 50, FIELD(grow, flags, A_FLAGS), FIELD(grow, region, A_REGION),
 		FIELD(grow, length, A_LENGTH), REPORT(grow)),
@@ -110,7 +112,8 @@ const struct operation operations[] = {
 		FIELD(peer_map, reserved, A_RESERVED), FIELD(peer_map, name, A_CLIENT_NAME),
 		REPORT(peer_map)),
 	COMMAND(shrink, SHRINK, 40, FIELD(shrink, flags, A_FLAGS), FIELD(shrink, region, A_REGION),
-		FIELD(shrink, new_size, A_SIZE), FIELD(shrink, cookie, A_COOKIE)),
+		FIELD(shrink, new_size, A_SIZE), FIELD(shrink, cookie, A_COOKIE),
+		FIELD(shrink, timeout_ms, A_TIMEOUT)),
 	COMMAND(set_root, SET_ROOT, 30, FIELD(set_root, flags, A_FLAGS),
 		FIELD(set_root, region, A_REGION), FIELD(set_root, expected, AN_ADDRESS),
 		FIELD(set_root, root, AN_ADDRESS), FIELD(set_root, expected_generation, A_COUNT),
@@ -119,20 +122,22 @@ const struct operation operations[] = {
 		FIELD(get_root, region, A_REGION), FIELD(get_root, info.name, A_ROOT_NAME)),
 	COMMAND(roots, ROOTS, 12, FIELD(roots, flags, A_RESERVED), FIELD(roots, region, A_REGION),
 		FIELD(roots, roots, AN_ARRAY), FIELD(roots, nr_roots, A_COUNT),
-		FIELD(roots, reserved, A_RESERVED)),
+		FIELD(roots, record_size, A_RECORD_SIZE)),
 	COMMAND(set_reserve, SET_RESERVE, 15, FIELD(set_reserve, flags, A_RESERVED),
 		FIELD(set_reserve, region, A_REGION), FIELD(set_reserve, reserve, A_SIZE)),
 	COMMAND(watch, WATCH, 15, FIELD(watch, flags, A_RESERVED),
-		FIELD(watch, region, A_REGION_ID)),
+		FIELD(watch, region, A_REGION_ID), FIELD(watch, event_size, A_RECORD_SIZE)),
+	COMMAND(info, INFO, 5, FIELD(info, flags, A_RESERVED), FIELD(info, backings, AN_ARRAY),
+		FIELD(info, nr_backings, A_COUNT), FIELD(info, record_size, A_RECORD_SIZE)),
 	COMMAND(clients, CLIENTS, 20, FIELD(clients, flags, A_RESERVED),
 		FIELD(clients, region, A_REGION), FIELD(clients, clients, AN_ARRAY),
-		FIELD(clients, nr_clients, A_COUNT), FIELD(clients, reserved, A_RESERVED)),
+		FIELD(clients, nr_clients, A_COUNT), FIELD(clients, record_size, A_RECORD_SIZE)),
 	COMMAND(resolve, RESOLVE, 25, FIELD(resolve, flags, A_FLAGS),
 		FIELD(resolve, region, A_REGION), FIELD(resolve, name, A_CLIENT_NAME),
 		FIELD(resolve, pid, A_PID), FIELD(resolve, reserved, A_RESERVED)),
 	COMMAND(regions, REGIONS, 15, FIELD(regions, flags, A_RESERVED),
 		FIELD(regions, regions, AN_ARRAY), FIELD(regions, nr_regions, A_COUNT),
-		FIELD(regions, reserved, A_RESERVED)),
+		FIELD(regions, record_size, A_RECORD_SIZE)),
 	COMMAND(stat, STAT, 20, FIELD(stat, flags, A_RESERVED), FIELD(stat, region, A_REGION),
 		FIELD(stat, name, A_REGION_NAME)),
 	COMMAND(unlink, UNLINK, 12, FIELD(unlink, flags, A_RESERVED),

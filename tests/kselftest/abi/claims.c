@@ -23,7 +23,8 @@ CASE(claim_01_peer_mapping_call_maps_all_active_memory_into_a_second_process)
 	struct peershm_peer record;
 	struct peershm_peer_map m = { .size = sizeof(m),
 				      .flags = PEERSHM_MAP_BY_PID,
-				      .report.nr_peers = 1 };
+				      .report.nr_peers = 1,
+				      .report.record_size = sizeof(record) };
 	pid_t pid;
 
 	assert_ok(do_grow(first->fd, 0, STEP, NULL));

@@ -109,13 +109,22 @@ CASE(every_call_with_a_bad_pointer_is_efault)
 CASE(arrays_that_cannot_be_written_are_efault)
 {
 	struct fixture *f = fixture_new();
-	struct peershm_clients clients = { .size = sizeof(clients), .nr_clients = 4 };
-	struct peershm_roots roots = { .size = sizeof(roots), .nr_roots = 4 };
-	struct peershm_regions regions = { .size = sizeof(regions), .nr_regions = 4 };
+	struct peershm_clients clients = { .size = sizeof(clients),
+					   .nr_clients = 4,
+					   .record_size = sizeof(struct peershm_client_info) };
+	struct peershm_roots roots = { .size = sizeof(roots),
+				       .nr_roots = 4,
+				       .record_size = sizeof(struct peershm_root_info) };
+	struct peershm_regions regions = { .size = sizeof(regions),
+					   .nr_regions = 4,
+					   .record_size = sizeof(struct peershm_region_info) };
 	struct peershm_grow grow = { .size = sizeof(grow),
 				     .length = SYSTEM_PAGE,
-				     .report.nr_peers = 4 };
-	struct peershm_peer_map map = { .size = sizeof(map), .report.nr_peers = 4 };
+				     .report.nr_peers = 4,
+				     .report.record_size = sizeof(struct peershm_peer) };
+	struct peershm_peer_map map = { .size = sizeof(map),
+					.report.nr_peers = 4,
+					.report.record_size = sizeof(struct peershm_peer) };
 	uint64_t bad[2];
 	int fd = f->witness->fd;
 	void *read_only;
@@ -145,11 +154,16 @@ CASE(arrays_that_cannot_be_written_are_efault)
 CASE(a_length_of_records_without_an_array_is_einval)
 {
 	struct fixture *f = fixture_new();
-	struct peershm_clients clients = { .size = sizeof(clients), .nr_clients = 1 };
-	struct peershm_roots roots = { .size = sizeof(roots), .nr_roots = 1 };
+	struct peershm_clients clients = { .size = sizeof(clients),
+					   .nr_clients = 1,
+					   .record_size = sizeof(struct peershm_client_info) };
+	struct peershm_roots roots = { .size = sizeof(roots),
+				       .nr_roots = 1,
+				       .record_size = sizeof(struct peershm_root_info) };
 	struct peershm_grow grow = { .size = sizeof(grow),
 				     .length = SYSTEM_PAGE,
-				     .report.nr_peers = 1 };
+				     .report.nr_peers = 1,
+				     .report.record_size = sizeof(struct peershm_peer) };
 
 	assert_error(xioctl(f->witness->fd, PEERSHM_IOC_CLIENTS, &clients), -EINVAL);
 	assert_error(xioctl(f->witness->fd, PEERSHM_IOC_ROOTS, &roots), -EINVAL);

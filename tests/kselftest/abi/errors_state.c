@@ -50,9 +50,8 @@ CASE(a_region_name_that_is_taken_is_eexist)
 
 	assert_error_changes_nothing(f->before, do_create(r->fd, r->name, small, GIB, NULL),
 				     -EEXIST);
-	assert_error_changes_nothing(
-		f->before, do_create(r->fd, r->name, &backings[PEERSHM_THP], 2 * GIB, NULL),
-		-EEXIST);
+	assert_error_changes_nothing(f->before, do_create(r->fd, r->name, thp, 2 * GIB, NULL),
+				     -EEXIST);
 }
 
 CASE(a_live_client_name_is_eexist)

@@ -66,7 +66,7 @@ CASE(names_of_1_to_63_bytes_of_any_kind_are_good)
 		struct peershm_attach at;
 		pid_t pid;
 
-		assert_ok(do_create(fd, good[i], &backings[PEERSHM_SMALL], GIB, NULL));
+		assert_ok(do_create(fd, good[i], small, GIB, NULL));
 		assert_ok(do_attach(fd, good[i], good[i], 0, &at));
 		assert_ok(do_resolve_name(fd, 0, good[i], &pid));
 		assert_int_equal(pid, getpid());
@@ -147,7 +147,8 @@ CASE(bad_choices_of_peers_are_einval)
 		{ .flags = PEERSHM_MAP_BY_PID | PEERSHM_MAP_BY_NAME, .pid = 1, .name = "a" },
 		{ .flags = PEERSHM_MAP_BY_PID },
 		{ .flags = PEERSHM_MAP_BY_PID, .pid = -1 },
-		{ .report.timeout_ms = 60001 },
+		{ .report.timeout_ms = -3 },
+		{ .report.reserved = 1 },
 		{ .report.nr_peers = 1 },
 	};
 

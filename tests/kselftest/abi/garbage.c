@@ -71,7 +71,7 @@ static void use_the_library(const char *region, unsigned int round)
 
 CASE(garbage_in_the_control_pages_harms_nobody)
 {
-	struct region *r = region_new(&backings[PEERSHM_SMALL], GIB);
+	struct region *r = region_new(small, GIB);
 	struct peer *p = peer_join(r, "vandal");
 	uint32_t seed = test_seed();
 

@@ -247,7 +247,7 @@ static void shrink_slabs(void)
 CASE(twenty_insertions_and_removals_leave_no_memory_behind)
 {
 	const char *path;
-	long pages = backing_free_pages(&backings[PEERSHM_HUGETLB_2M]);
+	long pages = backing_free_pages(hugetlb_2m);
 	long shmem, slab;
 
 	path = module_with_cleanup();
@@ -263,7 +263,7 @@ CASE(twenty_insertions_and_removals_leave_no_memory_behind)
 		assert_true(remove_soon());
 		assert_ok(module_insert(path));
 	}
-	assert_int_equal(backing_free_pages(&backings[PEERSHM_HUGETLB_2M]), pages);
+	assert_int_equal(backing_free_pages(hugetlb_2m), pages);
 	shrink_slabs();
 	assert_true(meminfo_until_at_most("Shmem:", shmem + (long)(64 * KIB), SOON));
 	assert_true(meminfo_until_at_most("SUnreclaim:", slab + (long)(4 * MIB), SOON));

@@ -18,7 +18,7 @@ static struct fixture {
 
 static void setup(void)
 {
-	f.r = region_new(&backings[PEERSHM_SMALL], GIB);
+	f.r = region_new(small, GIB);
 	region_grow(f.r, 4 * STEP);
 	f.me = client_new(f.r, "me");
 	f.peer = peer_join(f.r, "peer");

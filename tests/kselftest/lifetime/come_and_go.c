@@ -184,6 +184,7 @@ static long list_all_the_while(void *arg)
 		struct peershm_regions args = {
 			.size = sizeof(args),
 			.nr_regions = 3,
+			.record_size = sizeof(infos[0]),
 			.regions = (uintptr_t)infos,
 		};
 

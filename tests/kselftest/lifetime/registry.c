@@ -103,7 +103,7 @@ CASE(header_and_clients_agree)
 	assert_ok(do_stat(c->fd, 0, NULL, &info));
 	assert_int_equal(do_clients(c->fd, 0, infos, 4), 3);
 	assert_int_equal(h->magic, PEERSHM_HEADER_MAGIC);
-	assert_int_equal(h->version, PEERSHM_HEADER_VERSION);
+	assert_int_equal(h->major, PEERSHM_HEADER_MAJOR);
 	assert_int_equal(h->flags, 0);
 	assert_int_equal(h->region, info.id);
 	assert_int_equal(h->base, info.base);

@@ -213,7 +213,7 @@ CASE(nobody_maps_a_grow_for_who_could_be_throttled)
  */
 CASE(huge_pages_are_mapped_without_a_fault_for_each)
 {
-	const struct backing *b = &backings[PEERSHM_THP];
+	const struct backing *b = thp;
 	const unsigned int n = 3;
 	const long pages = 64 * b->page <= GIB / 4 ? 64 : 16;
 	struct peer *peers[3];

@@ -100,8 +100,9 @@ CASES(peers_mapped_at_once_do_not_mix_up_their_results, TMPFS)
 
 		g.region = r->id;
 		g.length = b->step;
-		g.report =
-			(struct peershm_map_report){ .peers = (uintptr_t)records, .nr_peers = 16 };
+		g.report = (struct peershm_map_report){ .peers = (uintptr_t)records,
+							.nr_peers = 16,
+							.record_size = sizeof(records[0]) };
 		/* In each round one more of them has a hole. */
 		if (round < 16)
 			assert_ok(peer_munmap(peers[(7 * round) % 16], hole, b->page));
@@ -135,6 +136,7 @@ CASE(records_tell_client_pid_name_and_result)
 	memset(&poison, POISON, sizeof(poison));
 	g.report.peers = (uintptr_t)records;
 	g.report.nr_peers = 3;
+	g.report.record_size = sizeof(records[0]);
 	assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));
 	assert_int_equal(g.report.nr_peers, 2);
 	for (int i = 0; i < 2; i++) {

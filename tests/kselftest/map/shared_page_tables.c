@@ -66,12 +66,12 @@ static struct region *mapped_by_two(const struct backing *b, uint64_t length, st
  */
 CASE(a_moved_window_shares_page_tables_again)
 {
-	const struct backing *b = &backings[PEERSHM_HUGETLB_2M];
+	const struct backing *b = hugetlb_2m;
 	const uint64_t length = 2 * b->step;
 	struct region *r;
 	struct peer *p;
 
-	if (b->page != backings[PEERSHM_THP].page)
+	if (b->page != thp->page)
 		skip_because("a huge page of the pool is a part of a page table here");
 	if (machine_is_arm64() && kernel_before(6, 3))
 		skip_because("windows share no page tables on arm64 before Linux 6.3");
@@ -93,7 +93,7 @@ CASE(a_moved_window_shares_page_tables_again)
  */
 CASE(windows_share_no_page_tables_where_a_look_at_one_that_goes_kills)
 {
-	const struct backing *b = &backings[PEERSHM_HUGETLB_2M];
+	const struct backing *b = hugetlb_2m;
 	const uint64_t length = 2 * b->step;
 	struct peershm_peer_map map;
 	struct region *r;

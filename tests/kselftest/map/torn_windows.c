@@ -30,7 +30,7 @@ CASES(a_hole_in_a_window_is_partial_and_harms_nobody_else, ALL_BACKINGS)
 /* The huge page around the hole cannot be mapped as one: its small pages are mapped. */
 CASE(a_small_hole_leaves_all_else_of_a_huge_page_mapped)
 {
-	const struct backing *b = &backings[PEERSHM_THP];
+	const struct backing *b = thp;
 	const uint64_t length = 2 * b->page;
 	struct peer *peers[2];
 	struct region *r;

@@ -217,7 +217,7 @@ static void keep_pool(void)
 	char path[96];
 
 	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages",
-		 (unsigned long long)(backings[PEERSHM_HUGETLB_2M].page / KIB));
+		 (unsigned long long)(hugetlb_2m->page / KIB));
 	if (file_number(path) > 0)
 		setting_keep(path);
 }

@@ -88,7 +88,7 @@ static long mapped_huge(void *arg)
 
 CASE(a_large_grow_has_no_small_page_where_huge_ones_are_to_be_had)
 {
-	const struct backing *b = &backings[PEERSHM_THP];
+	const struct backing *b = thp;
 	const uint64_t length = large(b);
 	struct region *r = region_new(b, GIB);
 	struct peer *p = peer_join(r, "peer");

@@ -158,7 +158,7 @@ CASES(a_machine_short_of_memory_gets_the_reserve, ALL_BACKINGS)
 
 CASE(a_pool_without_pages_makes_no_reserve_and_no_harm)
 {
-	const struct backing *b = &backings[PEERSHM_HUGETLB_2M];
+	const struct backing *b = hugetlb_2m;
 	long pages = backing_free_pages(b);
 	struct region *r;
 

@@ -9,19 +9,19 @@ struct backing backings[4] = {
 	{ PEERSHM_HUGETLB_2M, "hugetlb-2m", 2 * MIB, 16 * MIB, 1 * GIB },
 	{ PEERSHM_HUGETLB_1G, "hugetlb-1g", 1 * GIB, 1 * GIB, 4 * GIB },
 };
-const struct backing *const small = &backings[PEERSHM_SMALL];
+const struct backing *const small = &backings[0], *const thp = &backings[1],
+			    *const hugetlb_2m = &backings[2], *const hugetlb_1g = &backings[3];
 
 /* Where the system's pages are not 4 KiB, huge ones are not 2 MiB. */
 __attribute__((constructor)) static void page_sizes_of_this_machine(void)
 {
 	long huge = file_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size");
-	struct backing *thp = &backings[PEERSHM_THP];
 
-	backings[PEERSHM_SMALL].page = (uint64_t)sysconf(_SC_PAGESIZE);
+	backings[0].page = (uint64_t)sysconf(_SC_PAGESIZE);
 	if (huge > 0)
-		thp->page = (uint64_t)huge;
+		backings[1].page = (uint64_t)huge;
 	if (thp->step < thp->page)
-		thp->step = thp->page;
+		backings[1].step = thp->page;
 }
 
 bool backing_is_hugetlb(const struct backing *b)

@@ -21,10 +21,10 @@ struct backing {
 };
 
 extern struct backing backings[4];
-extern const struct backing *const small;
+extern const struct backing *const small, *const thp, *const hugetlb_2m, *const hugetlb_1g;
 
 /* The system's page, which is the page of small. */
-#define SYSTEM_PAGE (backings[PEERSHM_SMALL].page)
+#define SYSTEM_PAGE (small->page)
 
 /* Skip the test unless that many bytes of this backing can be had. */
 void backing_needs(const struct backing *b, uint64_t bytes);

@@ -25,7 +25,7 @@ static void run_case(void **state)
 		c->run_with(c->param.backing);
 }
 
-static struct test_case *add(const char *name, const char *suffix, enum peershm_backing backing)
+static struct test_case *add(const char *name, const char *suffix, const struct backing *b)
 {
 	struct test_case *c = &cases[nr_cases];
 	char *whole;
@@ -33,7 +33,7 @@ static struct test_case *add(const char *name, const char *suffix, enum peershm_
 	/* Before main(), so there is no test that could fail. */
 	if (nr_cases == MAX_CASES || asprintf(&whole, "%s%s", name, suffix) < 0)
 		abort();
-	c->param = (struct param){ .test = whole, .backing = &backings[backing] };
+	c->param = (struct param){ .test = whole, .backing = b };
 	tests[nr_cases++] = (struct CMUnitTest){
 		whole, run_case, test_setup, test_teardown, c,
 	};
@@ -42,7 +42,7 @@ static struct test_case *add(const char *name, const char *suffix, enum peershm_
 
 void case_add(const char *name, void (*run)(void))
 {
-	add(name, "", PEERSHM_SMALL)->run = run;
+	add(name, "", small)->run = run;
 }
 
 void cases_add(const char *name, void (*run)(const struct backing *b), unsigned int which)
@@ -51,7 +51,7 @@ void cases_add(const char *name, void (*run)(const struct backing *b), unsigned 
 
 	for (unsigned int i = 0; i < 4; i++) {
 		if (which & 1U << i)
-			add(name, suffixes[i], i)->run_with = run;
+			add(name, suffixes[i], &backings[i])->run_with = run;
 	}
 }
 

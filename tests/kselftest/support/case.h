@@ -11,11 +11,11 @@
 
 #include "backing.h"
 
-/* Backings for CASES(). */
-#define SMALL (1U << PEERSHM_SMALL)
-#define THP (1U << PEERSHM_THP)
-#define HUGETLB_2M (1U << PEERSHM_HUGETLB_2M)
-#define HUGETLB_1G (1U << PEERSHM_HUGETLB_1G)
+/* Backings for CASES(), in the order of backings[]. */
+#define SMALL (1U << 0)
+#define THP (1U << 1)
+#define HUGETLB_2M (1U << 2)
+#define HUGETLB_1G (1U << 3)
 #define TMPFS (SMALL | THP)
 #define HUGETLB (HUGETLB_2M | HUGETLB_1G)
 #define UP_TO_2M (TMPFS | HUGETLB_2M)

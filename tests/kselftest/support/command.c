@@ -16,6 +16,7 @@ static _Thread_local union {
 	struct peershm_peer peers[NR_RECORDS];
 	struct peershm_root_info roots[NR_RECORDS];
 	struct peershm_client_info clients[NR_RECORDS];
+	struct peershm_backing_info backings[NR_RECORDS];
 } records;
 
 static uint64_t region_of(const struct target *t)
@@ -54,6 +55,8 @@ static void fill_report(struct peershm_map_report *report)
 {
 	report->peers = (uintptr_t)records.peers;
 	report->nr_peers = NR_RECORDS;
+	report->record_size = sizeof(struct peershm_peer);
+	report->timeout_ms = PEERSHM_TIMEOUT_DEFAULT;
 }
 
 static void fill_grow(const struct target *t, union argument *a)
@@ -103,6 +106,7 @@ static void fill_roots(const struct target *t, union argument *a)
 	(void)t;
 	a->roots.roots = (uintptr_t)records.roots;
 	a->roots.nr_roots = NR_RECORDS;
+	a->roots.record_size = sizeof(struct peershm_root_info);
 }
 
 static void fill_set_reserve(const struct target *t, union argument *a)
@@ -115,6 +119,15 @@ static void fill_clients(const struct target *t, union argument *a)
 	(void)t;
 	a->clients.clients = (uintptr_t)records.clients;
 	a->clients.nr_clients = NR_RECORDS;
+	a->clients.record_size = sizeof(struct peershm_client_info);
+}
+
+static void fill_info(const struct target *t, union argument *a)
+{
+	(void)t;
+	a->info.backings = (uintptr_t)records.backings;
+	a->info.nr_backings = NR_RECORDS;
+	a->info.record_size = sizeof(struct peershm_backing_info);
 }
 
 static void fill_resolve(const struct target *t, union argument *a)
@@ -361,15 +374,15 @@ const struct command commands[] = {
 	  .names = { FIELD(get_root, info.name) }, .fill = fill_get_named_root,
 	  .prepare = prepare_root, .undo = undo_publish, .where = INSIDE, .needs = MAY_READ,
 	  .unprepared = -ENOENT },
-	{ "roots", IOCTL(roots, ROOTS), .region = FIELD(roots, region),
-	  .padding = FIELD(roots, reserved), .fill = fill_roots, .prepare = prepare_root,
-	  .undo = undo_publish, .where = INSIDE, .needs = MAY_READ },
+	{ "roots", IOCTL(roots, ROOTS), .region = FIELD(roots, region), .fill = fill_roots,
+	  .prepare = prepare_root, .undo = undo_publish, .where = INSIDE, .needs = MAY_READ },
 	{ "set reserve", IOCTL(set_reserve, SET_RESERVE), .region = FIELD(set_reserve, region),
 	  .fill = fill_set_reserve, .undo = undo_set_reserve, .where = INSIDE, .needs = MAY_WRITE,
 	  .clears = true },
 	{ "shrink", IOCTL(shrink, SHRINK), .region = FIELD(shrink, region),
 	  .padding = FIELD(shrink, cookie),
-	  .flags = PEERSHM_SHRINK_ANNOUNCE | PEERSHM_SHRINK_CANCEL | PEERSHM_SHRINK_ANNOUNCED,
+	  .flags = PEERSHM_SHRINK_ANNOUNCE | PEERSHM_SHRINK_CANCEL | PEERSHM_SHRINK_ANNOUNCED |
+		   PEERSHM_SHRINK_FORCE,
 	  .undo = undo_shrink, .where = INSIDE, .needs = MAY_WRITE, .waits = true },
 	{ "announce", IOCTL(shrink, SHRINK), .region = FIELD(shrink, region), .run = run_announce,
 	  .undo = announce_and_cancel, .where = INSIDE, .needs = MAY_WRITE,
@@ -381,16 +394,16 @@ const struct command commands[] = {
 	  .where = INSIDE, .needs = MAY_WRITE, .unprepared = -ECANCELED, .waits = true,
 	  .clears = true },
 	{ "clients", IOCTL(clients, CLIENTS), .region = FIELD(clients, region),
-	  .padding = FIELD(clients, reserved), .fill = fill_clients, .where = INSIDE,
-	  .needs = MAY_READ },
+	  .fill = fill_clients, .where = INSIDE, .needs = MAY_READ },
 	{ "resolve", IOCTL(resolve, RESOLVE), .region = FIELD(resolve, region),
 	  .names = { FIELD(resolve, name) }, .padding = FIELD(resolve, reserved),
 	  .flags = PEERSHM_RESOLVE_BY_PID, .fill = fill_resolve, .where = INSIDE, .needs = MAY_READ,
 	  .unprepared = -ENOENT },
 	{ "resolve by PID", IOCTL(resolve, RESOLVE), .region = FIELD(resolve, region),
 	  .fill = fill_resolve_by_pid, .needs = MAY_READ, .unprepared = -ENOENT },
-	{ "regions", IOCTL(regions, REGIONS), .padding = FIELD(regions, reserved),
-	  .run = run_regions, .where = OUTSIDE, .needs = MAY_READ },
+	{ "info", IOCTL(info, INFO), .fill = fill_info, .where = OUTSIDE },
+	{ "regions", IOCTL(regions, REGIONS), .run = run_regions, .where = OUTSIDE,
+	  .needs = MAY_READ },
 	{ "stat", IOCTL(stat, STAT), .region = FIELD(stat, region), .where = INSIDE,
 	  .needs = MAY_READ },
 	{ "stat by name", IOCTL(stat, STAT), .names = { FIELD(stat, name) },

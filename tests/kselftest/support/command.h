@@ -12,10 +12,11 @@
 
 #include "peer.h"
 
-/* The argument of any command; `size` and `flags` are the first words of each. */
+/* The argument of any command; these are the first fields of each. */
 union argument {
 	struct {
 		uint32_t size, flags;
+		struct peershm_failure failure;
 	};
 	struct peershm_create create;
 	struct peershm_attach attach;
@@ -33,6 +34,7 @@ union argument {
 	struct peershm_unlink unlink;
 	struct peershm_set_reserve set_reserve;
 	struct peershm_watch watch;
+	struct peershm_info info;
 	char bytes[1024];
 };
 

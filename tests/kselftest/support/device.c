@@ -5,9 +5,17 @@
 
 #include "harness.h"
 
+_Thread_local struct peershm_failure last_failure;
+
 int xioctl(int fd, unsigned long command, void *arg)
 {
-	return ioctl(fd, command, arg) < 0 ? -errno : 0;
+	static const struct peershm_failure none;
+	const struct peershm_detach *any = arg; /* all begin alike */
+	int err = ioctl(fd, command, arg) < 0 ? -errno : 0;
+	bool told = err && err != -EFAULT && err != -ENOTTY && any->size >= sizeof(*any);
+
+	last_failure = told ? any->failure : none;
+	return err;
 }
 
 int device_open(int flags)
@@ -55,6 +63,8 @@ int do_attach(int fd, const char *region, const char *client, uint32_t flags,
 
 	memset(&a, POISON, sizeof(a));
 	a.size = sizeof(a);
+	a.event_size = 0;
+	a.reserved = 0;
 	a.flags = flags;
 	put_name(a.region_name, region);
 	put_name(a.client_name, client);
@@ -84,6 +94,7 @@ static int grow(int fd, uint64_t region, uint32_t flags, uint64_t length, struct
 	g.report.peers = 0;
 	g.report.nr_peers = 0;
 	g.report.timeout_ms = 10000;
+	g.report.reserved = 0;
 	err = xioctl(fd, PEERSHM_IOC_GROW, &g);
 	if (out)
 		*out = g;
@@ -240,6 +251,7 @@ int do_roots(int fd, uint64_t region, struct peershm_root_info *roots, uint32_t 
 		memset(roots, POISON, n * sizeof(*roots));
 	r.roots = (uintptr_t)roots;
 	r.nr_roots = roots ? n : 0;
+	r.record_size = sizeof(*roots);
 	err = xioctl(fd, PEERSHM_IOC_ROOTS, &r);
 	return err ? err : (int)r.nr_roots;
 }
@@ -306,6 +318,7 @@ int do_clients(int fd, uint64_t region, struct peershm_client_info *clients, uin
 		memset(clients, POISON, n * sizeof(*clients));
 	c.clients = (uintptr_t)clients;
 	c.nr_clients = clients ? n : 0;
+	c.record_size = sizeof(*clients);
 	err = xioctl(fd, PEERSHM_IOC_CLIENTS, &c);
 	return err ? err : (int)c.nr_clients;
 }
@@ -343,7 +356,8 @@ static int regions_like(int fd, const char *name, size_t length, bool unlink)
 	static _Thread_local struct peershm_region_info infos[256];
 	struct peershm_regions r = { .size = sizeof(r),
 				     .regions = (uintptr_t)infos,
-				     .nr_regions = 256 };
+				     .nr_regions = 256,
+				     .record_size = sizeof(infos[0]) };
 	int n = 0, err = xioctl(fd, PEERSHM_IOC_REGIONS, &r);
 
 	for (uint32_t i = 0; !err && i < r.nr_regions && i < 256; i++) {

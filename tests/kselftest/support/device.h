@@ -21,6 +21,17 @@ void put_name(char *to, const char *name);
 
 /* ioctl() and open() that give a negative errno value. */
 int xioctl(int fd, unsigned long command, void *arg);
+
+/* Why the last xioctl() of this thread failed. */
+extern _Thread_local struct peershm_failure last_failure;
+
+#define assert_reason(reason_, detail_)                           \
+	do {                                                      \
+		assert_int_equal(last_failure.reason, (reason_)); \
+		assert_int_equal(last_failure.detail, (detail_)); \
+		assert_int_equal(last_failure.reserved, 0);       \
+	} while (0)
+
 int device_open(int flags);
 
 /*

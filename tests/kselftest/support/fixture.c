@@ -22,8 +22,8 @@ struct fixture *fixture_new(void)
 
 	memset(f, 0, sizeof(*f));
 	test_cleanup(fixture_end, f);
-	f->region = region_new(&backings[PEERSHM_SMALL], GIB);
-	f->other = region_new(&backings[PEERSHM_SMALL], GIB);
+	f->region = region_new(small, GIB);
+	f->other = region_new(small, GIB);
 	region_grow(f->region, SIZE);
 	region_grow(f->other, SIZE);
 	f->witness = client_new(f->region, "witness");

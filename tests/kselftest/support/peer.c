@@ -581,6 +581,7 @@ struct peershm_peer grow_and_report(const struct region *r, const struct peer *p
 	memset(peers, POISON, sizeof(peers));
 	g.report.peers = (uintptr_t)peers;
 	g.report.nr_peers = 8;
+	g.report.record_size = sizeof(*peers);
 	g.report.timeout_ms = ms;
 	assert_ok(xioctl(r->fd, PEERSHM_IOC_GROW, &g));
 	for (uint32_t i = 0; i < g.report.nr_peers; i++) {

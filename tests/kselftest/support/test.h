@@ -32,13 +32,12 @@ struct param {
 		}                                                   \
 	}
 
-/* One test, or one for each backing, in a table for test_run(). */
-#define TEST(f) TEST_CASE(#f, f, PEERSHM_SMALL, 0)
-#define TEST_BACKINGS_PEERS(f, suffix, n)                                     \
-	TEST_CASE(#f suffix "_small", f, PEERSHM_SMALL, n),                   \
-		TEST_CASE(#f suffix "_thp", f, PEERSHM_THP, n),               \
-		TEST_CASE(#f suffix "_hugetlb_2m", f, PEERSHM_HUGETLB_2M, n), \
-		TEST_CASE(#f suffix "_hugetlb_1g", f, PEERSHM_HUGETLB_1G, n)
+/* One test, or one for each of backings[], in a table for test_run(). */
+#define TEST(f) TEST_CASE(#f, f, 0, 0)
+#define TEST_BACKINGS_PEERS(f, suffix, n)                                             \
+	TEST_CASE(#f suffix "_small", f, 0, n), TEST_CASE(#f suffix "_thp", f, 1, n), \
+		TEST_CASE(#f suffix "_hugetlb_2m", f, 2, n),                          \
+		TEST_CASE(#f suffix "_hugetlb_1g", f, 3, n)
 #define TEST_BACKINGS(f) TEST_BACKINGS_PEERS(f, "", 0)
 
 #define test_run(table) test_main(table, sizeof(table) / sizeof((table)[0]))

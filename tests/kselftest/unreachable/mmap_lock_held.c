@@ -158,7 +158,10 @@ CASE(the_deadline_is_a_tenth_of_a_second_by_default)
 	struct region *r = region_new(small, GIB);
 	struct peer *held = peer_join(r, "held");
 	struct peer *holder = hold_lock(held);
-	struct peershm_grow g = { .size = sizeof(g), .region = r->id, .length = PART };
+	struct peershm_grow g = { .size = sizeof(g),
+				  .region = r->id,
+				  .length = PART,
+				  .report.timeout_ms = PEERSHM_TIMEOUT_DEFAULT };
 	struct waiting waiting;
 	uint64_t waited;
 
@@ -199,7 +202,7 @@ CASE(a_signal_ends_the_waiting_for_a_held_peer)
 		assert_int_equal(m.report.deferred, 1);
 		assert_int_equal(m.report.mapped, 0);
 		assert_true(caught);
-		ended += now_ms() - start < m.report.timeout_ms;
+		ended += now_ms() - start < (uint64_t)m.report.timeout_ms;
 	}
 	print_message("# %u of %u ended by the signal\n", ended, rounds);
 	assert_true(ended > rounds / 2);

@@ -169,7 +169,7 @@ static long attach_under_signals(void *arg)
 /* Pages of 1 GiB, as it takes long to clear them. */
 CASE(an_attach_that_waits_for_a_grow_of_the_pool_is_interrupted)
 {
-	const struct backing *b = &backings[PEERSHM_HUGETLB_1G];
+	const struct backing *b = hugetlb_1g;
 	uint64_t length = 2 * b->page;
 	struct peer *late = peer_new();
 	struct region *r = region_with(b, 0, length);

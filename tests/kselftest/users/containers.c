@@ -221,6 +221,7 @@ static long look_around(void *arg)
 	in->by_pid = do_resolve_pid(self.fd, 0, 1, in->of_pid);
 	g.report.peers = (uintptr_t)in->reported;
 	g.report.nr_peers = MAX_INSIDE;
+	g.report.record_size = sizeof(struct peershm_peer);
 	if (!err)
 		err = xioctl(self.fd, PEERSHM_IOC_GROW, &g);
 	in->nr_reported = g.report.nr_peers;

@@ -262,7 +262,7 @@ static struct pooled try_pool(const struct backing *b, uint32_t group, bool keep
 
 CASE(pages_of_the_pool_are_for_a_capability_or_a_group)
 {
-	const struct backing *b = &backings[PEERSHM_HUGETLB_2M];
+	const struct backing *b = hugetlb_2m;
 
 	backing_needs(b, 0);
 	parameter_set("hugetlb_group", 1002);
@@ -279,7 +279,7 @@ static long set_reserve_as_bob(void *arg)
 
 	if (fd < 0 || setgroups(0, NULL) || setresgid(BOB, BOB, BOB) || setresuid(BOB, BOB, BOB))
 		return -EIO;
-	err = do_set_reserve(fd, region, backings[PEERSHM_HUGETLB_2M].page);
+	err = do_set_reserve(fd, region, hugetlb_2m->page);
 	if (!err || do_set_reserve(fd, region, 0))
 		return -EIO;
 	close(fd);
@@ -294,7 +294,7 @@ CASE(a_reserve_of_the_pool_is_not_for_everybody)
 	};
 	int fd = device_open(O_RDWR);
 
-	backing_needs(&backings[PEERSHM_HUGETLB_2M], 0);
+	backing_needs(hugetlb_2m, 0);
 	region_name(c.name);
 	assert_ok(xioctl(fd, PEERSHM_IOC_CREATE, &c));
 	assert_error((int)peer_call(peer_new(), set_reserve_as_bob, &c.region, sizeof(c.region)),

@@ -29,9 +29,8 @@ static bool open_region(const char *backing)
 {
 	struct peershm_options options = { .capacity = BENCH_CAPACITY };
 
-	while (options.backing < PEERSHM_HUGETLB_1G &&
-	       strcmp(backing, peershm_backing_name(options.backing)))
-		options.backing++;
+	if (!done("its backing", peershm_backing_find(backing, &options.backing)))
+		return false;
 	peershm_unlink(REGION); /* that a run left which was killed */
 	return done("making it",
 		    peershm_open(&shm, REGION, NULL, PEERSHM_CREATE | PEERSHM_EXCLUSIVE, &options));
