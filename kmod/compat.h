@@ -46,6 +46,20 @@
 #define PEERSHM_MAPS_WITHOUT_TABLE false
 #endif
 
+/* How many page tables map a small folio. Before 6.2 modules could not ask a folio. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define peershm_folio_mapcount(folio) page_mapcount(&(folio)->page)
+#else
+#define peershm_folio_mapcount(folio) folio_mapcount(folio)
+#endif
+
+/* In what a file numbers its pages. Before 6.7 hugetlbfs did so in huge pages. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#define peershm_index_shift(file) (file_inode(file)->i_blkbits)
+#else
+#define peershm_index_shift(file) PAGE_SHIFT
+#endif
+
 /*
  * Begin a write to a file: get a locked folio, as large as the length allows. A
  * new one is not up to date. The operation took a struct page before 6.12, and a

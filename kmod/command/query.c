@@ -194,7 +194,7 @@ long peershm_info_run(struct peershm_file *pf, void *arg)
 	u32 n = peershm_backing_list(infos);
 	u32 room = min(args->nr_backings, n);
 
-	args->features = 0;
+	args->features = PEERSHM_FEATURE_PINS;
 	args->version = PEERSHM_VERSION;
 	args->header_major = PEERSHM_HEADER_MAJOR;
 	args->header_minor = PEERSHM_HEADER_MINOR;

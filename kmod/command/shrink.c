@@ -3,13 +3,16 @@
  * SHRINK: take memory away from every client, or announce that.
  */
 #include <linux/align.h>
+#include <linux/delay.h>
 #include <linux/errno.h>
+#include <linux/ktime.h>
 #include <linux/lockdep.h>
 #include <linux/mutex.h>
 
 #include "command/answer.h"
 #include "command/commands.h"
 #include "memory/backing.h"
+#include "memory/pins.h"
 #include "memory/reserve.h"
 #include "registry/directory.h"
 #include "registry/size.h"
@@ -18,6 +21,8 @@
 
 /* How long a shrink waits for a client whose mmap lock is taken. */
 #define REMAP_MS 1
+
+#define DEFAULT_TIMEOUT_MS 1000
 
 int peershm_shrink_check(void *arg)
 {
@@ -87,6 +92,45 @@ static int shrink_locked(struct peershm_region *region,
 	return 0;
 }
 
+/* How much is pinned of what would go now. */
+static u64 pinned(struct peershm_region *region, u64 new_size)
+{
+	u64 size;
+
+	spin_lock(&region->registry_lock);
+	size = region->size;
+	spin_unlock(&region->registry_lock);
+	return peershm_pinned(region->file, new_size, size);
+}
+
+/*
+ * Wait until nothing is pinned of what would go. The caller holds no lock, so that
+ * whoever has pinned it can do what it likes meanwhile; it can pin more afterwards.
+ */
+static int await_pins(struct peershm_region *region, struct peershm_shrink *args)
+{
+	int timeout_ms = args->timeout_ms;
+	unsigned int pause_ms = 1;
+	ktime_t deadline;
+	u64 bytes;
+
+	if (args->flags & PEERSHM_SHRINK_FORCE)
+		return 0;
+	if (timeout_ms == PEERSHM_TIMEOUT_DEFAULT)
+		timeout_ms = DEFAULT_TIMEOUT_MS;
+	deadline = timeout_ms < 0 ? KTIME_MAX :
+				    ktime_add_ms(ktime_get(), timeout_ms);
+	while ((bytes = pinned(region, args->new_size))) {
+		if (!ktime_before(ktime_get(), deadline))
+			return peershm_fail(&args->failure, -EBUSY,
+					    PEERSHM_REASON_PINNED, bytes);
+		if (msleep_interruptible(pause_ms))
+			return -ERESTARTSYS;
+		pause_ms = min(2 * pause_ms, 64U);
+	}
+	return 0;
+}
+
 static int shrink(struct peershm_region *region,
 		  const struct peershm_client *client,
 		  struct peershm_shrink *args)
@@ -95,6 +139,9 @@ static int shrink(struct peershm_region *region,
 	struct peershm_map_call call = {};
 	int err = 0;
 
+	err = await_pins(region, args);
+	if (err)
+		return err;
 	/* Clients map again what they lose of their page tables below the size. */
 	if (mapped < args->new_size)
 		err = peershm_map_begin(&call, region, REMAP_MS);

@@ -216,7 +216,7 @@ CASES(io_uring_fixed_buffer_in_the_region_is_read_into, ALL_BACKINGS)
 	close(fd);
 }
 
-/* A shrink must neither wait for pages that are pinned for I/O, nor free them. */
+/* A shrink that is forced must neither wait for pages that are pinned for I/O, nor free them. */
 CASES(shrink_under_a_registered_buffer_does_no_harm, ALL_BACKINGS)
 {
 	struct region *r = region_with_client(b);
@@ -224,7 +224,7 @@ CASES(shrink_under_a_registered_buffer_does_no_harm, ALL_BACKINGS)
 
 	register_buffer(&ring, r);
 	memset(at_address(r->base), 0x55, FILE_SIZE);
-	assert_ok(do_shrink(r->fd, r->id, 0, NULL));
+	assert_ok(do_shrink_flags(r->fd, r->id, PEERSHM_SHRINK_FORCE, 0, NULL));
 	/* As long as it is pinned, a huge page is not back in the pool. */
 	if (backing_is_hugetlb(b))
 		unregister_buffer(&ring);
