@@ -1,28 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Shrinking a region: announced and after all read sections, or by force. */
 #include <errno.h>
+#include <time.h>
 
 #include "internal.h"
 
 /* How often to repeat a CANCEL that a signal interrupts. */
 #define CANCEL_ATTEMPTS 64
 
-/* The cookie is what ANNOUNCE gives, and what ANNOUNCED and CANCEL name. */
-static int shrink_command(const struct peershm *handle, uint32_t flags, uint64_t size,
-			  uint64_t *cookie)
-{
-	struct peershm_shrink shrink = {
-		.size = sizeof(shrink),
-		.flags = flags,
-		.region = handle->command_region,
-		.new_size = size,
-		.cookie = *cookie,
-	};
-	int err = pshm_device_command(handle->fd, PEERSHM_IOC_SHRINK, &shrink);
+#define DEFAULT_TIMEOUT_MS 1000
 
-	if (!err)
-		*cookie = shrink.cookie;
-	return err;
+static int shrink_command(const struct peershm *handle, struct peershm_shrink *shrink,
+			  uint32_t flags)
+{
+	shrink->size = sizeof(*shrink);
+	shrink->flags = flags;
+	shrink->region = handle->command_region;
+	return pshm_device_command(handle->fd, PEERSHM_IOC_SHRINK, shrink);
 }
 
 static int check_size(const struct peershm *handle, uint64_t size, uint64_t *rounded)
@@ -34,7 +28,8 @@ static int check_size(const struct peershm *handle, uint64_t size, uint64_t *rou
 	return err;
 }
 
-static int shrink_failed(int err, const struct peershm *handle)
+static int shrink_failed(int err, const struct peershm *handle,
+			 const struct peershm_failure *failure)
 {
 	switch (err) {
 	case 0:
@@ -42,6 +37,12 @@ static int shrink_failed(int err, const struct peershm *handle)
 	case -EINVAL:
 		return pshm_fail(err, "the region is smaller than that");
 	case -EBUSY:
+		if (failure->reason == PEERSHM_REASON_PINNED)
+			return pshm_fail(
+				err,
+				"%llu bytes of what would go are pinned for devices (RDMA, "
+				"io_uring, direct I/O under way)",
+				(unsigned long long)failure->detail);
 		return pshm_fail(err, "another client has announced a shrink of the region");
 	case -ECANCELED:
 		return pshm_fail(err, "the region grew or was shrunk meanwhile, or another thread "
@@ -57,15 +58,30 @@ static int shrink_failed(int err, const struct peershm *handle)
  */
 static void cancel_announcement(const struct peershm *handle, uint64_t cookie)
 {
+	struct peershm_shrink cancel = { .cookie = cookie };
 	int attempts = CANCEL_ATTEMPTS;
 
-	while (shrink_command(handle, PEERSHM_SHRINK_CANCEL, 0, &cookie) == -EINTR && --attempts)
+	while (shrink_command(handle, &cancel, PEERSHM_SHRINK_CANCEL) == -EINTR && --attempts)
 		;
+}
+
+/* What is left of the time since then; at most INT32_MAX. */
+static int32_t left_ms(const struct timespec *began, uint32_t timeout_ms)
+{
+	struct timespec now;
+	int64_t left;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	left = timeout_ms - (now.tv_sec - began->tv_sec) * 1000 -
+	       (now.tv_nsec - began->tv_nsec) / 1000000;
+	return left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int32_t)left;
 }
 
 PEERSHM_API int peershm_shrink(struct peershm *handle, uint64_t size, uint32_t timeout_ms)
 {
-	uint64_t rounded = 0, cookie = 0;
+	struct peershm_shrink shrink = { 0 };
+	struct timespec began;
+	uint64_t rounded = 0;
 	int err = check_size(handle, size, &rounded);
 
 	if (err)
@@ -76,22 +92,33 @@ PEERSHM_API int peershm_shrink(struct peershm *handle, uint64_t size, uint32_t t
 				 "announce a shrink: use peershm_shrink_force()");
 	if (!handle->read_only && rounded == pshm_header_size(handle->header))
 		return 0;
-	err = shrink_command(handle, PEERSHM_SHRINK_ANNOUNCE, rounded, &cookie);
+	if (!timeout_ms)
+		timeout_ms = DEFAULT_TIMEOUT_MS;
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	shrink.new_size = rounded;
+	err = shrink_command(handle, &shrink, PEERSHM_SHRINK_ANNOUNCE);
 	if (err)
-		return shrink_failed(err, handle);
+		return shrink_failed(err, handle, &shrink.failure);
 	err = pshm_grace_wait(handle, timeout_ms);
-	if (!err)
-		err = shrink_failed(
-			shrink_command(handle, PEERSHM_SHRINK_ANNOUNCED, rounded, &cookie), handle);
+	if (!err) {
+		shrink.timeout_ms = left_ms(&began, timeout_ms);
+		err = shrink_command(handle, &shrink, PEERSHM_SHRINK_ANNOUNCED);
+		shrink_failed(err, handle, &shrink.failure);
+	}
 	if (err && err != -ECANCELED)
-		cancel_announcement(handle, cookie);
+		cancel_announcement(handle, shrink.cookie);
 	return err;
 }
 
 PEERSHM_API int peershm_shrink_force(struct peershm *handle, uint64_t size)
 {
-	uint64_t rounded = 0, cookie = 0;
+	struct peershm_shrink shrink = { 0 };
+	uint64_t rounded = 0;
 	int err = check_size(handle, size, &rounded);
 
-	return err ? err : shrink_failed(shrink_command(handle, 0, rounded, &cookie), handle);
+	if (err)
+		return err;
+	shrink.new_size = rounded;
+	err = shrink_command(handle, &shrink, PEERSHM_SHRINK_FORCE);
+	return shrink_failed(err, handle, &shrink.failure);
 }

@@ -141,7 +141,8 @@ static inline int fake_shrink(struct fake_file *file, struct peershm_shrink *shr
 		shrink->cookie = fake_announce(region, shrink->new_size);
 		return 0;
 	}
-	if (shrink->flags && (!region->cookie || region->cookie != shrink->cookie))
+	if (shrink->flags != PEERSHM_SHRINK_FORCE &&
+	    (!region->cookie || region->cookie != shrink->cookie))
 		return ECANCELED;
 	if (shrink->flags == PEERSHM_SHRINK_ANNOUNCED &&
 	    region->header->watermark != shrink->new_size)
