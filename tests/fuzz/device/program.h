@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #define MAX_OPS 256
-#define MAX_ARGS 15
+#define MAX_ARGS 18
 
 /* How a value is written, and what it stands for. */
 enum unit {
