@@ -243,11 +243,11 @@ void *peershm_extend(struct peershm *handle, uint64_t length);
  *
  * peershm_shrink() announces the shrink (the event `shrinking`, and the watermark
  * in the header), waits like peershm_synchronize() for the read sections that have
- * begun and for memory that devices use (registered for RDMA or with io_uring, or a
- * transfer under way), and then takes the memory away. Blocks for at most `timeout_ms`
- * (0 means 1000) while it waits. Errors: ETIMEDOUT (a client stayed in its section),
- * EBUSY (another client has announced a shrink, or the memory is still pinned for a
- * device), ECANCELED (the region grew or was shrunk
+ * begun and for memory that is pinned for devices (registered for RDMA or with
+ * io_uring; where the kernel pins it, a transfer under way), and then takes the memory
+ * away. Blocks for at most `timeout_ms` (0 means 1000) while it waits. Errors:
+ * ETIMEDOUT (a client stayed in its section), EBUSY (another client has announced a
+ * shrink, or memory is still pinned), ECANCELED (the region grew or was shrunk
  * meanwhile, or another thread announced a shrink with this handle; the call must
  * not just be repeated: what was added meanwhile may be in use), ENOTCONN (no
  * window), EDEADLK (this thread is in a read section itself), EINTR (a signal

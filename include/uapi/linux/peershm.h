@@ -218,10 +218,7 @@ enum peershm_client_state {
 
 #define PEERSHM_CLIENT_READ_ONLY (1u << 0)
 
-/*
- * One client, as the header shows it. Whether the client with this id is alive can
- * be told from `id` alone, without `seq`: load it, and compare.
- */
+/* One client, as the header shows it. */
 struct peershm_header_client {
 	__u64 id;	  /* never used twice in a region; 0 in a free entry */
 	__u64 start_time; /* of the process, CLOCK_BOOTTIME of the host, ns */
@@ -420,11 +417,13 @@ struct peershm_peer_map {
  * SHRINK: take the memory beyond the new size away from every client and free
  * it. A root that points there becomes 0; a named root is withdrawn.
  *
- * Memory can be pinned: registered for RDMA or with io_uring, or used by a transfer
- * under way. If it were taken away, the device would go on with memory that no
- * process sees any more. SHRINK waits until nothing of it is pinned, and gives EBUSY
- * after timeout_ms, which is a second by default. FORCE does not look. What is pinned
- * while the memory is already being taken away is not seen.
+ * Memory can be pinned: registered for RDMA or with io_uring or, where the kernel
+ * pins it for that, used by a transfer under way. If it were taken away, the device
+ * would go on with memory that no process sees any more. SHRINK waits until nothing
+ * of it is pinned, and gives EBUSY after timeout_ms, which is a second by default; a
+ * call that is restarted after a signal waits anew. FORCE does not look. What is
+ * pinned after SHRINK has looked is not seen, and another command that changes the
+ * size may run in between. Who may only read a region can pin its memory, too.
  *
  * A client can shrink in two steps, so that others can stop using the memory
  * first. ANNOUNCE frees nothing: it shows new_size to everybody as the header's
