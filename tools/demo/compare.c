@@ -152,13 +152,12 @@ static bool measure(int backing, struct round *result, uint64_t total)
 
 bool compare_tell(enum peershm_backing backing, uint64_t total)
 {
-	static const char *const titles[] = {
+	const int backings[] = { MEMFD, PEERSHM_SMALL, (int)backing };
+	const char *const titles[] = {
 		"memfd + ftruncate",
 		"peershm small",
-		"peershm thp",
-		"peershm hugetlb",
+		backing == PEERSHM_THP ? "peershm thp" : "peershm hugetlb",
 	};
-	const int backings[] = { MEMFD, PEERSHM_SMALL, (int)backing };
 	int columns = backing == PEERSHM_SMALL ? 2 : 3;
 	struct round rounds[3];
 
@@ -166,7 +165,7 @@ bool compare_tell(enum peershm_backing backing, uint64_t total)
 	for (int i = 0; i < columns; i++) {
 		if (!measure(backings[i], &rounds[i], total))
 			return false;
-		promise(!rounds[i].faults == (i > 0), "%s: %s", titles[backings[i] + 1],
+		promise(!rounds[i].faults == (i > 0), "%s: %s", titles[i],
 			i ? "no page fault in the peers" :
 			    "the peers fault (or else nothing was measured)");
 	}
@@ -174,7 +173,7 @@ bool compare_tell(enum peershm_backing backing, uint64_t total)
 	       text_bytes(total).s, text_bytes(STEP).s, PEERS, ROUNDS);
 	printf("  %-37s", "");
 	for (int i = 0; i < columns; i++)
-		printf(" %*s", i ? 16 : 18, titles[backings[i] + 1]);
+		printf(" %*s", i ? 16 : 18, titles[i]);
 	printf("\n  %-37s", "page faults in the peers");
 	for (int i = 0; i < columns; i++)
 		printf(" %*s", i ? 16 : 18, text_number(rounds[i].faults).s);
