@@ -17,6 +17,7 @@ Prints KTAP. Needs /dev/peershm: load the module first (insmod peershm.ko).
   -c, --case NAME    only cases of this name, in which * and ? may stand for anything
   -e, --except NAME  all but this one
   -p, --part I/N     of all tests every Nth, from the Ith on
+  -f, --first        end with the first that fails
   -l, --list         list the tests
   -s, --summary      one line a test; the details go to output.log in this directory
   -o, --override-timeout SECONDS   for each program (default $limit)
@@ -32,6 +33,7 @@ list=$here/kselftest-list.txt
 limit=900 # a case has a deadline of its own (support/deadline.c)
 tests=
 unload=0
+first=0
 rounds=
 except=
 part=
@@ -61,6 +63,9 @@ while [ $# -gt 0 ]; do
 			exit 2
 		fi
 		shift 2 ;;
+	-f | --first)
+		first=1
+		shift ;;
 	-l | --list)
 		cat "$list"
 		exit 0 ;;
@@ -163,6 +168,10 @@ run() {
 
 for test in "$@"; do
 	run "$test" "$here/${test%%:*}/${test#*:}"
+	if [ "$first" = 1 ] && [ "$ktap_fail" -gt 0 ]; then
+		ktap_totals
+		exit 1
+	fi
 done
 [ -z "$rounds" ] || run stress "$here/stress" "$rounds"
 
