@@ -92,17 +92,6 @@ static int shrink_locked(struct peershm_region *region,
 	return 0;
 }
 
-/* How much is pinned of what would go now. */
-static u64 pinned(struct peershm_region *region, u64 new_size)
-{
-	u64 size;
-
-	spin_lock(&region->registry_lock);
-	size = region->size;
-	spin_unlock(&region->registry_lock);
-	return peershm_pinned(region->file, new_size, size);
-}
-
 /*
  * Wait until nothing is pinned of what would go. The caller holds no lock, so that
  * whoever has pinned it can do what it likes meanwhile; it can pin more afterwards.
@@ -120,7 +109,9 @@ static int await_pins(struct peershm_region *region, struct peershm_shrink *args
 		timeout_ms = DEFAULT_TIMEOUT_MS;
 	deadline = timeout_ms < 0 ? KTIME_MAX :
 				    ktime_add_ms(ktime_get(), timeout_ms);
-	while ((bytes = pinned(region, args->new_size))) {
+	/* The reserve goes, too. */
+	while ((bytes = peershm_pinned(region->file, args->new_size,
+				       region->capacity))) {
 		if (!ktime_before(ktime_get(), deadline))
 			return peershm_fail(&args->failure, -EBUSY,
 					    PEERSHM_REASON_PINNED, bytes);

@@ -7,7 +7,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/xarray.h>
 
 #include "memory/pins.h"
@@ -24,7 +24,7 @@ static bool is_pinned(struct folio *folio)
 	if (folio_test_large(folio))
 		return folio_maybe_dma_pinned(folio);
 	return folio_ref_count(folio) - peershm_folio_mapcount(folio) >=
-	       GUP_PIN_COUNTING_BIAS;
+	       (int)GUP_PIN_COUNTING_BIAS;
 }
 
 /**
@@ -58,6 +58,8 @@ u64 peershm_pinned(struct file *file, u64 start, u64 end)
 		xas_unlock_irq(&xas);
 		cond_resched();
 		xas_lock_irq(&xas);
+		if (fatal_signal_pending(current))
+			break;
 	}
 	xas_unlock_irq(&xas);
 	return bytes;

@@ -145,10 +145,13 @@ void peershm_header_set_client(struct peershm_region *region, unsigned int slot,
 	struct peershm_header_client *e = entry(region->header, slot);
 
 	lockdep_assert_held(&region->registry_lock);
-	memset(e, 0, sizeof(*e));
-	if (!client)
+	if (!client) {
+		WRITE_ONCE(e->id, 0);
+		memset(e, 0, sizeof(*e));
 		return;
-	e->id = client->id;
+	}
+	/* A client that stays must not seem to be gone in between. */
+	WRITE_ONCE(e->id, client->id);
 	e->start_time = client->start_time;
 	e->base = region->base;
 	e->mapped = client->mapped;
