@@ -388,3 +388,34 @@ CASE(mapped_goes_down_with_the_size)
 	assert_int_equal(do_clients(r->fd, r->id, &info, 1), 1);
 	assert_int_equal(info.mapped, MIB);
 }
+
+static long grow_and_shrink(void *rounds)
+{
+	long err = 0;
+
+	for (unsigned int i = 0; !err && i < *(unsigned int *)rounds; i++) {
+		err = do_grow(self.fd, 0, SYSTEM_PAGE, NULL);
+		if (!err)
+			err = do_shrink(self.fd, 0, 0, NULL);
+	}
+	return err;
+}
+
+CASE(a_client_that_stays_is_never_seen_without_its_id)
+{
+	struct region *r = region_new(small, GIB);
+	struct client *c = client_new(r, "stays");
+	struct peer *busy = peer_join(r, "busy");
+	const struct peershm_header_client *entry = header_client(c->header, c->at.slot);
+	unsigned int rounds = 2000;
+	long err;
+
+	peer_start(busy, grow_and_shrink, &rounds, sizeof(rounds));
+	do {
+		for (int i = 0; i < 100000; i++)
+			assert_int_equal(__atomic_load_n(&entry->id, __ATOMIC_RELAXED),
+					 c->at.client);
+		err = peer_finish_within(busy, &rounds, sizeof(rounds), 0);
+	} while (err == -ETIMEDOUT);
+	assert_ok(err);
+}
